@@ -1,0 +1,17 @@
+//! The nouns of the gateway and their state machines.
+//!
+//! Everything here is pure: no clock, no randomness, no I/O. Time and random bytes come in as
+//! parameters, so that every state machine can be tested without waiting.
+
+pub mod delivery;
+pub mod event;
+pub mod id;
+pub mod limits;
+pub mod rate;
+pub mod retry;
+pub mod time;
+
+pub use delivery::{AttemptOutcome, DeliveryStatus};
+pub use event::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Verdict};
+pub use id::{ArrivalId, AttemptId, DeliveryId, EntryId, EventId, RequestId};
+pub use time::Timestamp;

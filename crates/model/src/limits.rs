@@ -1,0 +1,57 @@
+//! Every bound of the gateway in one place. Units last in names.
+
+/// Bytes of a webhook's body, unless the source says otherwise.
+pub const BODY_BYTES_DEFAULT: usize = 1024 * 1024;
+/// Bytes of a webhook's body that a source may allow at most.
+pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// Bytes of a request's line and headers.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Header lines of a request.
+pub const HEADERS_MAX: usize = 64;
+/// From the first byte to the end of the headers; also how long a kept connection may idle.
+pub const HEADER_MS_MAX: u64 = 10_000;
+/// From the end of the headers to the end of the body.
+pub const BODY_MS_MAX: u64 = 30_000;
+/// Bytes a second that a body must keep up, after the first second.
+pub const BODY_BYTES_PER_SECOND_MIN: u64 = 1024;
+/// A write of an answer that makes no progress.
+pub const WRITE_STALL_MS_MAX: u64 = 15_000;
+/// Open connections of the public listener.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// Open connections of the public listener from one address.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
+/// Requests being judged at once; more wait for their turn.
+pub const ADDRESSES_TRACKED_MAX: usize = 65_536;
+/// Failed signatures of one address in [`FAILED_SIGNATURES_PERIOD_MS`].
+pub const FAILED_SIGNATURES_MAX: u32 = 10;
+/// See [`FAILED_SIGNATURES_MAX`].
+pub const FAILED_SIGNATURES_PERIOD_MS: i64 = 60_000;
+/// Commands that the store's writer commits in one transaction.
+pub const BATCH_COMMANDS_MAX: usize = 128;
+/// Commands that wait for the store's writer; more are refused with 503.
+pub const QUEUE_COMMANDS_MAX: usize = 4096;
+/// Events in one arrival (a batch of a provider).
+pub const EVENTS_PER_ARRIVAL_MAX: usize = 1000;
+/// How long dedup keys are remembered: longer than the longest retry horizon of any provider.
+pub const DEDUP_DAYS: i64 = 35;
+/// Attempts in flight at once, over all endpoints.
+pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
+/// Attempts in flight at once to one endpoint.
+pub const ATTEMPTS_PER_ENDPOINT_MAX: usize = 32;
+/// From dialling an endpoint to the end of its answer.
+pub const ATTEMPT_MS_MAX: u64 = 20_000;
+/// Bytes of an endpoint's answer that are read.
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// How long a lease on a delivery lasts: longer than an attempt can.
+pub const LEASE_MS: i64 = 60_000;
+/// Keys held in memory to seal and open records.
+pub const KEYS_CACHED_MAX: u64 = 10_000;
+/// Requests that may still finish after a stop was asked for.
+pub const DRAIN_MS_MAX: u64 = 25_000;
+
+const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);
+const _: () = assert!(LEASE_MS as u64 > 2 * ATTEMPT_MS_MAX);
+const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MAX < ATTEMPTS_IN_FLIGHT_MAX);
+const _: () = assert!(QUEUE_COMMANDS_MAX >= BATCH_COMMANDS_MAX);
+// A provider's longest known retry horizon is ten days.
+const _: () = assert!(DEDUP_DAYS > 10);

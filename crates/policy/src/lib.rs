@@ -1,0 +1,111 @@
+//! May it pass? Pure decisions about verified events.
+//!
+//! A [`Permit`] can be made here only, and a delivery cannot be planned without one. Before there
+//! are orders to match, the decision rests on what the signature covers: what it covers in full
+//! may pass, anything less is only a hint until somebody confirms it.
+
+use std::fmt;
+
+use model::Covers;
+
+/// Leave to deliver one event. Only this crate makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit(());
+
+/// Why an authentic event waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HoldReason {
+    /// The signature covers less than the whole body, so what the event says must be confirmed.
+    NeedsConfirmation,
+}
+
+impl HoldReason {
+    /// Every reason.
+    pub const ALL: &'static [Self] = &[Self::NeedsConfirmation];
+
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NeedsConfirmation => "needs_confirmation",
+        }
+    }
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// What was decided about an authentic event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// It may be delivered.
+    Permit(Permit),
+    /// It waits for a fact or a person.
+    Hold(HoldReason),
+}
+
+/// The rules of one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// Deliver events whose signature covers less than the body without confirming them.
+    pub accept_unconfirmed: bool,
+}
+
+/// What is known of the event when it is decided on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evidence {
+    /// What the signature covers.
+    pub covers: Covers,
+    /// The scheme's form is known to be weak (its time is not signed, for one).
+    pub weak: bool,
+}
+
+/// Decides about one authentic event.
+pub fn decide(rules: Rules, evidence: Evidence) -> Decided {
+    let strong = evidence.covers == Covers::Full && !evidence.weak;
+    if strong || rules.accept_unconfirmed {
+        Decided::Permit(Permit(()))
+    } else {
+        Decided::Hold(HoldReason::NeedsConfirmation)
+    }
+}
+
+/// A person's leave to deliver a held event. The caller records who and why.
+pub fn release_by_person() -> Permit {
+    Permit(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(covers: Covers, weak: bool, accept_unconfirmed: bool) -> bool {
+        matches!(
+            decide(Rules { accept_unconfirmed }, Evidence { covers, weak }),
+            Decided::Permit(_)
+        )
+    }
+
+    #[test]
+    fn only_full_and_strong_passes_by_itself() {
+        for covers in Covers::ALL {
+            assert_eq!(passes(*covers, false, false), *covers == Covers::Full, "{covers}");
+            assert!(!passes(*covers, true, false), "weak {covers}");
+        }
+    }
+
+    #[test]
+    fn a_source_may_accept_what_is_unconfirmed() {
+        for covers in Covers::ALL {
+            assert!(passes(*covers, true, true), "{covers}");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_code() {
+        assert_eq!(HoldReason::ALL.len(), 1);
+        assert_eq!(HoldReason::NeedsConfirmation.to_string(), "needs_confirmation");
+    }
+}
