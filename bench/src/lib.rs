@@ -1,1 +1,20 @@
-//! bench
+//! What the gateway is measured and broken with: load, a baseline, an application, kills.
+//!
+//! Nothing here is part of the product. The pieces, in the order in which a measurement uses them:
+//!
+//! - [`stripe`] makes 1 KiB Stripe events and signs each one anew;
+//! - [`server`] starts a server process, waits until it is ready, and reads its CPU time and
+//!   memory from the kernel;
+//! - [`bare`] is the *bare receiver*: the least that verifies a signature and keeps the event
+//!   durably (hyper, one HMAC, one group-committed insert). It does nothing else, so the ratio to
+//!   it is the price of everything else;
+//! - [`load`] offers events over kept connections, in a closed or an open loop;
+//! - [`application`] takes the deliveries and counts them by `webhook-id`.
+
+pub mod application;
+pub mod bare;
+pub mod clock;
+pub mod load;
+pub mod server;
+pub mod stripe;
+mod wire;

@@ -1,0 +1,66 @@
+//! The command line of the measurements.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use bench::load::{Load, Pace};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Load, a baseline, an application and the proofs of the stated targets")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the baseline: hyper, one HMAC, one group-committed insert
+    BareReceiver {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        store: PathBuf,
+    },
+    /// Send signed 1 KiB Stripe events and print what came back
+    Load {
+        #[arg(long)]
+        target: SocketAddr,
+        #[arg(long, default_value = "/in/stripe")]
+        path: String,
+        #[arg(long, default_value_t = bench::load::CONNECTIONS)]
+        connections: usize,
+        /// Events a second; without it each connection sends as fast as it is answered
+        #[arg(long)]
+        rate: Option<f64>,
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::BareReceiver { listen, store } => {
+            bench::bare::serve(listen, &store, bench::stripe::SECRET)
+        }
+        Command::Load { target, path, connections, rate, seconds } => {
+            let pace = rate.map_or(Pace::Closed, Pace::Open);
+            let duration = Duration::from_secs(seconds);
+            let outcome = Load { target, path, connections, pace, duration }.run()?;
+            writeln!(
+                std::io::stdout(),
+                "{:.0} acknowledged/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, {:?}, broken {}",
+                outcome.per_second(),
+                outcome.latencies.quantile_ms(500),
+                outcome.latencies.quantile_ms(990),
+                outcome.latencies.quantile_ms(999),
+                outcome.statuses,
+                outcome.broken,
+            )?;
+            Ok(())
+        }
+    }
+}
