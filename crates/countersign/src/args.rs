@@ -1,0 +1,238 @@
+//! The command line: every command and its options.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use model::Timestamp;
+
+const EXIT_CODES: &str = "Exit codes: 0 done (and the answer is yes), 1 the answer is no, 2 wrong \
+                          usage, 3 the configuration is refused, 4 it could not be done.";
+
+/// Verifies payment webhooks, keeps them, and delivers them countersigned.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// The configuration [default: countersign.toml].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A file of mode 0600 with NAME=VALUE lines; what the environment sets wins.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// The configuration's file.
+    pub(crate) fn config(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new("countersign.toml"))
+    }
+
+    /// Whether the file was named.
+    pub(crate) fn is_config_named(&self) -> bool {
+        self.config.is_some()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a configuration that starts, with a key, .env, .env.example and .gitignore.
+    Init(Init),
+    /// Verify a request, or a file of test vectors.
+    Verify(Verify),
+    /// Make a correctly signed request.
+    Sign(Sign),
+    /// The profiles of providers.
+    #[command(subcommand)]
+    Providers(Providers),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder to write into; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+/// Where a secret is read from: never the command line, which others can see.
+#[derive(Debug, Args)]
+#[group(required = false, multiple = true)]
+pub(crate) struct SecretFrom {
+    /// The variable that holds the secret; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) secret_env: Vec<String>,
+    /// The file that holds the secret; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// A file of test vectors, one JSON object a line; - is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["provider", "body", "header", "at"])]
+    pub(crate) vectors: Option<PathBuf>,
+    /// With --vectors: providers without a profile do not count.
+    #[arg(long, requires = "vectors")]
+    pub(crate) known_only: bool,
+    /// The provider whose webhook it is.
+    #[arg(long, value_name = "NAME", required_unless_present = "vectors")]
+    pub(crate) provider: Option<String>,
+    #[command(flatten)]
+    pub(crate) secret: SecretFrom,
+    /// The file with the exact bytes of the body; - is standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "vectors")]
+    pub(crate) body: Option<PathBuf>,
+    /// A header as received; may be given more than once.
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<Header>,
+    /// The URL as registered with the provider, where it is signed.
+    #[arg(long, default_value = "")]
+    pub(crate) url: String,
+    /// The method.
+    #[arg(long, default_value = "POST")]
+    pub(crate) method: String,
+    /// The time to judge at: RFC 3339 or unix seconds [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Moment>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The provider in whose name to sign.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: String,
+    #[command(flatten)]
+    pub(crate) secret: SecretFrom,
+    /// The file with the body; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) body: PathBuf,
+    /// A header that is signed or sent too; may be given more than once.
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<Header>,
+    /// Where the request goes to; some schemes sign it.
+    #[arg(long, default_value = "")]
+    pub(crate) url: String,
+    /// The method.
+    #[arg(long, default_value = "POST")]
+    pub(crate) method: String,
+    /// The message id, where the scheme signs one [default: made up].
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// The time that is signed: RFC 3339 or unix seconds [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Moment>,
+    /// Print a curl command instead of the headers (needs --url).
+    #[arg(long, conflicts_with = "json", requires = "url")]
+    pub(crate) curl: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Providers {
+    /// List the providers that have a profile.
+    List,
+    /// Show one profile: how it signs, what is covered, where an event keeps what.
+    Show {
+        /// The provider.
+        name: String,
+    },
+}
+
+/// A point in time as written on a command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// A time.
+    At(Timestamp),
+    /// So many milliseconds before now.
+    Ago(i64),
+}
+
+impl Moment {
+    /// The time that is meant.
+    pub(crate) fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(millis) => now.plus_millis(-millis),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let wrong = || {
+            "not a time: write 2026-01-31T12:00:00Z, unix seconds, or how long ago (15m, 2h, 7d)"
+                .to_owned()
+        };
+        if is_number(text) {
+            let seconds: i64 = text.parse().map_err(|_| wrong())?;
+            return Ok(Self::At(Timestamp::from_millis(seconds.saturating_mul(1000))));
+        }
+        for (unit, millis) in [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000)] {
+            if let Some(digits) = text.strip_suffix(unit).filter(|digits| is_number(digits)) {
+                let count: i64 = digits.parse().map_err(|_| wrong())?;
+                return Ok(Self::Ago(count.saturating_mul(millis)));
+            }
+        }
+        text.parse().map(Self::At).map_err(|_| wrong())
+    }
+}
+
+/// One header as written on a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) value: String,
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once(':').ok_or("not a header: write 'Name: value'")?;
+        let name = name.trim();
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err("not a header's name".to_owned());
+        }
+        Ok(Self { name: name.to_owned(), value: value.trim().to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn moments_are_times_or_ages() {
+        let now = Timestamp::from_millis(10_000_000);
+        let millis = |text: &str| text.parse::<Moment>().map(|m| m.resolve(now).as_millis()).ok();
+        assert_eq!(millis("1970-01-01T00:00:01Z"), Some(1_000));
+        assert_eq!(millis("1"), Some(1_000));
+        assert_eq!(millis("2h"), Some(10_000_000 - 7_200_000));
+        for bad in ["", "h", "-1h", "1w", "yesterday", "99999999999999999999"] {
+            assert_eq!(millis(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn headers_have_a_name() {
+        let header: Header = "X-Sig:  a:b ".parse().expect("good");
+        assert_eq!((header.name.as_str(), header.value.as_str()), ("X-Sig", "a:b"));
+        for bad in ["x", ": y", "a b: c"] {
+            assert!(bad.parse::<Header>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The commands, one file each.
+
+mod init;
+mod providers;
+mod sign;
+mod verify;
+
+use std::io::Write;
+
+use model::Timestamp;
+
+use crate::args::{Arguments, Command};
+use crate::config::{Origin, Profiles};
+use crate::failure::{Failure, Outcome};
+
+/// What every command gives back.
+pub(crate) type Ended = Result<Outcome, Failure>;
+
+/// Runs the command that the arguments name.
+pub(crate) fn run(arguments: &Arguments) -> Ended {
+    match &arguments.command {
+        Command::Init(init) => init::run(init, arguments.json),
+        Command::Verify(verify) => verify::run(verify, arguments),
+        Command::Sign(sign) => sign::run(sign, arguments),
+        Command::Providers(providers) => providers::run(providers, arguments),
+    }
+}
+
+/// The configuration that the arguments name.
+fn origin(arguments: &Arguments) -> Origin {
+    Origin::new(arguments.config(), arguments.env_file.as_deref())
+}
+
+/// The profiles: those of the configuration if there is one, else the embedded ones.
+fn profiles(arguments: &Arguments) -> Result<Profiles, Failure> {
+    if !arguments.is_config_named() && !arguments.config().exists() {
+        return Ok(Profiles::embedded());
+    }
+    Ok(origin(arguments).profiles()?)
+}
+
+/// A line on standard output.
+fn say(line: impl std::fmt::Display) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{line}")?;
+    Ok(())
+}
+
+/// The bytes of a file, or of standard input for `-`.
+fn bytes(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    use std::io::Read;
+    let limit = u64::try_from(model::limits::BODY_BYTES_MAX).unwrap_or(u64::MAX);
+    let cannot = |error: std::io::Error| {
+        let message = format!("{} cannot be read ({})", path.display(), error.kind());
+        Failure::new("unreadable_file", message, "name a file that can be read, or - for stdin")
+    };
+    let mut bytes = Vec::new();
+    if path == std::path::Path::new("-") {
+        std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    } else {
+        let file = std::fs::File::open(path).map_err(cannot)?;
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    }
+    if bytes.len() > model::limits::BODY_BYTES_MAX {
+        let message = format!("{} is larger than 5 MiB", path.display());
+        return Err(Failure::new("body_too_large", message, "no source takes such a body"));
+    }
+    Ok(bytes)
+}
+
+/// Random bytes of the system's generator.
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::new("no_randomness", error, "see that the system's generator works")
+    })?;
+    Ok(bytes)
+}
+
+/// The time now.
+fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "a command starts at the time of the system")]
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let millis = since.map_or(0, |since| since.as_millis());
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+/// The failure of naming a provider that has no profile.
+fn unknown_provider(profiles: &Profiles) -> Failure {
+    let fix = format!("known: {}", profiles.names().join(", "));
+    Failure::new("unknown_provider", "no profile of a provider has this name", fix)
+}

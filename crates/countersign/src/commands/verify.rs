@@ -1,0 +1,209 @@
+//! `verify`: one request, or a file of test vectors, judged as the gateway would.
+
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+
+use schemes::vectors::{self, Judged};
+use schemes::{Freshness, Profile, Request, Unreadable, Verified};
+use serde::Serialize;
+
+use super::{Ended, bytes, now, profiles, say, unknown_provider};
+use crate::args::{Arguments, Verify};
+use crate::config;
+use crate::failure::{Failure, Outcome};
+use crate::table::tame;
+
+/// Bytes of one line of a vector file at most: a body of 5 MiB, escaped.
+const LINE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Judges what the arguments name.
+pub(super) fn run(verify: &Verify, arguments: &Arguments) -> Ended {
+    match &verify.vectors {
+        Some(file) => vectors(file, verify.known_only, arguments),
+        None => request(verify, arguments),
+    }
+}
+
+/// One line of output a vector.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: Option<&'a str>,
+    verdict: &'a str,
+    reason: Option<&'a str>,
+    covers: Option<&'a str>,
+}
+
+fn vectors(file: &Path, known_only: bool, arguments: &Arguments) -> Ended {
+    let profiles: Vec<Profile> = profiles(arguments)?.all()?;
+    let cannot = |error: std::io::Error| {
+        let message = format!("{} cannot be read ({})", file.display(), error.kind());
+        Failure::new("unreadable_file", message, "name a file of one JSON object a line")
+    };
+    let mut input: Box<dyn BufRead> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(std::fs::File::open(file).map_err(cannot)?))
+    };
+    let mut output = BufWriter::new(std::io::stdout().lock());
+    let (mut judged, mut differing) = (0_usize, Vec::new());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limited = &mut std::io::Read::take(&mut input, LINE_BYTES_MAX);
+        if limited.read_until(b'\n', &mut line).map_err(cannot)? == 0 {
+            break;
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        judged += 1;
+        let verdict = match std::str::from_utf8(&line) {
+            Ok(text) => vectors::judge(&profiles, text),
+            Err(_) => unreadable(),
+        };
+        if differs(&verdict, known_only) {
+            differing.push(verdict.id.clone().unwrap_or_else(|| format!("line {judged}")));
+        }
+        let printed = Line {
+            id: verdict.id.as_deref(),
+            verdict: verdict.verdict,
+            reason: verdict.reason.as_deref(),
+            covers: verdict.covers,
+        };
+        let text = serde_json::to_string(&printed).expect("texts always serialise");
+        writeln!(output, "{text}")?;
+    }
+    output.flush()?;
+    summary(judged, &differing)?;
+    Ok(if differing.is_empty() { Outcome::Done } else { Outcome::No })
+}
+
+fn unreadable() -> Judged {
+    Judged {
+        id: None,
+        verdict: "unsupported",
+        reason: Some(Unreadable::NotUtf8.code().to_owned()),
+        covers: None,
+        expected: None,
+        differs: true,
+    }
+}
+
+fn differs(judged: &Judged, known_only: bool) -> bool {
+    judged.differs && !(known_only && judged.verdict == "unsupported" && judged.id.is_some())
+}
+
+fn summary(judged: usize, differing: &[String]) -> Result<(), Failure> {
+    let mut error = std::io::stderr();
+    let differ = differing.len();
+    writeln!(error, "{judged} judged, {differ} differ from what they expect")?;
+    for id in differing.iter().take(20) {
+        writeln!(error, "  differs: {}", tame(id))?;
+    }
+    if differ > 20 {
+        writeln!(error, "  and {} more", differ - 20)?;
+    }
+    Ok(())
+}
+
+fn request(verify: &Verify, arguments: &Arguments) -> Ended {
+    let profiles = profiles(arguments)?;
+    let name = verify.provider.as_deref().unwrap_or_default();
+    let profile = profiles.find(name)?.ok_or_else(|| unknown_provider(&profiles))?;
+    let from = &verify.secret;
+    let secrets =
+        config::secrets_of(&from.secret_env, &from.secret_file, arguments.env_file.as_deref())?;
+    let keys = profile.keys(&secrets).map_err(|error| {
+        Failure::new(error.code(), error, "give the secret as the provider's dashboard shows it")
+    })?;
+    let body = bytes(verify.body.as_deref().unwrap_or(Path::new("-")))?;
+    let headers: Vec<(&str, &[u8])> =
+        verify.header.iter().map(|h| (h.name.as_str(), h.value.as_bytes())).collect();
+    let request =
+        Request { method: &verify.method, url: &verify.url, headers: &headers, body: &body };
+    let at = verify.at.map_or_else(now, |moment| moment.resolve(now()));
+    match schemes::verify(&profile, &keys, &request, at.as_millis(), Freshness::Profile) {
+        Ok(verified) => {
+            say_valid(&profile, &verified, arguments.json)?;
+            Ok(Outcome::Done)
+        }
+        Err(rejection) => {
+            if arguments.json {
+                let reason = Some(rejection.code());
+                say(serde_json::json!({ "verdict": "invalid", "reason": reason, "covers": null }))?;
+            } else {
+                say(format_args!("invalid: {}", rejection.code()))?;
+            }
+            Ok(Outcome::No)
+        }
+    }
+}
+
+/// What verified, and what it says: the reader's view of the same bytes.
+fn say_valid(profile: &Profile, verified: &Verified<'_>, json: bool) -> Result<(), Failure> {
+    let unit = profile.amount_units().first().map(String::as_str);
+    let read = schemes::read(profile, verified, unit);
+    let covers = verified.covers().code();
+    let signed_at =
+        verified.signed_at_ms().map(|millis| model::Timestamp::from_millis(millis).to_string());
+    if json {
+        let (events, quarantined) = match &read {
+            Ok(events) => (
+                events
+                    .iter()
+                    .map(|event| {
+                        serde_json::json!({
+                            "provider_event_id": event.id, "type": event.kind, "order": event.order,
+                            "amount": event.amount, "currency": event.currency,
+                            "status": event.status, "live": event.live,
+                        })
+                    })
+                    .collect(),
+                None,
+            ),
+            Err(unreadable) => (Vec::new(), Some(unreadable.code())),
+        };
+        return say(serde_json::json!({
+            "verdict": "valid", "reason": null, "covers": covers, "weak": verified.weak(),
+            "alternative": verified.alternative(), "secret": verified.key(),
+            "signed_at": signed_at, "quarantined": quarantined, "events": events,
+        }));
+    }
+    say(format_args!("valid: the signature covers {covers}"))?;
+    say(format_args!("  secret: number {} of those given", verified.key() + 1))?;
+    if let Some(signed_at) = signed_at {
+        say(format_args!("  signed at: {signed_at}"))?;
+    }
+    if verified.weak() {
+        say("  weak: this form is held unless the source accepts it")?;
+    }
+    match read {
+        Ok(events) => {
+            for event in events {
+                let id = event.id.as_deref().unwrap_or("without an id");
+                say(format_args!("  event: {} {}", tame(&event.kind), tame(id)))?;
+            }
+        }
+        Err(unreadable) => say(format_args!("  would be quarantined: {unreadable}"))?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(verdict: &'static str, differs: bool) -> Judged {
+        Judged { id: Some("a".into()), verdict, differs, ..unreadable() }
+    }
+
+    #[test]
+    fn only_unknown_providers_are_excused() {
+        assert!(differs(&judged("valid", true), true));
+        assert!(differs(&judged("unsupported", true), false));
+        assert!(!differs(&judged("unsupported", true), true));
+        assert!(!differs(&judged("valid", false), false));
+        // A line that is no vector at all is not an unknown provider.
+        assert!(differs(&unreadable(), true));
+    }
+}

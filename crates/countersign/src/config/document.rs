@@ -1,0 +1,371 @@
+//! The first of two steps: what was written. Types and keys are checked here and nothing else.
+//!
+//! Every text keeps its line and key. The values are not printable: a literal secret may be one.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Found, Place, Refusal, nearest, shown};
+
+/// A value and where it stands.
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
+}
+
+/// A list of texts and where it stands.
+pub(super) type Texts = At<Vec<At<String>>>;
+
+/// The whole file.
+#[derive(Default)]
+pub(super) struct Document {
+    pub(super) environment: Option<At<String>>,
+    pub(super) server: Server,
+    pub(super) store_url: Option<At<String>>,
+    pub(super) vault_key: Option<At<String>>,
+    pub(super) providers_directory: Option<At<String>>,
+    pub(super) sources: Vec<Source>,
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// `[server]`.
+#[derive(Default)]
+pub(super) struct Server {
+    pub(super) public: Option<At<String>>,
+    pub(super) api: Option<At<String>>,
+    pub(super) admin: Option<At<String>>,
+    pub(super) hosts: Option<Texts>,
+    pub(super) trusted_proxies: Option<Texts>,
+}
+
+/// `[[source]]`.
+pub(super) struct Source {
+    pub(super) place: Place,
+    pub(super) name: Option<At<String>>,
+    pub(super) provider: Option<At<String>>,
+    pub(super) secrets: Option<Texts>,
+    pub(super) receipt_secrets: Option<Texts>,
+    pub(super) endpoints: Option<Texts>,
+    pub(super) allow_addresses: Option<Texts>,
+    pub(super) body_bytes_max: Option<At<i64>>,
+    pub(super) tolerance_s: Option<At<i64>>,
+    pub(super) rate_limit: Option<At<String>>,
+    pub(super) accept_unconfirmed: Option<At<bool>>,
+    pub(super) public_url: Option<At<String>>,
+    pub(super) amount_unit: Option<At<String>>,
+}
+
+/// `[[endpoint]]`.
+pub(super) struct Endpoint {
+    pub(super) place: Place,
+    pub(super) name: Option<At<String>>,
+    pub(super) url: Option<At<String>>,
+    pub(super) secret: Option<At<String>>,
+    pub(super) secrets: Option<Texts>,
+    pub(super) allow_private: Option<At<bool>>,
+    pub(super) format: Option<At<String>>,
+    pub(super) paused: Option<At<bool>>,
+}
+
+/// Reads the text of a configuration. Faults are added to `found`; what could be read is given.
+pub(super) fn read(text: &str, found: &mut Found) -> Document {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let reader = Reader { text };
+    if !errors.is_empty() {
+        for error in errors {
+            let line = error.span().map_or(0, |span| reader.line(span.start));
+            // The parser's own message names what it expected; only its Display quotes the line.
+            let message = format!("not TOML: {}", error.message());
+            let fix = "write KEY = \"VALUE\" under a [TABLE]; see docs/configuration.md";
+            found.add(Refusal::NotToml, &Place { line, key: String::new() }, message, fix);
+        }
+        return Document::default();
+    }
+    let root = Table::new(reader, table.get_ref(), Place { line: 1, key: String::new() });
+    let document = document(&root, found);
+    root.finish(found);
+    document
+}
+
+fn document(root: &Table<'_>, found: &mut Found) -> Document {
+    let mut document = Document { environment: root.text("environment", found), ..<_>::default() };
+    if let Some(table) = root.table("server", found) {
+        document.server = Server {
+            public: table.text("public", found),
+            api: table.text("api", found),
+            admin: table.text("admin", found),
+            hosts: table.texts("hosts", found),
+            trusted_proxies: table.texts("trusted_proxies", found),
+        };
+        table.finish(found);
+    }
+    if let Some(table) = root.table("store", found) {
+        document.store_url = table.text("url", found);
+        table.finish(found);
+    }
+    if let Some(table) = root.table("vault", found) {
+        document.vault_key = table.text("key", found);
+        table.finish(found);
+    }
+    if let Some(table) = root.table("providers", found) {
+        document.providers_directory = table.text("directory", found);
+        table.finish(found);
+    }
+    document.sources = root.tables("source", found).iter().map(|t| source(t, found)).collect();
+    document.endpoints =
+        root.tables("endpoint", found).iter().map(|t| endpoint(t, found)).collect();
+    document
+}
+
+fn source(table: &Table<'_>, found: &mut Found) -> Source {
+    let source = Source {
+        place: table.place.clone(),
+        name: table.text("name", found),
+        provider: table.text("provider", found),
+        secrets: table.texts("secrets", found),
+        receipt_secrets: table.texts("receipt_secrets", found),
+        endpoints: table.texts("endpoints", found),
+        allow_addresses: table.texts("allow_addresses", found),
+        body_bytes_max: table.integer("body_bytes_max", found),
+        tolerance_s: table.integer("tolerance_s", found),
+        rate_limit: table.text("rate_limit", found),
+        accept_unconfirmed: table.boolean("accept_unconfirmed", found),
+        public_url: table.text("public_url", found),
+        amount_unit: table.text("amount_unit", found),
+    };
+    table.finish(found);
+    source
+}
+
+fn endpoint(table: &Table<'_>, found: &mut Found) -> Endpoint {
+    let endpoint = Endpoint {
+        place: table.place.clone(),
+        name: table.text("name", found),
+        url: table.text("url", found),
+        secret: table.text("secret", found),
+        secrets: table.texts("secrets", found),
+        allow_private: table.boolean("allow_private", found),
+        format: table.text("format", found),
+        paused: table.boolean("paused", found),
+    };
+    table.finish(found);
+    endpoint
+}
+
+/// Turns byte offsets into lines.
+#[derive(Clone, Copy)]
+struct Reader<'t> {
+    text: &'t str,
+}
+
+impl Reader<'_> {
+    fn line(self, offset: usize) -> usize {
+        self.text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+    }
+}
+
+/// One table, which remembers the keys that were asked for: the others are unknown.
+struct Table<'t> {
+    reader: Reader<'t>,
+    entries: &'t DeTable<'t>,
+    place: Place,
+    asked: std::cell::RefCell<Vec<&'static str>>,
+}
+
+impl<'t> Table<'t> {
+    fn new(reader: Reader<'t>, entries: &'t DeTable<'t>, place: Place) -> Self {
+        Self { reader, entries, place, asked: std::cell::RefCell::default() }
+    }
+
+    /// The value of a key, with its place.
+    fn entry(&self, key: &'static str) -> Option<At<&'t DeValue<'t>>> {
+        self.asked.borrow_mut().push(key);
+        let (name, value) = self.entries.iter().find(|(name, _)| name.get_ref() == key)?;
+        Some(self.at(name, value))
+    }
+
+    fn at(
+        &self,
+        name: &Spanned<std::borrow::Cow<'t, str>>,
+        value: &'t Spanned<DeValue<'t>>,
+    ) -> At<&'t DeValue<'t>> {
+        let line = self.reader.line(name.span().start);
+        let key = self.place.key(name.get_ref()).key;
+        At { value: value.get_ref(), place: Place { line, key } }
+    }
+
+    fn text(&self, key: &'static str, found: &mut Found) -> Option<At<String>> {
+        let At { value, place } = self.entry(key)?;
+        text(value, place, found)
+    }
+
+    fn boolean(&self, key: &'static str, found: &mut Found) -> Option<At<bool>> {
+        let At { value, place } = self.entry(key)?;
+        let Some(value) = value.as_bool() else {
+            wrong(value, &place, "true or false", found);
+            return None;
+        };
+        Some(At { value, place })
+    }
+
+    fn integer(&self, key: &'static str, found: &mut Found) -> Option<At<i64>> {
+        let At { value, place } = self.entry(key)?;
+        let number = value
+            .as_integer()
+            .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
+        let Some(number) = number else {
+            wrong(value, &place, "a whole number", found);
+            return None;
+        };
+        Some(At { value: number, place })
+    }
+
+    fn texts(&self, key: &'static str, found: &mut Found) -> Option<Texts> {
+        let At { value, place } = self.entry(key)?;
+        let Some(array) = value.as_array() else {
+            wrong(value, &place, "a list of texts, such as [\"…\"]", found);
+            return None;
+        };
+        let items = array
+            .iter()
+            .enumerate()
+            .filter_map(|(i, item)| {
+                let line = self.reader.line(item.span().start);
+                text(item.get_ref(), Place { line, key: format!("{}[{i}]", place.key) }, found)
+            })
+            .collect();
+        Some(At { value: items, place })
+    }
+
+    fn table(&self, key: &'static str, found: &mut Found) -> Option<Table<'t>> {
+        let At { value, place } = self.entry(key)?;
+        let Some(entries) = value.as_table() else {
+            wrong(value, &place, &format!("a table: write it as [{key}]"), found);
+            return None;
+        };
+        Some(Table::new(self.reader, entries, place))
+    }
+
+    fn tables(&self, key: &'static str, found: &mut Found) -> Vec<Table<'t>> {
+        let Some(At { value, place }) = self.entry(key) else { return Vec::new() };
+        let Some(array) = value.as_array() else {
+            wrong(value, &place, &format!("a list of tables: write each as [[{key}]]"), found);
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (i, item) in array.iter().enumerate() {
+            let line = self.reader.line(item.span().start);
+            let place = Place { line, key: format!("{key}[{i}]") };
+            match item.get_ref().as_table() {
+                Some(entries) => tables.push(Table::new(self.reader, entries, place)),
+                None => wrong(item.get_ref(), &place, &format!("a table: write [[{key}]]"), found),
+            }
+        }
+        tables
+    }
+
+    /// Says which keys nobody asked for.
+    fn finish(&self, found: &mut Found) {
+        let asked = self.asked.borrow();
+        for (name, value) in self.entries {
+            if asked.iter().any(|key| key == name.get_ref()) {
+                continue;
+            }
+            let line = self.at(name, value).place.line;
+            let place = Place { line, key: self.place.key(&shown(name.get_ref())).key };
+            let fix = match nearest(name.get_ref(), asked.iter().copied()) {
+                Some(key) => format!("did you mean `{key}`?"),
+                None => format!("take it out; keys known here: {}", asked.join(", ")),
+            };
+            found.add(Refusal::UnknownKey, &place, "this key is unknown", fix);
+        }
+    }
+}
+
+fn text(value: &DeValue<'_>, place: Place, found: &mut Found) -> Option<At<String>> {
+    let Some(text) = value.as_str() else {
+        wrong(value, &place, "a text in quotes", found);
+        return None;
+    };
+    Some(At { value: text.to_owned(), place })
+}
+
+fn wrong(value: &DeValue<'_>, place: &Place, wanted: &str, found: &mut Found) {
+    let message = format!("this is of type {}", value.type_str());
+    found.add(Refusal::WrongType, place, message, format!("write {wanted}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<(Refusal, usize, String)> {
+        let mut found = Found::default();
+        read(text, &mut found);
+        found.into_list().into_iter().map(|p| (p.refusal, p.place.line, p.place.key)).collect()
+    }
+
+    #[test]
+    fn keeps_the_line_and_key_of_every_text() {
+        let mut found = Found::default();
+        let text = "environment = \"test\"\n\n[[source]]\nname = \"a\"\nsecrets = [\n  \"x\",\n  \
+                    \"y\",\n]\n[[source]]\nname = \"b\"\nbody_bytes_max = 1_000\n";
+        let document = read(text, &mut found);
+        assert!(found.is_empty());
+        let places: Vec<_> = document.sources.iter().map(|s| s.place.line).collect();
+        assert_eq!(places, [3, 9]);
+        let secrets = document.sources[0].secrets.as_ref().expect("it is there");
+        let lines: Vec<_> = secrets.value.iter().map(|s| (s.place.line, &*s.place.key)).collect();
+        assert_eq!(lines, [(6, "source[0].secrets[0]"), (7, "source[0].secrets[1]")]);
+        assert_eq!(document.sources[1].body_bytes_max.as_ref().map(|n| n.value), Some(1000));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_everywhere() {
+        let text =
+            "enviroment = \"test\"\n[server]\nport = 1\n[[endpoint]]\nurll = \"x\"\n[extra]\n";
+        let mut got = faults(text);
+        got.sort_by_key(|(_, line, _)| *line);
+        let unknown = |line, key: &str| (Refusal::UnknownKey, line, key.to_owned());
+        let want = [
+            unknown(1, "enviroment"),
+            unknown(3, "server.port"),
+            unknown(5, "endpoint[0].urll"),
+            unknown(6, "extra"),
+        ];
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn wrong_types_are_refused() {
+        let wrong = |line, key: &str| (Refusal::WrongType, line, key.to_owned());
+        assert_eq!(faults("environment = 1"), [wrong(1, "environment")]);
+        assert_eq!(faults("server = \"x\""), [wrong(1, "server")]);
+        assert_eq!(faults("[source]\nname = \"x\""), [wrong(1, "source")]);
+        assert_eq!(faults("source = [1]"), [wrong(1, "source[0]")]);
+        assert_eq!(faults("[[source]]\nsecrets = \"x\""), [wrong(2, "source[0].secrets")]);
+        assert_eq!(faults("[[source]]\nsecrets = [1]"), [wrong(2, "source[0].secrets[0]")]);
+        assert_eq!(faults("[[source]]\ntolerance_s = 1.5"), [wrong(2, "source[0].tolerance_s")]);
+        let huge = "[[source]]\ntolerance_s = 99999999999999999999";
+        assert_eq!(faults(huge), [wrong(2, "source[0].tolerance_s")]);
+        assert_eq!(faults("[[endpoint]]\npaused = \"no\""), [wrong(2, "endpoint[0].paused")]);
+    }
+
+    #[test]
+    fn broken_toml_is_refused_and_never_quoted() {
+        let whole = "environment = \"test\"\n[[source]]\nsecrets = [\"whsec_test_hush\"]\n";
+        for end in 0..whole.len() {
+            for extra in ["", "\"", "=", "[", "\u{0}", "]]\n= 1"] {
+                let text = format!("{}{extra}whsec_test_hush", &whole[..end]);
+                let mut found = Found::default();
+                read(&text, &mut found);
+                for problem in found.into_list() {
+                    let said = format!("{problem:?}");
+                    assert!(!said.contains("hush"), "{said}");
+                }
+            }
+        }
+        assert_eq!(faults("a = = 1")[0].0, Refusal::NotToml);
+        assert_eq!(faults("environment = \"a\"\nenvironment = \"b\"")[0].0, Refusal::NotToml);
+    }
+}

@@ -1,0 +1,177 @@
+//! URLs: of endpoints, and those under which providers know us.
+
+use std::net::IpAddr;
+
+use model::Environment;
+use url::{Host, Url};
+
+use super::document::At;
+use super::problem::{Found, Refusal};
+use super::reference::Resolver;
+
+/// An absolute http or https URL without a user name, a password or a fragment.
+pub(super) fn absolute(
+    written: &At<String>,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<Url> {
+    let text = resolver.text(written, found)?;
+    let url = Url::parse(&text)
+        .ok()
+        .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    let Some(url) = url.filter(|url| url.fragment().is_none()) else {
+        let message = "this is not an absolute http or https URL";
+        let fix = "write it whole, such as https://shop.example.com/webhooks, without a #fragment";
+        found.add(Refusal::BadUrl, &written.place, message, fix);
+        return None;
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        let message = "a user name or password stands in this URL";
+        let fix = "take it out: deliveries are authenticated by their signature";
+        found.add(Refusal::UrlCredentials, &written.place, message, fix);
+        return None;
+    }
+    Some(url)
+}
+
+/// An endpoint's URL, and whether it may be dialled as it is.
+pub(super) fn endpoint(
+    written: &At<String>,
+    allow_private: bool,
+    environment: Environment,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<Url> {
+    let url = absolute(written, resolver, found)?;
+    let mut is_fine = true;
+    if is_private(&url) && !allow_private {
+        let message = "this address is private or loopback";
+        let fix = "add allow_private = true to this endpoint if it is meant";
+        found.add(Refusal::PrivateAddress, &written.place, message, fix);
+        is_fine = false;
+    }
+    let on_this_host = allow_private && is_loopback(&url);
+    if environment == Environment::Live && url.scheme() == "http" && !on_this_host {
+        let message = "a live gateway does not deliver over plain HTTP";
+        let fix = "use https (plain HTTP is for loopback with allow_private = true only)";
+        found.add(Refusal::PlainHttpInLive, &written.place, message, fix);
+        is_fine = false;
+    }
+    is_fine.then_some(url)
+}
+
+/// The URL under which a provider knows this source.
+pub(super) fn public(
+    written: &At<String>,
+    environment: Environment,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<String> {
+    let url = absolute(written, resolver, found)?;
+    if environment == Environment::Live && url.scheme() == "http" {
+        let message = "a provider would send live webhooks over plain HTTP";
+        let fix = "register an https URL with the provider and write that one";
+        found.add(Refusal::PlainHttpInLive, &written.place, message, fix);
+        return None;
+    }
+    // The text as registered is what was signed: a normalised URL would be another one.
+    resolver.text(written, found)
+}
+
+/// The address is on this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => is_localhost(name),
+        Some(Host::Ipv4(v4)) => v4.is_loopback(),
+        Some(Host::Ipv6(v6)) => v6.to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+/// The address as written is not a public one. Names are resolved and judged when they are dialled.
+pub(super) fn is_private(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => is_localhost(name),
+        Some(Host::Ipv4(v4)) => is_private_address(IpAddr::V4(v4)),
+        Some(Host::Ipv6(v6)) => is_private_address(v6.to_canonical()),
+        None => false,
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn is_private_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified()
+        }
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::problem::Place;
+    use super::super::reference::Variables;
+    use super::*;
+    use std::path::Path;
+
+    fn check(text: &str, allow_private: bool, environment: Environment) -> Vec<Refusal> {
+        let mut found = Found::default();
+        let variables = Variables::of(&[]);
+        let resolver = Resolver { variables: &variables, folder: Path::new("/") };
+        let written = At { value: text.to_owned(), place: Place { line: 1, key: "url".into() } };
+        let url = endpoint(&written, allow_private, environment, &resolver, &mut found);
+        assert_eq!(url.is_some(), found.is_empty());
+        found.into_list().iter().map(|problem| problem.refusal).collect()
+    }
+
+    #[test]
+    fn https_is_fine_everywhere() {
+        assert_eq!(check("https://shop.example.com/w", false, Environment::Live), []);
+        assert_eq!(check("https://shop.example.com:8443/w?a=1", false, Environment::Test), []);
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for text in ["", "/webhooks", "shop.example.com/w", "ftp://a/b", "https://", "unix:/x"] {
+            assert_eq!(check(text, true, Environment::Test), [Refusal::BadUrl], "{text}");
+        }
+        assert_eq!(check("https://a/b#c", true, Environment::Test), [Refusal::BadUrl]);
+    }
+
+    #[test]
+    fn credentials_in_a_url_are_refused() {
+        for text in ["https://u:p@shop.example.com/", "https://u@shop.example.com/"] {
+            assert_eq!(check(text, true, Environment::Test), [Refusal::UrlCredentials]);
+        }
+    }
+
+    #[test]
+    fn private_addresses_need_leave() {
+        let private = ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "[::1]"];
+        let spelt = ["localhost", "a.localhost", "2130706433", "0x7f.1", "[::ffff:10.0.0.1]"];
+        for host in private.into_iter().chain(spelt) {
+            let url = format!("http://{host}:9000/w");
+            assert_eq!(check(&url, false, Environment::Test), [Refusal::PrivateAddress], "{host}");
+            assert_eq!(check(&url, true, Environment::Test), [], "{host}");
+        }
+    }
+
+    #[test]
+    fn live_takes_plain_http_on_loopback_only() {
+        assert_eq!(check("http://127.0.0.1/w", true, Environment::Live), []);
+        let plain = [Refusal::PlainHttpInLive];
+        assert_eq!(check("http://10.0.0.1/w", true, Environment::Live), plain);
+        assert_eq!(check("http://shop.example.com/w", true, Environment::Live), plain);
+        assert_eq!(check("http://shop.example.com/w", false, Environment::Test), []);
+    }
+}
