@@ -4,17 +4,23 @@
 //!
 //! - [`stripe`] makes 1 KiB Stripe events and signs each one anew;
 //! - [`server`] starts a server process, waits until it is ready, and reads its CPU time and
-//!   memory from the kernel;
+//!   memory from the kernel; [`deployment`] writes the configuration that a gateway starts with;
 //! - [`bare`] is the *bare receiver*: the least that verifies a signature and keeps the event
 //!   durably (hyper, one HMAC, one group-committed insert). It does nothing else, so the ratio to
 //!   it is the price of everything else;
 //! - [`load`] offers events over kept connections, in a closed or an open loop;
-//! - [`application`] takes the deliveries and counts them by `webhook-id`.
+//! - [`application`] takes the deliveries and counts them by `webhook-id`;
+//! - [`crash`] kills a gateway under load, again and again, and compares what it acknowledged with
+//!   what it kept and delivered;
+//! - [`prove`] puts them together into claims, one JSON line each.
 
 pub mod application;
 pub mod bare;
 pub mod clock;
+pub mod crash;
+pub mod deployment;
 pub mod load;
+pub mod prove;
 pub mod server;
 pub mod stripe;
 mod wire;

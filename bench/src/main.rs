@@ -3,10 +3,12 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use bench::load::{Load, Pace};
+use bench::prove::{self, Topic};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -39,12 +41,24 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    /// Measure the claims of a topic: one JSON line each, exit 1 when any does not hold
+    Prove {
+        topic: Topic,
+        #[arg(long)]
+        binary: PathBuf,
+        /// Smaller counts, within a minute
+        #[arg(long, conflicts_with = "long")]
+        short: bool,
+        /// The full run, which is the default
+        #[arg(long)]
+        long: bool,
+    },
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::BareReceiver { listen, store } => {
-            bench::bare::serve(listen, &store, bench::stripe::SECRET)
+            bench::bare::serve(listen, &store, bench::stripe::SECRET)?;
         }
         Command::Load { target, path, connections, rate, seconds } => {
             let pace = rate.map_or(Pace::Closed, Pace::Open);
@@ -60,7 +74,12 @@ fn main() -> Result<()> {
                 outcome.statuses,
                 outcome.broken,
             )?;
-            Ok(())
+        }
+        Command::Prove { topic, binary, short, long: _ } => {
+            if !prove::run(topic, &prove::tools(&binary, short)?)? {
+                return Ok(ExitCode::FAILURE);
+            }
         }
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,148 @@
+//! A gateway in a temporary folder: its configuration, its key, its store, and its commands.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use tempfile::TempDir;
+
+use crate::server::{Server, free_address};
+use crate::stripe::SECRET;
+
+/// The path that events are sent to.
+pub const SOURCE_PATH: &str = "/in/stripe";
+
+/// Whether what is accepted is also sent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deliveries {
+    /// Recorded, not sent: the acknowledgement path alone.
+    Paused,
+    /// Sent as they come.
+    Sent,
+}
+
+/// A folder with everything that `countersign serve` needs. Removed when dropped.
+#[derive(Debug)]
+pub struct Deployment {
+    binary: PathBuf,
+    folder: TempDir,
+    root_key: String,
+    /// Where webhooks are taken.
+    pub public: SocketAddr,
+    /// Where `/readyz` is.
+    pub admin: SocketAddr,
+    /// Run the gateway with this defect; the binary must be built to have it.
+    pub sabotage: Option<&'static str>,
+}
+
+impl Deployment {
+    /// Writes the folder. The store is made by the first start.
+    ///
+    /// # Errors
+    /// When it cannot be written, or no port is free.
+    pub fn new(binary: &Path, endpoint_url: &str, deliveries: Deliveries) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("countersign-bench-").tempdir()?;
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).context("no randomness")?;
+        let root_key = format!("cs_root_{}", URL_SAFE_NO_PAD.encode(random));
+        let key = folder.path().join("countersign.key");
+        std::fs::write(&key, format!("{root_key}\n"))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
+        }
+        let (public, admin, api) = (free_address()?, free_address()?, free_address()?);
+        let paused = deliveries == Deliveries::Paused;
+        let configuration = format!(
+            r#"environment = "test"
+
+[server]
+public = "{public}"
+admin = "{admin}"
+api = "{api}"
+
+[store]
+url = "sqlite:countersign.db"
+
+[vault]
+key = "${{file:countersign.key}}"
+
+[[source]]
+name = "stripe"
+provider = "stripe"
+secrets = ["${{env:STRIPE_WEBHOOK_SECRET}}"]
+endpoints = ["app"]
+
+[[endpoint]]
+name = "app"
+url = "{endpoint_url}"
+secret = "${{env:APP_WEBHOOK_SECRET}}"
+allow_private = true
+paused = {paused}
+"#
+        );
+        std::fs::write(folder.path().join("countersign.toml"), configuration)?;
+        Ok(Self { binary: binary.to_owned(), folder, root_key, public, admin, sabotage: None })
+    }
+
+    /// Starts the gateway and waits until it is ready. What it logs is kept in the folder.
+    ///
+    /// # Errors
+    /// When it does not become ready; the error ends with what it said.
+    pub fn serve(&self) -> Result<Server> {
+        let log = self.folder.path().join("serve.log");
+        let mut command = self.command(&["serve"]);
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(&log)?);
+        if let Some(defect) = self.sabotage {
+            command.env("COUNTERSIGN_SABOTAGE", defect);
+        }
+        Server::start(command, self.admin, "/readyz").with_context(|| {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            format!("the gateway said:\n{said}")
+        })
+    }
+
+    /// Runs a command that prints JSON lines beside the gateway, and gives the lines.
+    ///
+    /// # Errors
+    /// When it fails, or prints something else.
+    pub fn lines(&self, arguments: &[&str]) -> Result<Vec<serde_json::Value>> {
+        let output = self.command(arguments).output().context("cannot run the binary")?;
+        ensure!(
+            output.status.success(),
+            "{arguments:?} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout).context("not text")?;
+        text.lines().map(|line| serde_json::from_str(line).context("not a JSON line")).collect()
+    }
+
+    /// The store's file.
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("countersign.db")
+    }
+
+    /// The root key in its text form.
+    pub fn root_key(&self) -> &str {
+        &self.root_key
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.path().join("countersign.toml"))
+            .env("STRIPE_WEBHOOK_SECRET", SECRET)
+            .env(
+                "APP_WEBHOOK_SECRET",
+                format!("whsec_{}", STANDARD.encode("bench_test_application_secret")),
+            );
+        command
+    }
+}

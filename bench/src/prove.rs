@@ -1,0 +1,133 @@
+//! Claims: what is measured, what is aimed at, and whether it holds. One JSON line each.
+
+mod inbound;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+/// What a run measures with.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The gateway's release binary.
+    pub binary: PathBuf,
+    /// This program, which serves the bare receiver too.
+    pub bench: PathBuf,
+    /// Smaller counts, within a minute. Only the full run may claim a target.
+    pub short: bool,
+}
+
+/// What can be proved.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Topic {
+    /// The way in: acknowledgements, deliveries, memory, starts, kills.
+    Inbound,
+}
+
+/// One line of the proof.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Claim {
+    claim: &'static str,
+    goal: &'static str,
+    got: serde_json::Value,
+    ok: bool,
+    /// How much was counted: requests, seconds, starts or kills, as `detail` says.
+    n: u64,
+    short: bool,
+    detail: String,
+}
+
+/// What a measurement found.
+struct Got {
+    got: serde_json::Value,
+    ok: bool,
+    n: u64,
+    detail: String,
+}
+
+/// Prints claims as they are found, and remembers whether all hold.
+struct Proof {
+    short: bool,
+    all_ok: bool,
+}
+
+impl Proof {
+    /// A measurement that could not be made is a claim that does not hold.
+    fn claim(&mut self, claim: &'static str, goal: &'static str, got: Result<Got>) -> Result<()> {
+        let Got { got, ok, n, detail } = got.unwrap_or_else(|error| Got {
+            got: serde_json::Value::Null,
+            ok: false,
+            n: 0,
+            detail: format!("could not be measured: {error:#}"),
+        });
+        self.all_ok &= ok;
+        let line = Claim { claim, goal, got, ok, n, short: self.short, detail };
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer(&mut out, &line)?;
+        writeln!(out)?;
+        out.flush()?;
+        Ok(())
+    }
+}
+
+/// Measures a topic; whether every claim holds.
+///
+/// # Errors
+/// When the lines cannot be printed. What cannot be measured is a claim that does not hold.
+pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
+    let mut proof = Proof { short: tools.short, all_ok: true };
+    match topic {
+        Topic::Inbound => inbound::prove(tools, &mut proof)?,
+    }
+    Ok(proof.all_ok)
+}
+
+/// The tools of this run: the given gateway and this very program.
+///
+/// # Errors
+/// When the path of this program cannot be told.
+pub fn tools(binary: &Path, short: bool) -> Result<Tools> {
+    Ok(Tools { binary: binary.to_owned(), bench: std::env::current_exe()?, short })
+}
+
+/// Two decimals, as a JSON number.
+fn rounded(value: f64) -> serde_json::Value {
+    serde_json::json!((value * 100.0).round() / 100.0)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_measured_does_not_hold() {
+        let mut proof = Proof { short: true, all_ok: true };
+        proof.claim("a claim", "a goal", Err(anyhow::anyhow!("no such tool"))).unwrap();
+        assert!(!proof.all_ok);
+    }
+
+    #[test]
+    fn one_failed_claim_fails_the_proof_for_good() {
+        let got = |ok| Ok(Got { got: rounded(1.0), ok, n: 1, detail: String::new() });
+        let mut proof = Proof { short: false, all_ok: true };
+        proof.claim("first", "", got(true)).unwrap();
+        assert!(proof.all_ok);
+        proof.claim("second", "", got(false)).unwrap();
+        proof.claim("third", "", got(true)).unwrap();
+        assert!(!proof.all_ok);
+    }
+
+    #[test]
+    fn figures_are_rounded_and_medians_are_measured_values() {
+        assert_eq!(rounded(0.6789), serde_json::json!(0.68));
+        assert_eq!(median(vec![9.0, 1.0, 3.0]), 3.0);
+        assert!(median(Vec::new()).is_nan());
+    }
+}
