@@ -1,5 +1,7 @@
 //! Claims: what is measured, what is aimed at, and whether it holds. One JSON line each.
 
+mod acknowledgements;
+mod deliveries;
 mod inbound;
 
 use std::io::Write as _;

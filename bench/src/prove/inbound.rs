@@ -1,41 +1,27 @@
 //! The claims about the way in, in the order in which they are measured.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{Got, Proof, Tools, median, rounded};
-use crate::application::{Application, Reading};
+use super::{Got, Proof, Tools, acknowledgements, deliveries, median, rounded};
 use crate::crash::Plan;
-use crate::deployment::{Deliveries, Deployment, SOURCE_PATH};
-use crate::load::{Load, Outcome, Pace};
-use crate::server::{Server, free_address};
+use crate::deployment::{Deliveries, Deployment};
 
 /// Nothing listens there: a paused endpoint is never dialled.
-const NO_APPLICATION: &str = "http://127.0.0.1:9/webhooks";
-
-/// Above this the baseline is not what it should be, and no ratio to it says anything.
-const BARE_CPU_US_MAX: f64 = 45.0;
-
-/// After the last acknowledgement, deliveries under way may take so long.
-const DRAIN: Duration = Duration::from_secs(1);
-
-/// How long a rate is kept up before the next one is tried, to find the highest.
-const RATES: [u32; 9] = [1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 8_000, 10_000, 12_000];
+pub(super) const NO_APPLICATION: &str = "http://127.0.0.1:9/webhooks";
 
 /// The counts of one run.
-struct Counts {
-    starts: u32,
-    pairs: u32,
-    warm_up: Duration,
-    throughput: Duration,
-    half_load: Duration,
-    delivery: Duration,
-    highest_rate: Duration,
-    kills: u32,
+pub(super) struct Counts {
+    pub(super) starts: u32,
+    pub(super) pairs: u32,
+    pub(super) warm_up: Duration,
+    pub(super) throughput: Duration,
+    pub(super) half_load: Duration,
+    pub(super) delivery: Duration,
+    pub(super) highest_rate: Duration,
+    pub(super) kills: u32,
 }
 
 impl Counts {
@@ -70,8 +56,8 @@ impl Counts {
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
     let counts = Counts::of(tools);
     starts(tools, &counts, proof)?;
-    acknowledgements(tools, &counts, proof)?;
-    deliveries(tools, &counts, proof)?;
+    acknowledgements::prove(tools, &counts, proof)?;
+    deliveries::prove(tools, &counts, proof)?;
     proof.claim(
         "kill -9 under load: no acknowledged event lost, none twice, all delivered",
         "0 faults",
@@ -125,208 +111,6 @@ fn split<A, B>(both: Result<(A, B)>) -> (Result<A>, Result<B>) {
     }
 }
 
-/// A server with what was measured of it so far.
-struct Measured {
-    server: Server,
-    address: SocketAddr,
-    requests: u64,
-    failed: u64,
-    seconds: f64,
-    cpu: Duration,
-    p99s_ms: Vec<f64>,
-}
-
-impl Measured {
-    fn new(server: Server, address: SocketAddr) -> Self {
-        Self {
-            server,
-            address,
-            requests: 0,
-            failed: 0,
-            seconds: 0.0,
-            cpu: Duration::ZERO,
-            p99s_ms: Vec::new(),
-        }
-    }
-
-    fn load(&self, pace: Pace, duration: Duration) -> Result<Outcome> {
-        Load::new(self.address, SOURCE_PATH, pace, duration).run()
-    }
-
-    fn closed(&mut self, counts: &Counts) -> Result<()> {
-        self.load(Pace::Closed, counts.warm_up)?;
-        let before = self.server.cpu()?;
-        let outcome = self.load(Pace::Closed, counts.throughput)?;
-        self.cpu += self.server.cpu()?.saturating_sub(before);
-        self.requests += outcome.acknowledged();
-        self.failed += outcome.failed();
-        self.seconds += outcome.elapsed.as_secs_f64();
-        Ok(())
-    }
-
-    fn open(&mut self, per_second: f64, duration: Duration) -> Result<()> {
-        let outcome = self.load(Pace::Open(per_second), duration)?;
-        self.failed += outcome.failed();
-        self.p99s_ms.push(outcome.latencies.quantile_ms(990));
-        Ok(())
-    }
-
-    fn per_second(&self) -> f64 {
-        self.requests as f64 / self.seconds
-    }
-
-    fn cpu_us(&self) -> f64 {
-        self.cpu.as_secs_f64() * 1e6 / self.requests as f64
-    }
-}
-
-fn bare(tools: &Tools, folder: &tempfile::TempDir) -> Result<Measured> {
-    let address = free_address()?;
-    let mut command = Command::new(&tools.bench);
-    command
-        .args(["bare-receiver", "--listen", &address.to_string(), "--store"])
-        .arg(folder.path().join("bare.db"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    Ok(Measured::new(Server::start(command, address, "/")?, address))
-}
-
-/// Gateway and bare receiver side by side, interleaved, the endpoint paused.
-fn acknowledgements(tools: &Tools, counts: &Counts, proof: &mut Proof) -> Result<()> {
-    let measured = (|| {
-        let deployment = Deployment::new(&tools.binary, NO_APPLICATION, Deliveries::Paused)?;
-        let folder = tempfile::tempdir()?;
-        let mut ours = Measured::new(deployment.serve()?, deployment.public);
-        let mut bare = bare(tools, &folder)?;
-        for _ in 0..counts.pairs {
-            ours.closed(counts)?;
-            bare.closed(counts)?;
-        }
-        let half = ours.per_second() / 2.0;
-        for _ in 0..counts.pairs {
-            ours.open(half, counts.half_load)?;
-            bare.open(half, counts.half_load)?;
-        }
-        ensure!(ours.requests > 0 && bare.requests > 0, "nothing was acknowledged");
-        let resident = mebibytes(ours.server.resident_bytes_max()?);
-        Ok::<_, anyhow::Error>((ours, bare, resident, half))
-    })();
-    let with = |judge: &dyn Fn(&Measured, &Measured, f64, f64) -> Got| match &measured {
-        Ok((ours, bare, resident, half)) => Ok(judge(ours, bare, *resident, *half)),
-        Err(error) => Err(anyhow::anyhow!("{error:#}")),
-    };
-    let fair = |bare: &Measured| bare.cpu_us() <= BARE_CPU_US_MAX && bare.failed == 0;
-
-    proof.claim(
-        "the bare receiver is a fair baseline: CPU us a request",
-        "<= 45",
-        with(&|_, bare, _, _| Got {
-            got: rounded(bare.cpu_us()),
-            ok: fair(bare),
-            n: bare.requests,
-            detail: format!("{:.0} durable acknowledgements a second", bare.per_second()),
-        }),
-    )?;
-    proof.claim(
-        "durable acknowledgements a second, beside the bare receiver",
-        ">= 0.6",
-        with(&|ours, bare, _, _| {
-            let got = ours.per_second() / bare.per_second();
-            let ok = got >= 0.6 && fair(bare) && ours.failed == 0;
-            let (our_rate, bare_rate) = (ours.per_second(), bare.per_second());
-            let failed = ours.failed;
-            let detail = format!("{our_rate:.0} and {bare_rate:.0} a second, {failed} failed");
-            Got { got: rounded(got), ok, n: ours.requests, detail }
-        }),
-    )?;
-    proof.claim(
-        "CPU us a request, beside the bare receiver",
-        "<= 1.67",
-        with(&|ours, bare, _, _| {
-            let got = ours.cpu_us() / bare.cpu_us();
-            let detail = format!("{:.1} and {:.1} us", ours.cpu_us(), bare.cpu_us());
-            Got { got: rounded(got), ok: got <= 1.67 && fair(bare), n: ours.requests, detail }
-        }),
-    )?;
-    proof.claim(
-        "p99 of acknowledgements at half load, beside the bare receiver",
-        "<= 2",
-        with(&|ours, bare, _, half| {
-            let (our_ms, bare_ms) = (median(ours.p99s_ms.clone()), median(bare.p99s_ms.clone()));
-            let got = our_ms / bare_ms;
-            let n = (half * counts.half_load.as_secs_f64()).round();
-            let detail = format!(
-                "{our_ms:.2} and {bare_ms:.2} ms, medians of {} runs at {half:.0} a second, \
-                 {n:.0} requests each",
-                ours.p99s_ms.len(),
-            );
-            Got { got: rounded(got), ok: got <= 2.0 && fair(bare), n: counts.pairs.into(), detail }
-        }),
-    )?;
-    proof.claim(
-        "resident memory under that load, MiB",
-        "<= 150",
-        with(&|ours, _, resident, _| Got {
-            got: rounded(resident),
-            ok: resident <= 150.0,
-            n: ours.requests,
-            detail: "VmHWM, the most so far".into(),
-        }),
-    )
-}
-
-/// A rate that was offered, and what was left of it.
-struct Kept {
-    accepted: u64,
-    failed: u64,
-    backlog: u64,
-}
-
-fn deliveries(tools: &Tools, counts: &Counts, proof: &mut Proof) -> Result<()> {
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let application = Application::start(listen, Reading::Headers)?;
-    let keep = |per_second: u32, duration: Duration| -> Result<Kept> {
-        application.reset();
-        let deployment = Deployment::new(&tools.binary, &application.url(), Deliveries::Sent)?;
-        let server = deployment.serve()?;
-        let pace = Pace::Open(per_second.into());
-        let outcome = Load::new(deployment.public, SOURCE_PATH, pace, duration).run()?;
-        let accepted = outcome.acknowledged();
-        application.wait_for(usize::try_from(accepted)?, DRAIN);
-        let backlog = accepted.saturating_sub(u64::try_from(application.distinct())?);
-        server.kill();
-        Ok(Kept { accepted, failed: outcome.failed(), backlog })
-    };
-    let seconds = counts.delivery.as_secs();
-    let sustained = keep(1_000, counts.delivery).map(|kept| Got {
-        got: json!(kept.backlog),
-        ok: kept.backlog == 0 && kept.failed == 0 && kept.accepted > 0,
-        n: kept.accepted,
-        detail: format!("1000 a second for {seconds} s, {} failed; one second to end", kept.failed),
-    });
-    proof.claim("backlog after deliveries at 1,000 events a second", "0", sustained)?;
-
-    let highest = (|| {
-        let mut highest = 0;
-        for rate in RATES {
-            let kept = keep(rate, counts.highest_rate)?;
-            let offered = f64::from(rate) * counts.highest_rate.as_secs_f64();
-            if kept.backlog > 0 || kept.failed > 0 || (kept.accepted as f64) < offered * 0.99 {
-                break;
-            }
-            highest = rate;
-        }
-        let seconds = counts.highest_rate.as_secs();
-        Ok(Got {
-            got: json!(highest),
-            ok: highest >= 1_000,
-            n: seconds,
-            detail: format!("each rate for {seconds} s, the application on the same two cores"),
-        })
-    })();
-    proof.claim("highest rate of deliveries kept, events a second", ">= 1000, stated", highest)
-}
-
 fn kills(tools: &Tools, counts: &Counts) -> Result<Got> {
     let seed = crate::clock::fresh_seed();
     let plan = Plan {
@@ -353,6 +137,6 @@ fn kills(tools: &Tools, counts: &Counts) -> Result<Got> {
     Ok(Got { got: json!(faults.len()), ok: faults.is_empty(), n: counts.kills.into(), detail })
 }
 
-fn mebibytes(bytes: u64) -> f64 {
+pub(super) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }

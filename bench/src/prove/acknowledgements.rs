@@ -1,0 +1,166 @@
+//! Acknowledgements with the endpoint paused, beside the bare receiver: rate, CPU, latency, memory.
+
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::inbound::{Counts, NO_APPLICATION, mebibytes};
+use super::{Got, Proof, Tools, median, rounded};
+use crate::deployment::{Deliveries, Deployment, SOURCE_PATH};
+use crate::load::{Load, Outcome, Pace};
+use crate::server::{Server, free_address};
+
+/// Above this the baseline is not what it should be, and no ratio to it says anything.
+const BARE_CPU_US_MAX: f64 = 45.0;
+
+/// A server with what was measured of it so far.
+struct Measured {
+    server: Server,
+    address: SocketAddr,
+    requests: u64,
+    failed: u64,
+    seconds: f64,
+    cpu: Duration,
+    p99s_ms: Vec<f64>,
+}
+
+impl Measured {
+    fn new(server: Server, address: SocketAddr) -> Self {
+        Self {
+            server,
+            address,
+            requests: 0,
+            failed: 0,
+            seconds: 0.0,
+            cpu: Duration::ZERO,
+            p99s_ms: Vec::new(),
+        }
+    }
+
+    fn load(&self, pace: Pace, duration: Duration) -> Result<Outcome> {
+        Load::new(self.address, SOURCE_PATH, pace, duration).run()
+    }
+
+    fn closed(&mut self, counts: &Counts) -> Result<()> {
+        self.load(Pace::Closed, counts.warm_up)?;
+        let before = self.server.cpu()?;
+        let outcome = self.load(Pace::Closed, counts.throughput)?;
+        self.cpu += self.server.cpu()?.saturating_sub(before);
+        self.requests += outcome.acknowledged();
+        self.failed += outcome.failed();
+        self.seconds += outcome.elapsed.as_secs_f64();
+        Ok(())
+    }
+
+    fn open(&mut self, per_second: f64, duration: Duration) -> Result<()> {
+        let outcome = self.load(Pace::Open(per_second), duration)?;
+        self.failed += outcome.failed();
+        self.p99s_ms.push(outcome.latencies.quantile_ms(990));
+        Ok(())
+    }
+
+    fn per_second(&self) -> f64 {
+        self.requests as f64 / self.seconds
+    }
+
+    fn cpu_us(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.requests as f64
+    }
+}
+
+fn bare(tools: &Tools, folder: &tempfile::TempDir) -> Result<Measured> {
+    let address = free_address()?;
+    let mut command = Command::new(&tools.bench);
+    command
+        .args(["bare-receiver", "--listen", &address.to_string(), "--store"])
+        .arg(folder.path().join("bare.db"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Ok(Measured::new(Server::start(command, address, "/")?, address))
+}
+
+/// Gateway and bare receiver side by side, interleaved, the endpoint paused.
+pub(super) fn prove(tools: &Tools, counts: &Counts, proof: &mut Proof) -> Result<()> {
+    let measured = (|| {
+        let deployment = Deployment::new(&tools.binary, NO_APPLICATION, Deliveries::Paused)?;
+        let folder = tempfile::tempdir()?;
+        let mut ours = Measured::new(deployment.serve()?, deployment.public);
+        let mut bare = bare(tools, &folder)?;
+        for _ in 0..counts.pairs {
+            ours.closed(counts)?;
+            bare.closed(counts)?;
+        }
+        let half = ours.per_second() / 2.0;
+        for _ in 0..counts.pairs {
+            ours.open(half, counts.half_load)?;
+            bare.open(half, counts.half_load)?;
+        }
+        ensure!(ours.requests > 0 && bare.requests > 0, "nothing was acknowledged");
+        let resident = mebibytes(ours.server.resident_bytes_max()?);
+        Ok::<_, anyhow::Error>((ours, bare, resident, half))
+    })();
+    let with = |judge: &dyn Fn(&Measured, &Measured, f64, f64) -> Got| match &measured {
+        Ok((ours, bare, resident, half)) => Ok(judge(ours, bare, *resident, *half)),
+        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    };
+    let fair = |bare: &Measured| bare.cpu_us() <= BARE_CPU_US_MAX && bare.failed == 0;
+
+    proof.claim(
+        "the bare receiver is a fair baseline: CPU us a request",
+        "<= 45",
+        with(&|_, bare, _, _| Got {
+            got: rounded(bare.cpu_us()),
+            ok: fair(bare),
+            n: bare.requests,
+            detail: format!("{:.0} durable acknowledgements a second", bare.per_second()),
+        }),
+    )?;
+    proof.claim(
+        "durable acknowledgements a second, beside the bare receiver",
+        ">= 0.6",
+        with(&|ours, bare, _, _| {
+            let got = ours.per_second() / bare.per_second();
+            let ok = got >= 0.6 && fair(bare) && ours.failed == 0;
+            let (our_rate, bare_rate) = (ours.per_second(), bare.per_second());
+            let failed = ours.failed;
+            let detail = format!("{our_rate:.0} and {bare_rate:.0} a second, {failed} failed");
+            Got { got: rounded(got), ok, n: ours.requests, detail }
+        }),
+    )?;
+    proof.claim(
+        "CPU us a request, beside the bare receiver",
+        "<= 1.67",
+        with(&|ours, bare, _, _| {
+            let got = ours.cpu_us() / bare.cpu_us();
+            let detail = format!("{:.1} and {:.1} us", ours.cpu_us(), bare.cpu_us());
+            Got { got: rounded(got), ok: got <= 1.67 && fair(bare), n: ours.requests, detail }
+        }),
+    )?;
+    proof.claim(
+        "p99 of acknowledgements at half load, beside the bare receiver",
+        "<= 2",
+        with(&|ours, bare, _, half| {
+            let (our_ms, bare_ms) = (median(ours.p99s_ms.clone()), median(bare.p99s_ms.clone()));
+            let got = our_ms / bare_ms;
+            let n = (half * counts.half_load.as_secs_f64()).round();
+            let detail = format!(
+                "{our_ms:.2} and {bare_ms:.2} ms, medians of {} runs at {half:.0} a second, \
+                 {n:.0} requests each",
+                ours.p99s_ms.len(),
+            );
+            Got { got: rounded(got), ok: got <= 2.0 && fair(bare), n: counts.pairs.into(), detail }
+        }),
+    )?;
+    proof.claim(
+        "resident memory under that load, MiB",
+        "<= 150",
+        with(&|ours, _, resident, _| Got {
+            got: rounded(resident),
+            ok: resident <= 150.0,
+            n: ours.requests,
+            detail: "VmHWM, the most so far".into(),
+        }),
+    )
+}
