@@ -1,1 +1,33 @@
-//! store
+//! The only crate with SQL: named transactions over the embedded store.
+//!
+//! The cast: an arrival is **recorded** in one transaction with its events, their dedup keys, their
+//! **deliveries** and an audit entry. Deliveries are **leased** with a fencing token, tried, and
+//! **settled** with their attempt. Refused and duplicate arrivals are **tallied**. What a person does
+//! to an event or a delivery is a command like any other, and leaves an audit entry or fails.
+//!
+//! A transaction is plain data in, plain data out: never a closure, never a handle. Answers come
+//! after the commit is durable. Everything that could name a person comes in sealed
+//! ([`vault::Sealed`]); plaintext at rest is a type error.
+//!
+//! Backends are variants of [`Store`]; the suite in `tests/conformance` says what each must keep.
+
+mod audit;
+mod command;
+mod delivery;
+mod error;
+mod event;
+mod record;
+mod sqlite;
+mod store;
+
+pub use audit::{Action, EntryRow};
+pub use delivery::{
+    AttemptRow, DeliveryQuery, DeliveryRow, EndpointState, LeaseRequest, Leased, NewDelivery,
+    Settle, Settled, Then,
+};
+pub use error::{OpenError, StoreError};
+pub use event::{Changed, Counts, EventQuery, EventRow, Note, TallyRow};
+pub use record::{
+    KeyKind, NewEvent, NewKey, Outcome, Record, Recorded, SealedRow, StoredKey, Tally,
+};
+pub use store::{Options, Store, Synchronous};

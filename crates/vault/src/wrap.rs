@@ -40,8 +40,14 @@ impl<'a> Owner<'a> {
 }
 
 /// A data key under the root: safe to store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WrappedKey(Vec<u8>);
+
+impl std::fmt::Debug for WrappedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WrappedKey({} bytes)", self.0.len())
+    }
+}
 
 impl WrappedKey {
     /// The stored form.

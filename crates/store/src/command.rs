@@ -1,0 +1,75 @@
+//! The commands of the writer: plain data in, plain data out, so that a batch can be run again.
+
+use model::{DeliveryId, EventId, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::{
+    Changed, EndpointState, LeaseRequest, NewDelivery, NewKey, Note, Record, Recorded, Settle,
+    Settled, StoreError, Tally,
+};
+
+/// Something that changes the store. Each is all or nothing.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Record(Record),
+    Tally(Vec<Tally>),
+    AddKey(NewKey),
+    Lease(LeaseRequest),
+    Settle(Settle),
+    SetEndpointState {
+        endpoint: String,
+        state: EndpointState,
+        note: Note,
+    },
+    Release {
+        event: EventId,
+        note: Note,
+        deliveries: Vec<NewDelivery>,
+    },
+    Deny {
+        event: EventId,
+        note: Note,
+    },
+    Redeliver {
+        deliveries: Vec<DeliveryId>,
+        note: Note,
+    },
+    Forget(Timestamp),
+    /// Changes a row of no meaning, to see that a commit is possible.
+    Probe,
+    /// The last one: what waits is still done, then the writer ends.
+    Close,
+}
+
+/// What a command gave.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Done,
+    Recorded(Recorded),
+    Key(NewKey),
+    Claims(Vec<Claim>),
+    Settled(Settled),
+    Changed(Changed),
+    Count(usize),
+    /// Days that were dropped, and whether there is more to forget.
+    Forgotten {
+        days: usize,
+        more: bool,
+    },
+}
+
+/// A lease as the writer gives it; the event and its body are read afterwards.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) fence: i64,
+    pub(crate) attempt: u32,
+    pub(crate) endpoint: String,
+    pub(crate) sequence: i64,
+}
+
+/// A command and where its answer goes, once it is durable.
+pub(crate) struct Job {
+    pub(crate) command: Command,
+    pub(crate) answer: oneshot::Sender<Result<Answer, StoreError>>,
+}

@@ -1,0 +1,229 @@
+//! Why the store could not be opened, or could not do what it was asked.
+
+use std::fmt;
+
+/// Why a command failed. Nothing of it took effect, unless [`StoreError::is_poisoned`] says that
+/// this is no longer known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreError {
+    kind: Kind,
+    detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Full,
+    Overloaded,
+    Busy,
+    Corrupt,
+    Poisoned,
+    Closed,
+    UnknownKey,
+    NotDeliverable,
+    TooManyDeliveries,
+    Constraint,
+    Io,
+    Internal,
+}
+
+impl StoreError {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { kind, detail: String::new() }
+    }
+
+    pub(crate) fn with(kind: Kind, detail: impl fmt::Display) -> Self {
+        Self { kind, detail: detail.to_string() }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The disk is full: try again when there is room.
+    pub fn is_full(&self) -> bool {
+        self.kind == Kind::Full
+    }
+
+    /// Too much waits already, or another process holds the store: try again soon.
+    pub fn is_overloaded(&self) -> bool {
+        matches!(self.kind, Kind::Overloaded | Kind::Busy)
+    }
+
+    /// What is stored cannot be read.
+    pub fn is_corrupt(&self) -> bool {
+        self.kind == Kind::Corrupt
+    }
+
+    /// Whether the last commits are durable is not known: the process must end, and what the next
+    /// start finds is what counts.
+    pub fn is_poisoned(&self) -> bool {
+        self.kind == Kind::Poisoned
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            Kind::Full => "store_full",
+            Kind::Overloaded => "store_overloaded",
+            Kind::Busy => "store_busy",
+            Kind::Corrupt => "store_corrupt",
+            Kind::Poisoned => "store_poisoned",
+            Kind::Closed => "store_closed",
+            Kind::UnknownKey => "store_unknown_key",
+            Kind::NotDeliverable => "store_not_deliverable",
+            Kind::TooManyDeliveries => "store_too_many_deliveries",
+            Kind::Constraint => "store_constraint",
+            Kind::Io => "store_io",
+            Kind::Internal => "store_internal",
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Full => "the disk is full: make room, the store goes on by itself",
+            Kind::Overloaded => "too many commands wait for the store: try again soon",
+            Kind::Busy => "another process holds the store: end it, or try again soon",
+            Kind::Corrupt => "the store's file is damaged: restore it from a backup",
+            Kind::Poisoned => {
+                "the disk failed to make a commit durable: check the disk, then start again"
+            }
+            Kind::Closed => "the store is closed: start again",
+            Kind::UnknownKey => "sealed under a data key that is not kept: record the key first",
+            Kind::NotDeliverable => "only an accepted event may have deliveries",
+            Kind::TooManyDeliveries => "an event may have at most 1024 deliveries",
+            Kind::Constraint => "the store refuses an id that it holds already",
+            Kind::Io => "the disk cannot be read or written: check the disk and its permissions",
+            Kind::Internal => "the store failed: report this with the code that follows",
+        })?;
+        if !self.detail.is_empty() {
+            write!(f, " ({})", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Why a store could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OpenError {
+    /// Another gateway has it open.
+    InUse,
+    /// There is no store at this place, and only the gateway makes one.
+    NotFound,
+    /// The folder or the file cannot be read and written.
+    NotWritable,
+    /// The file is damaged, or not a database.
+    Corrupt,
+    /// A database, but not one of this program.
+    Foreign,
+    /// Made by a newer version.
+    NewerSchema,
+    /// Made by an older version, and only the gateway migrates it.
+    OlderSchema,
+    /// A migration that this version knows by the same number was another one.
+    UnknownSchema,
+    /// The disk is full.
+    Full,
+    /// Another process holds it.
+    Busy,
+    /// The system refused something else, such as a thread.
+    Failed,
+}
+
+impl OpenError {
+    /// Every reason.
+    pub const ALL: &'static [Self] = &[
+        Self::InUse,
+        Self::NotFound,
+        Self::NotWritable,
+        Self::Corrupt,
+        Self::Foreign,
+        Self::NewerSchema,
+        Self::OlderSchema,
+        Self::UnknownSchema,
+        Self::Full,
+        Self::Busy,
+        Self::Failed,
+    ];
+
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InUse => "store_in_use",
+            Self::NotFound => "store_not_found",
+            Self::NotWritable => "store_not_writable",
+            Self::Corrupt => "store_corrupt",
+            Self::Foreign => "store_foreign",
+            Self::NewerSchema => "store_newer_schema",
+            Self::OlderSchema => "store_older_schema",
+            Self::UnknownSchema => "store_unknown_schema",
+            Self::Full => "store_full",
+            Self::Busy => "store_busy",
+            Self::Failed => "store_failed",
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InUse => {
+                "another gateway has this store open: end it, or give this one a store of its own"
+            }
+            Self::NotFound => "there is no store here yet: start the gateway once, it makes one",
+            Self::NotWritable => {
+                "the store's file or folder cannot be read and written: see that it exists and \
+                 belongs to the user that runs this"
+            }
+            Self::Corrupt => "the file is damaged or not a database: restore it from a backup",
+            Self::Foreign => {
+                "the file is a database of another program: give the store a file of its own"
+            }
+            Self::NewerSchema => {
+                "the store was made by a newer version: use that version, or restore an older backup"
+            }
+            Self::OlderSchema => {
+                "the store was made by an older version: start the gateway once, it migrates it"
+            }
+            Self::UnknownSchema => {
+                "the store was made by a version that is not an ancestor of this one: use the \
+                 version that made it"
+            }
+            Self::Full => "the disk is full: make room and start again",
+            Self::Busy => "another process holds the store: end it and start again",
+            Self::Failed => "the system refused to open the store: see its log and start again",
+        })
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_open_error_has_its_code_and_says_what_to_do() {
+        let mut codes: Vec<_> = OpenError::ALL.iter().map(|error| error.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), OpenError::ALL.len());
+        for error in OpenError::ALL {
+            assert!(error.to_string().contains(": "), "{error}");
+        }
+    }
+
+    #[test]
+    fn predicates_follow_the_kind() {
+        assert!(StoreError::new(Kind::Full).is_full());
+        assert!(StoreError::new(Kind::Overloaded).is_overloaded());
+        assert!(StoreError::new(Kind::Busy).is_overloaded());
+        assert!(StoreError::new(Kind::Corrupt).is_corrupt());
+        assert!(StoreError::new(Kind::Poisoned).is_poisoned());
+        assert!(!StoreError::new(Kind::Io).is_full());
+        assert_eq!(StoreError::with(Kind::Io, "extended code 778").code(), "store_io");
+    }
+}

@@ -1,0 +1,165 @@
+//! The embedded backend: one SQLite file, one writer thread, a few readers.
+
+mod audit;
+mod codes;
+mod dedup;
+mod desk;
+mod failure;
+mod keys;
+mod lease;
+mod names;
+mod open;
+mod read;
+mod record;
+mod session;
+mod settle;
+mod tally;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::command::{Answer, Command, Job};
+use crate::error::Kind;
+use crate::{OpenError, Options, StoreError};
+use failure::{Failure, Opening};
+
+/// Connections that read beside the writer.
+const READERS: usize = 4;
+
+/// The embedded backend.
+#[derive(Clone)]
+pub struct Sqlite(Arc<Inner>);
+
+struct Inner {
+    /// None once it is being dropped, so that the writer sees the end of its queue.
+    queue: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    poisoned: Arc<AtomicBool>,
+    readers: Mutex<Vec<Connection>>,
+    free_readers: Semaphore,
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has answered nobody: its callers saw the closed channel.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::open_gateway(path, options).map_err(|opening| opening.0)
+    }
+
+    pub(crate) fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        Self::open_command(path).map_err(|opening| opening.0)
+    }
+
+    fn open_gateway(path: &Path, options: Options) -> Result<Self, Opening> {
+        let lock = open::lock(path)?;
+        open::make_file(path)?;
+        let mut connection = open::connect_writer(path, options.synchronous)?;
+        open::migrate(&mut connection)?;
+        open::clear_leases(&connection)?;
+        Self::start(path, options, connection, writer::Role::Gateway { lock })
+    }
+
+    fn open_command(path: &Path) -> Result<Self, Opening> {
+        open::see_file(path)?;
+        let options = Options::default();
+        let connection = open::connect_writer(path, options.synchronous)?;
+        open::check_schema(&connection)?;
+        Self::start(path, options, connection, writer::Role::Beside)
+    }
+
+    fn start(
+        path: &Path,
+        options: Options,
+        connection: Connection,
+        role: writer::Role,
+    ) -> Result<Self, Opening> {
+        let readers =
+            (0..READERS).map(|_| open::connect_reader(path)).collect::<Result<Vec<_>, _>>()?;
+        let (queue, jobs) = mpsc::channel(options.queue_commands_max.max(1));
+        let poisoned = Arc::new(AtomicBool::new(false));
+        let writer = writer::start(writer::Writer {
+            connection,
+            jobs,
+            role,
+            batch_commands_max: options.batch_commands_max.max(1),
+            poisoned: Arc::clone(&poisoned),
+        })?;
+        Ok(Self(Arc::new(Inner {
+            queue: Some(queue),
+            writer: Some(writer),
+            poisoned,
+            readers: Mutex::new(readers),
+            free_readers: Semaphore::new(READERS),
+        })))
+    }
+
+    pub(crate) fn poisoned(&self) -> bool {
+        self.0.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Asks the writer, waiting for a place in its queue.
+    pub(crate) async fn ask(&self, command: Command) -> Result<Answer, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let queue = self.0.queue.as_ref().ok_or_else(|| StoreError::new(Kind::Closed))?;
+        queue.send(Job { command, answer }).await.map_err(|_| self.gone())?;
+        answered.await.map_err(|_| self.gone())?
+    }
+
+    /// Asks the writer, or fails at once when its queue is full.
+    pub(crate) async fn ask_unless_full(&self, command: Command) -> Result<Answer, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let queue = self.0.queue.as_ref().ok_or_else(|| StoreError::new(Kind::Closed))?;
+        queue.try_send(Job { command, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::new(Kind::Overloaded),
+            mpsc::error::TrySendError::Closed(_) => self.gone(),
+        })?;
+        answered.await.map_err(|_| self.gone())?
+    }
+
+    fn gone(&self) -> StoreError {
+        StoreError::new(if self.poisoned() { Kind::Poisoned } else { Kind::Closed })
+    }
+
+    /// Runs a read on a connection of its own, away from the async threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.0);
+        let _free =
+            inner.free_readers.acquire().await.map_err(|_| StoreError::new(Kind::Closed))?;
+        let connection = {
+            let mut readers = inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            readers.pop().ok_or_else(|| StoreError::with(Kind::Internal, "no reader is left"))?
+        };
+        let (connection, result) = tokio::task::spawn_blocking(move || {
+            let result = read(&connection);
+            (connection, result)
+        })
+        .await
+        .map_err(|_| StoreError::with(Kind::Internal, "a read panicked"))?;
+        inner.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        result.map_err(|failure| failure.0)
+    }
+}

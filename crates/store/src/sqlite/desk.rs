@@ -1,0 +1,138 @@
+//! What a person does: release and deny events, redeliver, pause and resume endpoints.
+
+use model::{DeliveryId, EventId, EventStatus};
+use rusqlite::{OptionalExtension as _, params};
+
+use super::codes::{Code, State};
+use super::failure::Result;
+use super::record::{DELIVERIES_PER_EVENT, Planned};
+use super::session::Session;
+use crate::{Action, Changed, EndpointState, NewDelivery, Note};
+
+/// An event that somebody decides about.
+struct Held {
+    sequence: i64,
+    reason: Option<String>,
+    order_key: Option<[u8; 16]>,
+}
+
+impl Session<'_> {
+    /// Accepts a held event and plans its deliveries. A person's permit stands in for the step that
+    /// held it; what it was held for stays in the audit log.
+    pub(super) fn release(
+        &mut self,
+        event: EventId,
+        note: &Note,
+        deliveries: &[NewDelivery],
+    ) -> Result<Changed> {
+        let held = match self.held(event, Action::Released, note)? {
+            Ok(held) => held,
+            Err(changed) => return Ok(changed),
+        };
+        self.connection
+            .prepare_cached(
+                "UPDATE event SET status = ?2, reason = NULL, failed = NULL WHERE sequence = ?1",
+            )?
+            .execute(params![held.sequence, Code(EventStatus::Accepted)])?;
+        let already = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM delivery WHERE row >= ?1 AND row < ?2")?
+            .query_row(
+                params![
+                    held.sequence * DELIVERIES_PER_EVENT,
+                    (held.sequence + 1) * DELIVERIES_PER_EVENT
+                ],
+                |row| row.get(0),
+            )?;
+        self.insert_deliveries(&Planned {
+            sequence: held.sequence,
+            already,
+            order_key: held.order_key,
+            at: note.at,
+            deliveries,
+        })?;
+        self.audit_note(Action::Released, event.as_bytes(), false, note, &held.was())?;
+        Ok(Changed::Done)
+    }
+
+    /// Denies a held event. What it was held for stays its reason.
+    pub(super) fn deny(&mut self, event: EventId, note: &Note) -> Result<Changed> {
+        let held = match self.held(event, Action::Denied, note)? {
+            Ok(held) => held,
+            Err(changed) => return Ok(changed),
+        };
+        self.connection
+            .prepare_cached("UPDATE event SET status = ?2 WHERE sequence = ?1")?
+            .execute(params![held.sequence, Code(EventStatus::Denied)])?;
+        self.audit_note(Action::Denied, event.as_bytes(), false, note, &held.was())?;
+        Ok(Changed::Done)
+    }
+
+    /// The event if it is held; else what to answer, and an entry about who tried.
+    fn held(
+        &mut self,
+        event: EventId,
+        action: Action,
+        note: &Note,
+    ) -> Result<std::result::Result<Held, Changed>> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT sequence, reason, order_key, status FROM event WHERE id = ?1")?
+            .query_row([event.as_bytes()], |row| {
+                let held =
+                    Held { sequence: row.get(0)?, reason: row.get(1)?, order_key: row.get(2)? };
+                Ok((held, row.get::<_, Code<EventStatus>>(3)?.0))
+            })
+            .optional()?;
+        match found {
+            None => Ok(Err(Changed::NotFound)),
+            Some((held, EventStatus::Held)) => Ok(Ok(held)),
+            Some((_, status)) => {
+                self.audit_note(action, event.as_bytes(), true, note, status.code())?;
+                Ok(Err(Changed::NotHeld(status)))
+            }
+        }
+    }
+
+    /// Sets delivered and dead deliveries going again, with all their attempts before them.
+    pub(super) fn redeliver(&mut self, deliveries: &[DeliveryId], note: &Note) -> Result<usize> {
+        let mut redelivered = 0;
+        for delivery in deliveries {
+            let changed = self
+                .connection
+                .prepare_cached(
+                    "UPDATE delivery SET state = ?2, tries = 0, next_at = ?3, updated_at = ?3
+                     WHERE id = ?1 AND state IN (4, 5)",
+                )?
+                .execute(params![delivery.as_bytes(), Code(State::Fresh), note.at.as_millis()])?;
+            if changed == 1 {
+                redelivered += 1;
+                self.audit_note(Action::Redelivered, delivery.as_bytes(), false, note, "again")?;
+            }
+        }
+        Ok(redelivered)
+    }
+
+    /// Pauses, resumes or disables an endpoint.
+    pub(super) fn set_endpoint_state(
+        &mut self,
+        endpoint: &str,
+        state: EndpointState,
+        note: &Note,
+    ) -> Result<()> {
+        let number = self.endpoint(endpoint, note.at)?;
+        self.connection
+            .prepare_cached("UPDATE endpoint SET state = ?2, changed_at = ?3 WHERE id = ?1")?
+            .execute(params![number, Code(state), note.at.as_millis()])?;
+        self.audit_note(Action::EndpointChanged, endpoint.as_bytes(), false, note, state.code())
+    }
+}
+
+impl Held {
+    fn was(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("held for {reason}"),
+            None => "held".to_owned(),
+        }
+    }
+}

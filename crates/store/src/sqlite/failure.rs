@@ -1,0 +1,116 @@
+//! What SQLite's errors mean here.
+
+use std::io::ErrorKind;
+
+use rusqlite::ErrorCode;
+use rusqlite::ffi;
+
+use crate::error::Kind;
+use crate::{OpenError, StoreError};
+
+/// A [`StoreError`] on its way out: keeps SQLite's error type out of the crate's interface.
+#[derive(Debug, Clone)]
+pub(super) struct Failure(pub(super) StoreError);
+
+pub(super) type Result<T> = std::result::Result<T, Failure>;
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Kind> for Failure {
+    fn from(kind: Kind) -> Self {
+        Self(StoreError::new(kind))
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        let kind = kind_of(&error);
+        Self(match (&error, kind) {
+            (rusqlite::Error::SqliteFailure(cause, _), Kind::Io | Kind::Poisoned | Kind::Busy) => {
+                StoreError::with(kind, format_args!("code {}", cause.extended_code))
+            }
+            // These name tables and columns, never values.
+            (
+                rusqlite::Error::SqliteFailure(_, Some(message)),
+                Kind::Constraint | Kind::Internal,
+            ) => StoreError::with(kind, message),
+            (rusqlite::Error::SqliteFailure(..), _) => StoreError::new(kind),
+            (_, Kind::Internal) => StoreError::with(kind, error),
+            _ => StoreError::new(kind),
+        })
+    }
+}
+
+/// An [`OpenError`] on its way out, for the same reason.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opening(pub(super) OpenError);
+
+impl From<OpenError> for Opening {
+    fn from(error: OpenError) -> Self {
+        Self(error)
+    }
+}
+
+impl Opening {
+    /// What it means when it happens while opening.
+    pub(super) fn from_sqlite(error: &rusqlite::Error) -> Self {
+        Self(match kind_of(error) {
+            Kind::Full => OpenError::Full,
+            Kind::Busy => OpenError::Busy,
+            Kind::Corrupt => OpenError::Corrupt,
+            Kind::Io => OpenError::NotWritable,
+            _ => OpenError::Failed,
+        })
+    }
+}
+
+impl From<rusqlite::Error> for Opening {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::from_sqlite(&error)
+    }
+}
+
+impl From<std::io::Error> for Opening {
+    fn from(error: std::io::Error) -> Self {
+        Self(match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::Full,
+            _ => OpenError::NotWritable,
+        })
+    }
+}
+
+fn kind_of(error: &rusqlite::Error) -> Kind {
+    match error {
+        rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
+            ErrorCode::DiskFull => Kind::Full,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Kind::Busy,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Kind::Corrupt,
+            ErrorCode::ConstraintViolation => Kind::Constraint,
+            // After a failed fsync the kernel may have dropped what it could not write: trying
+            // again would succeed and mean nothing.
+            ErrorCode::SystemIoFailure
+                if matches!(
+                    cause.extended_code,
+                    ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC
+                ) =>
+            {
+                Kind::Poisoned
+            }
+            ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied => Kind::Io,
+            _ => Kind::Internal,
+        },
+        // A row that is not what the schema and the checks allow.
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..) => Kind::Corrupt,
+        _ => Kind::Internal,
+    }
+}

@@ -1,0 +1,204 @@
+//! Opening the file: the instance lock, its mode, its settings, its schema.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use refinery::{Migration, Runner};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::failure::Opening;
+use crate::{OpenError, Synchronous};
+
+/// `application_id` of our files, "CSgi"; the first migration sets it.
+const APPLICATION_ID: i64 = 0x4353_6769;
+
+/// Every migration there ever was, in order: the file of each and its name.
+const MIGRATIONS: [(&str, &str); 1] =
+    [("V1__spine", include_str!("../../migrations/sqlite/V1__spine.sql"))];
+
+/// Only the owner reads and writes.
+const MODE: u32 = 0o600;
+
+/// How long to wait for a process beside this one.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+
+/// The writer's pages in memory, KiB.
+const WRITER_CACHE_KIB: i64 = 24 * 1024;
+
+/// A reader's pages in memory, KiB.
+const READER_CACHE_KIB: i64 = 2 * 1024;
+
+/// Takes the instance lock; it lasts as long as the file is open.
+pub(super) fn lock(path: &Path) -> Result<File, Opening> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(MODE)
+        .open(beside(path, ".lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse.into()),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Makes the file with its mode before SQLite does, and tightens what is there.
+pub(super) fn make_file(path: &Path) -> Result<(), Opening> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(MODE).open(path)?;
+    for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
+        match fs::metadata(&file) {
+            Ok(found) if found.permissions().mode() & 0o777 != MODE => {
+                fs::set_permissions(&file, fs::Permissions::from_mode(MODE))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Sees that there is a file, which only a gateway makes.
+pub(super) fn see_file(path: &Path) -> Result<(), Opening> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(OpenError::NotWritable.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(OpenError::NotFound.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// A connection that may write.
+pub(super) fn connect_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, Opening> {
+    let connection = connect(path, WRITER_CACHE_KIB)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(OpenError::NotWritable.into());
+    }
+    connection.pragma_update(
+        None,
+        "synchronous",
+        match synchronous {
+            Synchronous::Full => "full",
+            Synchronous::DangerNormal => "normal",
+        },
+    )?;
+    // Checkpoints are the writer's own business, at a time when it has answered everybody.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn connect_reader(path: &Path) -> Result<Connection, Opening> {
+    let connection = connect(path, READER_CACHE_KIB)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Opening> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    for (setting, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        // Closing must not checkpoint: only the gateway's writer does.
+        (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
+    ] {
+        connection.set_db_config(setting, on)?;
+    }
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Brings the schema up to this version, or refuses it.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Opening> {
+    match applied(connection)? {
+        found if found == MIGRATIONS.len() => Ok(()),
+        _ => {
+            let known = known()?;
+            Runner::new(&known).run(connection).map_err(|error| open_error(&error))?;
+            check_schema(connection)
+        }
+    }
+}
+
+/// Sees that the schema is exactly this version's.
+pub(super) fn check_schema(connection: &Connection) -> Result<(), Opening> {
+    if applied(connection)? == MIGRATIONS.len() {
+        Ok(())
+    } else {
+        Err(OpenError::OlderSchema.into())
+    }
+}
+
+/// How many of the known migrations are applied; refuses any that is not known.
+///
+/// Refinery would panic on a damaged history, so it only ever sees one that was read here.
+fn applied(connection: &Connection) -> Result<usize, Opening> {
+    let tables: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let history = tables.iter().any(|table| table == "refinery_schema_history");
+    let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if id != APPLICATION_ID && tables.len() > usize::from(history) {
+        return Err(OpenError::Foreign.into());
+    }
+    if !history {
+        return Ok(0);
+    }
+    let found: Vec<(i64, String, String)> = connection
+        .prepare("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let known = known()?;
+    if found.len() > known.len() {
+        return Err(OpenError::NewerSchema.into());
+    }
+    let same = found.iter().zip(&known).all(|((version, name, checksum), known)| {
+        *version == i64::from(known.version())
+            && name == known.name()
+            && *checksum == known.checksum().to_string()
+    });
+    if same { Ok(found.len()) } else { Err(OpenError::UnknownSchema.into()) }
+}
+
+fn known() -> Result<Vec<Migration>, Opening> {
+    MIGRATIONS
+        .iter()
+        .map(|(name, sql)| Migration::unapplied(name, sql).map_err(|_| OpenError::Failed.into()))
+        .collect()
+}
+
+fn open_error(error: &refinery::Error) -> Opening {
+    match error.kind() {
+        refinery::error::Kind::Connection(_, cause) => cause
+            .downcast_ref::<rusqlite::Error>()
+            .map_or(Opening(OpenError::Failed), Opening::from_sqlite),
+        _ => Opening(OpenError::UnknownSchema),
+    }
+}
+
+/// Ends the leases that a crash left: nobody holds them any more.
+pub(super) fn clear_leases(connection: &Connection) -> Result<(), Opening> {
+    connection
+        .execute("UPDATE delivery SET leased = 0, next_at = updated_at WHERE leased = 1", [])?;
+    Ok(())
+}

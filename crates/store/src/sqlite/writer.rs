@@ -1,0 +1,203 @@
+//! The writer: one thread that commits whatever waits in one transaction.
+//!
+//! A batch is tried without savepoints first, since commands hardly ever fail. If one does, all is
+//! rolled back and the batch runs again with each command under a savepoint, so that only the one
+//! that fails is undone. Answers go out after the commit returned.
+//!
+//! A failed fsync is never tried again: the writer answers with an error that says that nothing
+//! more is known, and ends.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::failure::{Failure, Opening};
+use super::open;
+use super::session::Session;
+use crate::command::{Answer, Command, Job};
+use crate::error::Kind;
+use crate::{OpenError, StoreError};
+
+/// The log is written back when it holds more pages than this (32 MiB). The file keeps its length,
+/// so that most commits need not grow it.
+const LOG_PAGES: i64 = 8192;
+
+/// Readers can keep the log from being started anew. When it holds more pages than this, the writer
+/// waits a moment for them.
+const LOG_PAGES_MAX: i64 = 8 * LOG_PAGES;
+
+/// How long it waits then.
+const LOG_WAIT: Duration = Duration::from_millis(100);
+
+/// The log is looked at after so many commands.
+const LOG_CHECK_COMMANDS: usize = 256;
+
+/// What kind of process the writer works for.
+pub(super) enum Role {
+    /// The gateway: it alone writes the log back. The lock lasts as long as the writer.
+    Gateway {
+        #[expect(dead_code, reason = "held, never looked at")]
+        lock: File,
+    },
+    /// A command beside a gateway.
+    Beside,
+}
+
+/// Where an answer goes.
+type Reply = oneshot::Sender<Result<Answer, StoreError>>;
+
+/// What the writer's thread needs.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) jobs: mpsc::Receiver<Job>,
+    pub(super) role: Role,
+    pub(super) batch_commands_max: usize,
+    pub(super) poisoned: Arc<AtomicBool>,
+}
+
+/// Starts the thread; fails if the statements cannot be prepared.
+pub(super) fn start(writer: Writer) -> Result<JoinHandle<()>, Opening> {
+    let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name("store-writer".to_owned())
+        .spawn(move || writer.run(&ready))
+        .map_err(|_| Opening(OpenError::Failed))?;
+    is_ready.recv().map_err(|_| Opening(OpenError::Failed))??;
+    Ok(thread)
+}
+
+impl Writer {
+    fn run(mut self, ready: &SyncSender<Result<(), Opening>>) {
+        let closers = self.serve(ready);
+        if self.poisoned.load(Ordering::Acquire) {
+            self.jobs.close();
+            while let Ok(job) = self.jobs.try_recv() {
+                let _ = job.answer.send(Err(StoreError::new(Kind::Poisoned)));
+            }
+        } else if matches!(self.role, Role::Gateway { .. }) {
+            let _ = checkpoint(&self.connection, "TRUNCATE");
+        }
+        // The file is closed and the lock given up before anybody hears that it is.
+        let Self { connection, role, .. } = self;
+        drop((connection, role));
+        for closer in closers {
+            let _ = closer.send(Ok(Answer::Done));
+        }
+    }
+
+    /// Serves until the queue ends or a commit's fate is unknown; gives whoever asked to close.
+    fn serve(&mut self, ready: &SyncSender<Result<(), Opening>>) -> Vec<Reply> {
+        let mut closers = Vec::new();
+        let mut session = match Session::new(&self.connection) {
+            Ok(session) => session,
+            Err(error) => {
+                let _ = ready.send(Err(error.into()));
+                return closers;
+            }
+        };
+        let _ = ready.send(Ok(()));
+
+        let mut batch = Vec::with_capacity(self.batch_commands_max);
+        let mut unchecked = 0;
+        while let Some(first) = self.jobs.blocking_recv() {
+            batch.push(first);
+            while batch.len() < self.batch_commands_max {
+                let Ok(job) = self.jobs.try_recv() else { break };
+                batch.push(job);
+            }
+            for job in batch.extract_if(.., |job| matches!(job.command, Command::Close)) {
+                closers.push(job.answer);
+                self.jobs.close();
+            }
+            unchecked += batch.len();
+            let mut written = commit(&mut session, &mut batch, &self.poisoned);
+            if written.is_ok() && unchecked >= LOG_CHECK_COMMANDS {
+                unchecked = 0;
+                written = keep_log_short(&self.connection, &self.role);
+            }
+            if written.is_err_and(|error| error.is_poisoned()) {
+                self.poisoned.store(true, Ordering::Release);
+                break;
+            }
+        }
+        closers
+    }
+}
+
+/// Writes the log back when it is long. Other failures than fsync's show in the next commit.
+fn keep_log_short(connection: &Connection, role: &Role) -> Result<(), StoreError> {
+    if matches!(role, Role::Beside) {
+        return Ok(());
+    }
+    let pages = checkpoint(connection, "NOOP")?;
+    if pages > LOG_PAGES_MAX {
+        let wait = |time| connection.busy_timeout(time).map_err(|error| Failure::from(error).0);
+        wait(LOG_WAIT)?;
+        let restarted = checkpoint(connection, "RESTART");
+        wait(open::BUSY)?;
+        restarted?;
+    } else if pages > LOG_PAGES {
+        checkpoint(connection, "PASSIVE")?;
+    }
+    Ok(())
+}
+
+/// Writes back what this mode allows, and says how many pages the log holds.
+fn checkpoint(connection: &Connection, mode: &str) -> Result<i64, StoreError> {
+    connection
+        .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))
+        .map_err(|error| Failure::from(error).0)
+}
+
+/// Runs and commits a batch, then answers. Fails if nothing of it was committed.
+fn commit(
+    session: &mut Session<'_>,
+    batch: &mut Vec<Job>,
+    poisoned: &AtomicBool,
+) -> Result<(), StoreError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let answers = match session.run(batch) {
+        Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
+        // Alone in its batch, it is the one that failed.
+        Err(error) if batch.len() == 1 && !error.is_poisoned() => Ok(vec![Err(error)]),
+        Err(error) if is_of_the_batch(&error) => Err(error),
+        Err(_) => session.run_guarded(batch),
+    };
+    match answers {
+        Ok(answers) => {
+            for (job, answer) in batch.drain(..).zip(answers) {
+                // Whoever asked may have gone; the command took effect all the same.
+                let _ = job.answer.send(answer);
+            }
+            Ok(())
+        }
+        Err(error) => {
+            if error.is_poisoned() {
+                // Before anybody hears of it, so that whoever does finds it so.
+                poisoned.store(true, Ordering::Release);
+            }
+            tracing::error!(
+                code = error.code(),
+                commands = batch.len(),
+                "a batch was not committed"
+            );
+            for job in batch.drain(..) {
+                let _ = job.answer.send(Err(error.clone()));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Whether the failure is the disk's and not a command's, so that trying again is of no use.
+pub(super) fn is_of_the_batch(error: &StoreError) -> bool {
+    matches!(error.kind(), Kind::Full | Kind::Busy | Kind::Corrupt | Kind::Poisoned | Kind::Io)
+}
