@@ -229,3 +229,24 @@ impl Shared {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filled_store_holds_what_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("filled.db");
+        let root = RootKey::generate(Chance::new(7).bytes()).to_text();
+        Fill { events: 300, delivered: 40 }.run(&path, &root).unwrap();
+
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let counts = runtime.block_on(async {
+            let store = Store::open_beside(&path).unwrap();
+            store.counts().await.unwrap()
+        });
+        assert_eq!((counts.accepted, counts.pending, counts.dead), (300, 0, 0));
+        assert!(counts.dedup_days >= 29, "{}", counts.dedup_days);
+    }
+}
