@@ -1,1 +1,38 @@
-//! gateway
+//! The service: webhooks in, countersigned deliveries out, and the listener that watches over both.
+//!
+//! **In** is five steps, each of which takes what the one before made: *admit* (transport, address,
+//! sizes, limits), *verify* (is it really the provider?), *read* (what does it say?), *decide* (may
+//! it pass?), *record* (kept durably, once). Only then is a webhook acknowledged. **Out** leases
+//! what was recorded, signs it again and delivers it, at least once.
+//!
+//! [`Gateway::start`] takes [`Settings`] (what the configuration means) and an open store; nothing
+//! here reads files or the environment.
+
+mod admin;
+mod answer;
+mod clock;
+mod entropy;
+mod facts;
+mod inbound;
+mod keys;
+mod listener;
+mod log_budget;
+mod metrics;
+pub mod operations;
+mod outbound;
+mod refusal;
+mod running;
+mod settings;
+mod tallies;
+
+pub use clock::Clock;
+pub use facts::Facts;
+pub use keys::KeyError;
+pub use refusal::Refusal;
+pub use running::{Gateway, Running, StartError};
+#[cfg(feature = "sabotage")]
+pub use settings::Sabotage;
+pub use settings::{Endpoint, Format, Settings, Source};
+
+#[cfg(all(feature = "sabotage", not(debug_assertions)))]
+compile_error!("the `sabotage` feature plants defects for the tests and must not be released");

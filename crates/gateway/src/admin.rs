@@ -1,0 +1,63 @@
+//! The admin listener: health, readiness and metrics. Private by default.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use model::RequestId;
+use store::Store;
+
+use crate::answer::{Answer, problem};
+use crate::metrics::Metrics;
+use crate::{Clock, entropy};
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the admin listener shows.
+pub(crate) struct Admin {
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Admin {
+    /// Answers one request.
+    pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Answer {
+        let id = RequestId::new(self.clock.now(), entropy::bytes());
+        if request.method() != Method::GET {
+            return problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", id);
+        }
+        match request.uri().path() {
+            "/healthz" => text("text/plain; charset=utf-8", "ok\n".to_owned()),
+            "/readyz" => self.ready(id).await,
+            "/metrics" => match self.store.counts().await {
+                Ok(counts) => text(OPENMETRICS, self.metrics.scrape(&counts)),
+                Err(error) => {
+                    tracing::error!(request = %id, %error, "cannot count for the metrics");
+                    problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", id)
+                }
+            },
+            _ => problem(StatusCode::NOT_FOUND, "not_found", id),
+        }
+    }
+
+    /// Ready means that a webhook could be made durable now.
+    async fn ready(&self, id: RequestId) -> Answer {
+        match self.store.writable().await {
+            Ok(()) => text("text/plain; charset=utf-8", "ready\n".to_owned()),
+            Err(error) => {
+                tracing::warn!(request = %id, %error, "not ready");
+                problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", id)
+            }
+        }
+    }
+}
+
+fn text(kind: &'static str, body: String) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,175 @@
+//! The one file that chooses HTTP statuses.
+//!
+//! All failures of verification, an unknown source and a source that is not allowed look the same
+//! outside: status, headers and body differ in the request id and the date only. Problems are
+//! RFC 9457 documents with a stable code and nothing internal.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use model::RequestId;
+
+use crate::Refusal;
+
+/// A whole answer.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// What a limited sender is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limited {
+    pub(crate) limit: u32,
+    pub(crate) retry_after_ms: i64,
+}
+
+/// How long a provider is asked to wait when the store cannot keep an event, seconds.
+const STORE_RETRY_S: i64 = 5;
+
+/// The acknowledgement: what the profile says, else 200 with an empty body.
+pub(crate) fn acknowledgement(answer: &schemes::Answer) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body.clone())));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    if let Some(kind) = answer.content_type.as_deref().and_then(|k| HeaderValue::from_str(k).ok()) {
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+    }
+    response
+}
+
+/// The answer to a refused arrival. `unverified` is the status the source's profile gives a bad
+/// signature (401, or 400 where its provider expects that).
+pub(crate) fn refusal(
+    refusal: Refusal,
+    limited: Option<Limited>,
+    unverified: u16,
+    request: RequestId,
+) -> Answer {
+    if let Some(limited) = limited {
+        let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", request);
+        let seconds = (limited.retry_after_ms.max(0) + 999) / 1000;
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        headers.insert("ratelimit-limit", HeaderValue::from(limited.limit));
+        headers.insert("ratelimit-remaining", HeaderValue::from(0));
+        headers.insert("ratelimit-reset", HeaderValue::from(seconds.max(1)));
+        return response;
+    }
+    let status = match refusal {
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::HostNotAllowed | Refusal::BodyIncomplete => StatusCode::BAD_REQUEST,
+        Refusal::UnknownSource | Refusal::AddressNotAllowed => StatusCode::UNAUTHORIZED,
+        Refusal::Unverified(_) => {
+            StatusCode::from_u16(unverified).unwrap_or(StatusCode::UNAUTHORIZED)
+        }
+        Refusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refusal::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+        Refusal::NotDurable | Refusal::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut response = problem(status, outside_code(status), request);
+    let headers = response.headers_mut();
+    match refusal {
+        Refusal::MethodNotAllowed => {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        Refusal::NotDurable | Refusal::Overloaded => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(STORE_RETRY_S));
+        }
+        // What is left of the body must not be read as the next request.
+        Refusal::BodyTooLarge | Refusal::BodyIncomplete | Refusal::BodyTooSlow => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// A problem document (RFC 9457).
+pub(crate) fn problem(status: StatusCode, code: &str, request: RequestId) -> Answer {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "code": code,
+        "request_id": request.to_string(),
+    });
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// The code a sender sees: it follows from the status, so it tells nothing more.
+fn outside_code(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limited",
+        StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_encoding",
+        StatusCode::REQUEST_TIMEOUT => "body_too_slow",
+        StatusCode::SERVICE_UNAVAILABLE => "try_again",
+        _ => "bad_request",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use model::Timestamp;
+    use schemes::Rejection;
+
+    fn id() -> RequestId {
+        RequestId::new(Timestamp::from_millis(1), [7; 10])
+    }
+
+    async fn text(answer: Answer) -> String {
+        let (parts, body) = answer.into_parts();
+        let bytes = body.collect().await.expect("a full body").to_bytes();
+        format!("{} {:?} {}", parts.status, parts.headers, String::from_utf8_lossy(&bytes))
+    }
+
+    #[tokio::test]
+    async fn all_that_is_not_authentic_looks_the_same() {
+        let unknown = text(refusal(Refusal::UnknownSource, None, 401, id())).await;
+        let barred = text(refusal(Refusal::AddressNotAllowed, None, 401, id())).await;
+        assert_eq!(unknown, barred);
+        assert!(unknown.starts_with("401"));
+        for rejection in Rejection::ALL {
+            let answer = text(refusal(Refusal::Unverified(*rejection), None, 401, id())).await;
+            assert_eq!(answer, unknown, "{}", rejection.code());
+        }
+    }
+
+    #[tokio::test]
+    async fn no_refusal_tells_its_reason_when_it_is_about_authenticity() {
+        for rejection in Rejection::ALL {
+            let answer = text(refusal(Refusal::Unverified(*rejection), None, 401, id())).await;
+            assert!(!answer.contains(rejection.code()), "{answer}");
+        }
+    }
+
+    #[test]
+    fn no_refusal_is_a_server_error_but_the_store() {
+        for refused in Refusal::ALL {
+            let status = refusal(*refused, None, 401, id()).status();
+            let ours = matches!(refused, Refusal::NotDurable | Refusal::Overloaded);
+            assert_eq!(status.is_server_error(), ours, "{}", refused.code());
+        }
+    }
+
+    #[test]
+    fn a_limited_sender_learns_when_to_come_back() {
+        let limited = Limited { limit: 10, retry_after_ms: 1_500 };
+        let answer = refusal(Refusal::RateLimited, Some(limited), 401, id());
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.headers().get("retry-after"), Some(&HeaderValue::from_static("2")));
+        assert_eq!(answer.headers().get("ratelimit-limit"), Some(&HeaderValue::from_static("10")));
+    }
+}

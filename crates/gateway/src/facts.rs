@@ -1,0 +1,84 @@
+//! What an event says, as it is sealed beside its body.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+/// The facts of one event. They are personal or guessable, so they rest sealed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The provider's own id of the event.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub provider_event_id: Option<String>,
+    /// The reference of the order it is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub order: Option<String>,
+    /// The amount as the source text has it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub amount: Option<String>,
+    /// What one of `amount` is: `major`, `minor`, or the profile's own word.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub amount_unit: Option<String>,
+    /// Currency or asset, as the provider writes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub currency: Option<String>,
+    /// Who pays, as the provider knows them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub customer: Option<String>,
+    /// Who is paid.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payee: Option<String>,
+    /// The payment's status, in the profile's normalised words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<String>,
+    /// Live or test, where the event says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub live: Option<bool>,
+    /// The address it came from, as the gateway saw it.
+    pub address: String,
+    /// The alternative of the scheme that verified it.
+    pub alternative: String,
+    /// Which of the source's secrets verified it, from 0.
+    pub key: usize,
+    /// The signed time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signed_at: Option<String>,
+    /// The headers that the scheme read, to verify again later: name, value in base64.
+    pub evidence: Vec<(String, String)>,
+    /// The content type as sent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content_type: Option<String>,
+}
+
+impl Facts {
+    /// The headers that the scheme read, as bytes in base64.
+    pub(crate) fn evidence_of(headers: &[(&str, &[u8])]) -> Vec<(String, String)> {
+        headers.iter().map(|(name, value)| ((*name).to_owned(), STANDARD.encode(value))).collect()
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts and numbers always serialise")
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_read_back_as_written() {
+        let facts = Facts {
+            order: Some("order-1".to_owned()),
+            live: Some(false),
+            address: "192.0.2.1".to_owned(),
+            evidence: Facts::evidence_of(&[("x-signature", b"\xff")]),
+            ..Facts::default()
+        };
+        assert_eq!(Facts::from_bytes(&facts.to_bytes()), Some(facts));
+        assert_eq!(Facts::from_bytes(b"{}"), None);
+    }
+}

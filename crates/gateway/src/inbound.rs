@@ -1,0 +1,231 @@
+//! The way in: admit ▸ verify ▸ read ▸ decide ▸ record ▸ acknowledge.
+//!
+//! [`Inbound::receive`] reads straight down; each step takes what the one before made. A step that
+//! stops an arrival gives a [`Refusal`], which is counted, logged and answered in one place. What is
+//! authentic is always recorded, whatever becomes of it: held, quarantined or accepted.
+
+mod address;
+mod admit;
+mod body;
+mod decoy;
+mod judge;
+mod limits;
+mod record;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use model::limits::{FAILED_SIGNATURES_MAX, FAILED_SIGNATURES_PERIOD_MS};
+use model::rate::Rate;
+use model::{ArrivalId, Environment, RequestId, Timestamp};
+use store::Store;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::answer::{self, Answer, Limited};
+use crate::keys::KeyRing;
+use crate::log_budget::{Line, LogBudget};
+use crate::metrics::Metrics;
+use crate::tallies::{Arrived, Tallies};
+use crate::{Clock, Refusal, Source, entropy};
+use admit::Arrival;
+use decoy::Decoy;
+use limits::AddressLimit;
+pub(crate) use record::plan;
+
+/// A source as it is served.
+pub(crate) struct ActiveSource {
+    name: Arc<str>,
+    provider: Arc<str>,
+    endpoints: Vec<Arc<str>>,
+    limit: Option<AddressLimit>,
+    settings: Source,
+}
+
+/// The way in, for all sources.
+pub(crate) struct Inbound {
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tallies: Arc<Tallies>,
+    /// Rung when deliveries were recorded.
+    pub(crate) fresh_work: Arc<Notify>,
+    environment: Environment,
+    hosts: Vec<String>,
+    trusted_proxies: Vec<IpNet>,
+    sources: HashMap<String, Arc<ActiveSource>>,
+    decoy: Decoy,
+    failed_signatures: AddressLimit,
+    log_budget: LogBudget,
+    #[cfg(feature = "sabotage")]
+    sabotage: Option<crate::Sabotage>,
+}
+
+/// What the way in is made of.
+pub(crate) struct Parts {
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tallies: Arc<Tallies>,
+    pub(crate) fresh_work: Arc<Notify>,
+}
+
+/// A refused arrival, and what its sender is told beyond the status.
+struct Refused {
+    refusal: Refusal,
+    limited: Option<Limited>,
+    source: Option<Arc<ActiveSource>>,
+}
+
+impl Inbound {
+    pub(crate) fn new(parts: Parts, settings: InboundSettings) -> Self {
+        let Parts { clock, store, keys, metrics, tallies, fresh_work } = parts;
+        let failed = Rate { count: FAILED_SIGNATURES_MAX, period_ms: FAILED_SIGNATURES_PERIOD_MS };
+        let sources = settings
+            .sources
+            .into_iter()
+            .map(|source| (source.name.clone(), Arc::new(ActiveSource::new(source))))
+            .collect();
+        Self {
+            clock,
+            store,
+            keys,
+            metrics,
+            tallies,
+            fresh_work,
+            environment: settings.environment,
+            hosts: settings.hosts,
+            trusted_proxies: settings.trusted_proxies,
+            sources,
+            decoy: Decoy::new(),
+            failed_signatures: AddressLimit::new(failed),
+            log_budget: LogBudget::default(),
+            #[cfg(feature = "sabotage")]
+            sabotage: settings.sabotage,
+        }
+    }
+
+    /// Takes one request to the public listener and answers it.
+    pub(crate) async fn receive(
+        &self,
+        peer: SocketAddr,
+        request: hyper::Request<Incoming>,
+    ) -> Answer {
+        let started = Instant::now();
+        let arrival = self.arrival(peer, &request);
+        match self.pass(&arrival, request).await {
+            Ok(acknowledgement) => {
+                self.metrics.acknowledged(started.elapsed().as_secs_f64());
+                acknowledgement
+            }
+            Err(refused) => self.refuse(&arrival, refused),
+        }
+    }
+
+    async fn pass(
+        &self,
+        arrival: &Arrival,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Answer, Refused> {
+        let received = self.admit(arrival, request).await?;
+        let judged = self.judge(arrival, &received)?;
+        let record = self.seal(arrival, &received, judged).await?;
+        self.record(arrival, &received, record).await?;
+        Ok(answer::acknowledgement(received.source.settings.profile.acknowledgement()))
+    }
+
+    fn arrival(&self, peer: SocketAddr, request: &hyper::Request<Incoming>) -> Arrival {
+        let at = self.clock.now();
+        let random = entropy::bytes::<20>();
+        let (one, two) = random.split_at(10);
+        Arrival {
+            at,
+            id: ArrivalId::new(at, one.try_into().unwrap_or_default()),
+            request: RequestId::new(at, two.try_into().unwrap_or_default()),
+            address: address::source_address(peer.ip(), request.headers(), &self.trusted_proxies),
+        }
+    }
+
+    /// Counts, logs and answers a refused arrival.
+    fn refuse(&self, arrival: &Arrival, refused: Refused) -> Answer {
+        let Refused { refusal, limited, source } = refused;
+        let name = source.as_ref().map(|source| &source.name);
+        self.metrics.arrived(name, refusal.code());
+        self.tallies.count(Arrived {
+            source: name.cloned(),
+            address: arrival.address,
+            step: refusal.step(),
+            reason: refusal.code(),
+            event: None,
+            arrival: arrival.id,
+            at: arrival.at,
+        });
+        if let Line::Write { skipped } = self.log_budget.line(arrival.at.as_seconds()) {
+            tracing::info!(
+                request = %arrival.request,
+                source = name.map(|name| &**name),
+                reason = refusal.code(),
+                limited = limited.is_some(),
+                skipped,
+                "arrival refused"
+            );
+        }
+        let unverified = source.map_or(401, |source| source.settings.profile.refusal_status());
+        answer::refusal(refusal, limited, unverified, arrival.request)
+    }
+
+    /// A failed verification: an address that has had its share of those is told to wait.
+    fn unverified(
+        &self,
+        arrival: &Arrival,
+        refusal: Refusal,
+        source: Option<Arc<ActiveSource>>,
+    ) -> Refused {
+        let taken = self.failed_signatures.take(arrival.address, arrival.at.as_millis());
+        Refused { refusal, limited: taken.err(), source }
+    }
+}
+
+/// The settings that concern the way in.
+pub(crate) struct InboundSettings {
+    pub(crate) environment: Environment,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) sources: Vec<Source>,
+    #[cfg(feature = "sabotage")]
+    pub(crate) sabotage: Option<crate::Sabotage>,
+}
+
+impl ActiveSource {
+    fn new(settings: Source) -> Self {
+        Self {
+            name: Arc::from(settings.name.as_str()),
+            provider: Arc::from(settings.profile.name()),
+            endpoints: settings.endpoints.iter().map(|name| Arc::from(name.as_str())).collect(),
+            limit: settings.rate_limit.map(AddressLimit::new),
+            settings,
+        }
+    }
+}
+
+impl Refused {
+    fn of(refusal: Refusal, source: &Arc<ActiveSource>) -> Self {
+        Self { refusal, limited: None, source: Some(source.clone()) }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, limited: None, source: None }
+    }
+}
+
+/// The times of an arrival as texts are written from this one.
+fn rfc3339(millis: i64) -> String {
+    Timestamp::from_millis(millis).to_string()
+}

@@ -1,0 +1,84 @@
+//! Who sent it: the peer, or the right-most address that a trusted proxy did not add itself.
+//!
+//! `X-Forwarded-For` is believed only when the peer is a trusted proxy. Its lines are joined and
+//! walked from the right; the first address that is no trusted proxy is the sender. What stands
+//! further left was written by that sender and proves nothing.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The sender's address.
+pub(crate) fn source_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(&address));
+    let mut sender = peer.to_canonical();
+    if !is_trusted(sender) {
+        return sender;
+    }
+    let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+    for line in lines.into_iter().rev() {
+        let Ok(text) = line.to_str() else { return sender };
+        for hop in text.rsplit(',') {
+            let Some(address) = hop_address(hop.trim()) else { return sender };
+            sender = address;
+            if !is_trusted(sender) {
+                return sender;
+            }
+        }
+    }
+    sender
+}
+
+/// An address as proxies write it: bare, with a port, or IPv6 in brackets.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner);
+    let address = bare.unwrap_or(hop);
+    let parsed = address.parse::<IpAddr>().ok();
+    let with_port = || hop.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip());
+    parsed.or_else(with_port).map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(peer: &str, forwarded: &[&str], expected: &str) {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append(FORWARDED_FOR, line.parse().expect("a header value"));
+        }
+        let trusted =
+            ["10.0.0.0/8".parse().expect("a range"), "fd00::/8".parse().expect("a range")];
+        let peer = peer.parse().expect("an address");
+        let expected: IpAddr = expected.parse().expect("an address");
+        assert_eq!(source_address(peer, &headers, &trusted), expected, "{forwarded:?}");
+    }
+
+    #[test]
+    fn a_stranger_cannot_name_its_address() {
+        check("192.0.2.1", &["203.0.113.9"], "192.0.2.1");
+        check("192.0.2.1", &["10.0.0.1", "203.0.113.9"], "192.0.2.1");
+    }
+
+    #[test]
+    fn the_rightmost_untrusted_hop_is_the_sender() {
+        check("10.0.0.1", &["203.0.113.9"], "203.0.113.9");
+        check("10.0.0.1", &["1.2.3.4, 203.0.113.9, 10.0.0.2"], "203.0.113.9");
+        check("10.0.0.1", &["1.2.3.4", "203.0.113.9"], "203.0.113.9");
+        check("10.0.0.1", &["203.0.113.9, 1.2.3.4", "10.0.0.2"], "1.2.3.4");
+        check("fd00::1", &["[2001:db8::7]:4711"], "2001:db8::7");
+        check("10.0.0.1", &["203.0.113.9:80"], "203.0.113.9");
+    }
+
+    #[test]
+    fn garbage_ends_the_walk() {
+        check("10.0.0.1", &["unknown"], "10.0.0.1");
+        check("10.0.0.1", &["203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2");
+        check("10.0.0.1", &[""], "10.0.0.1");
+        check("10.0.0.1", &[], "10.0.0.1");
+        check("::ffff:192.0.2.1", &["203.0.113.9"], "192.0.2.1");
+    }
+}

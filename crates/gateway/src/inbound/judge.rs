@@ -1,0 +1,147 @@
+//! Steps two to four: *verify* (is it really the provider?), *read* (what does it say?), *decide*
+//! (may it pass?). No I/O: a request and a time go in, a judgement comes out.
+
+use std::ops::Range;
+
+use model::{Covers, Environment, EventStatus, Quarantine, Step, Steps};
+use policy::{Decided, Evidence, Permit, Rules};
+use schemes::{Fields, Freshness, Request, Verified};
+
+use super::admit::{Arrival, Received};
+use super::{Inbound, Refused, rfc3339};
+use crate::{Facts, Refusal};
+
+/// An authentic arrival, judged.
+pub(super) struct Judged {
+    pub(super) covers: Covers,
+    pub(super) events: Vec<JudgedEvent>,
+}
+
+/// One event of it.
+pub(super) struct JudgedEvent {
+    pub(super) status: EventStatus,
+    pub(super) reason: Option<&'static str>,
+    pub(super) steps: Steps,
+    /// Only what the policy permits has deliveries.
+    pub(super) permit: Option<Permit>,
+    pub(super) kind: Option<String>,
+    /// None where no key could be read: then the bytes are the identity.
+    pub(super) dedup_key: Option<Vec<u8>>,
+    pub(super) projection: Vec<u8>,
+    pub(super) range: Range<usize>,
+    pub(super) facts: Facts,
+}
+
+impl Inbound {
+    /// Verifies a received request and judges what it says.
+    pub(super) fn judge(&self, arrival: &Arrival, received: &Received) -> Result<Judged, Refused> {
+        let settings = &received.source.settings;
+        let lines = received.header_lines();
+        let request = Request {
+            method: "POST",
+            url: settings.public_url.as_deref().unwrap_or(&received.path),
+            headers: &lines,
+            body: &received.body,
+        };
+        let freshness = settings.tolerance_s.map_or(Freshness::Profile, Freshness::Seconds);
+        let now_ms = arrival.at.as_millis();
+        let verified =
+            schemes::verify(&settings.profile, &settings.keys, &request, now_ms, freshness)
+                .map_err(|rejection| {
+                    let source = Some(received.source.clone());
+                    self.unverified(arrival, Refusal::Unverified(rejection), source)
+                })?;
+        let covers = covers(&verified);
+        let facts = facts(arrival, received, &verified);
+        let events =
+            match schemes::read(&settings.profile, &verified, settings.amount_unit.as_deref()) {
+                Ok(events) => {
+                    let rules = Rules { accept_unconfirmed: settings.accept_unconfirmed };
+                    let evidence = Evidence { covers, weak: verified.weak() };
+                    let decided = policy::decide(rules, evidence);
+                    let judged = |fields| decide(fields, decided, self.environment, &facts);
+                    events.into_iter().map(judged).collect()
+                }
+                Err(unreadable) => {
+                    vec![JudgedEvent {
+                        status: EventStatus::Quarantined,
+                        reason: Some(unreadable.code()),
+                        steps: Steps::failed_at(Step::Read),
+                        permit: None,
+                        kind: None,
+                        dedup_key: None,
+                        projection: Vec::new(),
+                        range: 0..received.body.len(),
+                        facts,
+                    }]
+                }
+            };
+        Ok(Judged { covers, events })
+    }
+}
+
+fn decide(
+    fields: Fields,
+    decided: Decided,
+    environment: Environment,
+    facts: &Facts,
+) -> JudgedEvent {
+    let elsewhere = fields.live.is_some_and(|live| live != (environment == Environment::Live));
+    let (status, reason, steps, permit) = match decided {
+        _ if elsewhere => (
+            EventStatus::Quarantined,
+            Some(Quarantine::WrongEnvironment.code()),
+            Steps::failed_at(Step::Read),
+            None,
+        ),
+        Decided::Permit(permit) => (EventStatus::Accepted, None, Steps::PASSED, Some(permit)),
+        Decided::Hold(reason) => {
+            (EventStatus::Held, Some(reason.code()), Steps::failed_at(Step::Decide), None)
+        }
+    };
+    JudgedEvent {
+        status,
+        reason,
+        steps,
+        permit,
+        kind: Some(fields.kind),
+        dedup_key: Some(fields.dedup_key),
+        projection: fields.projection,
+        range: fields.range,
+        facts: Facts {
+            provider_event_id: fields.id,
+            order: fields.order,
+            amount: fields.amount,
+            amount_unit: fields.amount_unit,
+            currency: fields.currency,
+            customer: fields.customer,
+            payee: fields.payee,
+            status: fields.status,
+            live: fields.live,
+            ..facts.clone()
+        },
+    }
+}
+
+/// What is known of the arrival before its body is read.
+fn facts(arrival: &Arrival, received: &Received, verified: &Verified<'_>) -> Facts {
+    Facts {
+        address: arrival.address.to_string(),
+        alternative: verified.alternative().to_owned(),
+        key: verified.key(),
+        signed_at: verified.signed_at_ms().map(rfc3339),
+        evidence: Facts::evidence_of(&verified.evidence()),
+        content_type: received.content_type().map(str::to_owned),
+        ..Facts::default()
+    }
+}
+
+fn covers(verified: &Verified<'_>) -> Covers {
+    match verified.covers() {
+        schemes::Covers::Full => Covers::Full,
+        schemes::Covers::Fields => Covers::Fields,
+        schemes::Covers::Identifiers => Covers::Identifiers,
+        schemes::Covers::Checksum => Covers::Checksum,
+        schemes::Covers::None => Covers::None,
+    }
+}

@@ -1,0 +1,189 @@
+//! Step five, *record*: event, deliveries, verdicts and audit entry in one transaction, sealed.
+//!
+//! Only when the store says that the commit is durable is the webhook acknowledged.
+
+use std::sync::Arc;
+
+use model::{DeliveryId, EventId, EventStatus, Timestamp};
+use policy::Permit;
+use store::{NewDelivery, NewEvent, Outcome, Record, Recorded, StoreError};
+
+use super::admit::{Arrival, Received};
+use super::judge::{Judged, JudgedEvent};
+use super::{Inbound, Refused};
+use crate::keys::{Held, KeyError};
+use crate::tallies::Arrived;
+use crate::{Refusal, entropy};
+
+/// A record that is ready, and the key that it was sealed under.
+pub(super) struct SealedRecord {
+    record: Record,
+    key: Held,
+    statuses: Vec<EventStatus>,
+}
+
+impl Inbound {
+    /// Seals a judged arrival into a record.
+    pub(super) async fn seal(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        judged: Judged,
+    ) -> Result<SealedRecord, Refused> {
+        let key = self.key_for(arrival, received, &judged).await.map_err(|error| {
+            tracing::error!(request = %arrival.request, %error, "no key to seal under");
+            Refused::of(Refusal::NotDurable, &received.source)
+        })?;
+        let statuses = judged.events.iter().map(|event| event.status).collect();
+        let body_key = self.keys.index("body", &[received.source.name.as_bytes(), &received.body]);
+        let events = judged
+            .events
+            .into_iter()
+            .map(|event| self.new_event(arrival, received, &key, judged.covers, body_key, event))
+            .collect();
+        let record = Record {
+            request: arrival.request,
+            arrival: arrival.id,
+            received_at: arrival.at,
+            source: received.source.name.clone(),
+            provider: received.source.provider.clone(),
+            keys: key.to_store().into_iter().collect(),
+            body: key.seal("body", "bytes", arrival.id.as_bytes(), &received.body),
+            events,
+        };
+        Ok(SealedRecord { record, key, statuses })
+    }
+
+    /// A person's own key where the arrival is about one person, else the source's key of the day.
+    async fn key_for(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        judged: &Judged,
+    ) -> Result<Held, KeyError> {
+        let mut customers =
+            judged.events.iter().filter_map(|event| event.facts.customer.as_deref());
+        match (customers.next(), judged.events.len()) {
+            (Some(customer), 1) => {
+                self.keys.subject(&received.source.provider, customer, arrival.at).await
+            }
+            _ => self.keys.bucket(&received.source.name, arrival.at).await,
+        }
+    }
+
+    fn new_event(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        key: &Held,
+        covers: model::Covers,
+        body_key: [u8; 16],
+        event: JudgedEvent,
+    ) -> NewEvent {
+        let source = received.source.name.as_bytes();
+        let id = EventId::new(arrival.at, entropy::bytes());
+        let order = event.facts.order.as_deref();
+        let bound = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        NewEvent {
+            id,
+            dedup_key: event.dedup_key.map(|key| self.keys.index("dedup", &[source, &key])),
+            projection: self.keys.index("projection", &[&event.projection]),
+            body_key,
+            kind: event.kind,
+            status: event.status,
+            reason: event.reason,
+            covers,
+            steps: event.steps,
+            order_key: order.map(|order| self.keys.index("order", &[source, order.as_bytes()])),
+            range: bound(event.range.start)..bound(event.range.end),
+            facts: key.seal("event", "facts", id.as_bytes(), &event.facts.to_bytes()),
+            deliveries: event
+                .permit
+                .map(|permit| plan(permit, arrival.at, &received.source.endpoints))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Makes a record durable and tells everybody whom it concerns.
+    pub(super) async fn record(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        sealed: SealedRecord,
+    ) -> Result<(), Refused> {
+        let SealedRecord { record, key, statuses } = sealed;
+        #[cfg(feature = "sabotage")]
+        if self.sabotage == Some(crate::Sabotage::AckBeforeCommit) {
+            let store = self.store.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                drop(store.record(record).await);
+            });
+            return Ok(());
+        }
+        let recorded = self.store.record(record).await.map_err(|error| {
+            let refusal = not_kept(&error);
+            tracing::error!(request = %arrival.request, %error, "not durable, so not acknowledged");
+            Refused::of(refusal, &received.source)
+        })?;
+        self.keys.stored(&key);
+        self.recorded(arrival, received, &recorded, &statuses);
+        Ok(())
+    }
+
+    fn recorded(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        recorded: &Recorded,
+        statuses: &[EventStatus],
+    ) {
+        let source = &received.source.name;
+        for (outcome, status) in recorded.events.iter().zip(statuses) {
+            let outcome = match outcome {
+                Outcome::New => {
+                    if *status == EventStatus::Accepted {
+                        self.fresh_work.notify_one();
+                    }
+                    status.code()
+                }
+                Outcome::Duplicate { of } => {
+                    self.tallies.count(Arrived {
+                        source: Some(source.clone()),
+                        address: arrival.address,
+                        step: model::Step::Record,
+                        reason: "duplicate",
+                        event: Some(*of),
+                        arrival: arrival.id,
+                        at: arrival.at,
+                    });
+                    "duplicate"
+                }
+                Outcome::Conflict { of } => {
+                    tracing::error!(
+                        request = %arrival.request, source = %source, event = %of,
+                        "conflict: an event came again and says something else; it is quarantined"
+                    );
+                    "conflict"
+                }
+                Outcome::Repeated { .. } => "repeated",
+            };
+            self.metrics.arrived(Some(source), outcome);
+        }
+    }
+}
+
+/// The deliveries of a permitted event.
+pub(crate) fn plan(_permit: Permit, now: Timestamp, endpoints: &[Arc<str>]) -> Vec<NewDelivery> {
+    endpoints
+        .iter()
+        .map(|endpoint| NewDelivery {
+            id: DeliveryId::new(now, entropy::bytes()),
+            endpoint: endpoint.clone(),
+        })
+        .collect()
+}
+
+fn not_kept(error: &StoreError) -> Refusal {
+    if error.is_overloaded() { Refusal::Overloaded } else { Refusal::NotDurable }
+}

@@ -1,0 +1,216 @@
+//! The keys that seal what rests: a bounded cache over the wrapped keys in the store.
+//!
+//! One key a source and day (a *bucket*), one or more a person (a *subject*), and one of the
+//! system's own for blind indexes. The root wraps them; it is never used on a record itself. New
+//! subject keys travel with the first record that needs them, so no acknowledgement waits for a
+//! second commit.
+
+use std::sync::Arc;
+
+use model::Timestamp;
+use moka::sync::Cache;
+use store::{KeyKind, NewKey, SealedRow, Store, StoreError, StoredKey};
+use vault::{DataKey, IndexKey, KeyId, Owner, Place, RootKey, Sealed};
+use zeroize::Zeroizing;
+
+use crate::entropy;
+
+const INDEX_KEY_NAME: &str = "blind-index";
+
+/// Why a key or a sealed value cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The root key is not the one this store was made with.
+    #[error(
+        "wrong_root_key: [vault] key does not open this store; use the key it was created with"
+    )]
+    WrongRoot,
+    /// The key of a record is gone.
+    #[error("key_missing: the key of this record does not exist any more")]
+    Missing,
+    /// The record does not open: it was changed or moved.
+    #[error("not_authentic: the record was changed behind the gateway's back")]
+    NotAuthentic,
+}
+
+/// A data key, whose it is, and the row to store if it is new.
+#[derive(Clone)]
+pub(crate) struct Held {
+    key: Arc<DataKey>,
+    subject: [u8; 16],
+    new: Option<Arc<NewKey>>,
+}
+
+impl Held {
+    /// The row that must be stored with the first record sealed under this key.
+    pub(crate) fn to_store(&self) -> Option<NewKey> {
+        self.new.as_deref().cloned()
+    }
+
+    /// Seals a value for the place where it will live.
+    pub(crate) fn seal(
+        &self,
+        table: &str,
+        column: &str,
+        row: &[u8],
+        plaintext: &[u8],
+    ) -> SealedRow {
+        let place = Place { table, column, row, subject: &self.subject };
+        let sealed = vault::seal(&self.key, entropy::bytes(), place, plaintext);
+        SealedRow { key: self.key.id(), sealed }
+    }
+
+    fn open(
+        &self,
+        table: &str,
+        column: &str,
+        row: &[u8],
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let place = Place { table, column, row, subject: &self.subject };
+        vault::open(&self.key, place, sealed).map_err(|_| KeyError::NotAuthentic)
+    }
+}
+
+/// The keys in use.
+pub(crate) struct KeyRing {
+    root: RootKey,
+    store: Store,
+    index: IndexKey,
+    by_owner: Cache<[u8; 16], Held>,
+    by_id: Cache<[u8; 16], Held>,
+}
+
+impl KeyRing {
+    /// Opens the ring: finds or makes the index key, which also proves that the root is right.
+    pub(crate) async fn open(
+        root: RootKey,
+        store: Store,
+        now: Timestamp,
+    ) -> Result<Self, KeyError> {
+        let owner = system_owner();
+        let stored = match store.data_keys(KeyKind::System, owner).await? {
+            Some(stored) => stored,
+            None => store.add_key(fresh_system_key(&root, owner, now)).await?,
+        };
+        let owner_name = Owner::System(INDEX_KEY_NAME);
+        let key = vault::unwrap(&root, &stored.wrapped, stored.id, owner_name)
+            .map_err(|_| KeyError::WrongRoot)?;
+        let cached = model::limits::KEYS_CACHED_MAX;
+        Ok(Self {
+            root,
+            store,
+            index: IndexKey::new(&key),
+            by_owner: Cache::new(cached),
+            by_id: Cache::new(cached),
+        })
+    }
+
+    /// A keyed hash of parts, for lookups of what rests sealed.
+    pub(crate) fn index(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 16] {
+        self.index.index(purpose, parts)
+    }
+
+    /// The key of a source's day. It is stored before it is used.
+    pub(crate) async fn bucket(&self, source: &str, now: Timestamp) -> Result<Held, KeyError> {
+        let owner = self.index("key.bucket", &[source.as_bytes(), &now.day().to_be_bytes()]);
+        if let Some(held) = self.by_owner.get(&owner) {
+            return Ok(held);
+        }
+        let stored = match self.store.data_keys(KeyKind::Bucket, owner).await? {
+            Some(stored) => stored,
+            None => {
+                let (new, _) = self.make(KeyKind::Bucket, owner, now);
+                self.store.add_key(new).await?
+            }
+        };
+        let held = self.unwrap(&stored)?;
+        self.by_owner.insert(owner, held.clone());
+        Ok(held)
+    }
+
+    /// The key of a person. A new one is not cached until [`KeyRing::stored`] says that it is kept.
+    pub(crate) async fn subject(
+        &self,
+        provider: &str,
+        customer: &str,
+        now: Timestamp,
+    ) -> Result<Held, KeyError> {
+        let owner = self.index("key.subject", &[provider.as_bytes(), customer.as_bytes()]);
+        if let Some(held) = self.by_owner.get(&owner) {
+            return Ok(held);
+        }
+        if let Some(stored) = self.store.data_keys(KeyKind::Subject, owner).await? {
+            let held = self.unwrap(&stored)?;
+            self.by_owner.insert(owner, held.clone());
+            return Ok(held);
+        }
+        let (new, key) = self.make(KeyKind::Subject, owner, now);
+        Ok(Held { key: Arc::new(key), subject: owner, new: Some(Arc::new(new)) })
+    }
+
+    /// The record that carried this key is durable, so it may be used again.
+    pub(crate) fn stored(&self, held: &Held) {
+        if held.new.is_some() {
+            let kept = Held { new: None, ..held.clone() };
+            self.by_id.insert(kept.key.id().0, kept.clone());
+            self.by_owner.insert(kept.subject, kept);
+        }
+    }
+
+    /// Opens a sealed value from the place where it lives.
+    pub(crate) async fn open_row(
+        &self,
+        table: &str,
+        column: &str,
+        row: &[u8],
+        sealed: &SealedRow,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        self.by_id(sealed.key).await?.open(table, column, row, &sealed.sealed)
+    }
+
+    async fn by_id(&self, id: KeyId) -> Result<Held, KeyError> {
+        if let Some(held) = self.by_id.get(&id.0) {
+            return Ok(held);
+        }
+        let stored = self.store.data_key(id).await?.ok_or(KeyError::Missing)?;
+        let held = self.unwrap(&stored)?;
+        self.by_id.insert(id.0, held.clone());
+        Ok(held)
+    }
+
+    fn unwrap(&self, stored: &StoredKey) -> Result<Held, KeyError> {
+        let owner = owner_of(stored.kind, &stored.owner);
+        let key = vault::unwrap(&self.root, &stored.wrapped, stored.id, owner)
+            .map_err(|_| KeyError::WrongRoot)?;
+        Ok(Held { key: Arc::new(key), subject: stored.owner, new: None })
+    }
+
+    fn make(&self, kind: KeyKind, owner: [u8; 16], now: Timestamp) -> (NewKey, DataKey) {
+        let key = DataKey::new(KeyId(entropy::bytes()), entropy::bytes());
+        let wrapped = vault::wrap(&self.root, &key, owner_of(kind, &owner), entropy::bytes());
+        (NewKey { id: key.id(), kind, owner, wrapped, created_at: now }, key)
+    }
+}
+
+fn owner_of(kind: KeyKind, owner: &[u8; 16]) -> Owner<'_> {
+    match kind {
+        KeyKind::Subject => Owner::Subject(owner),
+        KeyKind::Bucket => Owner::Bucket(owner),
+        KeyKind::System => Owner::System(INDEX_KEY_NAME),
+    }
+}
+
+/// The index key is found before there is an index, so its owner is a constant.
+fn system_owner() -> [u8; 16] {
+    *b"blind-index-v1\0\0"
+}
+
+fn fresh_system_key(root: &RootKey, owner: [u8; 16], now: Timestamp) -> NewKey {
+    let key = DataKey::new(KeyId(entropy::bytes()), entropy::bytes());
+    let wrapped = vault::wrap(root, &key, Owner::System(INDEX_KEY_NAME), entropy::bytes());
+    NewKey { id: key.id(), kind: KeyKind::System, owner, wrapped, created_at: now }
+}

@@ -1,0 +1,111 @@
+//! How many connections are open, in all and from one address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The open connections of a listener.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    counts: Arc<Mutex<Counts>>,
+    all_max: usize,
+    per_address_max: usize,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    per_address: HashMap<IpAddr, usize>,
+}
+
+/// One open connection; its place is free again when this is dropped.
+pub(crate) struct Place {
+    connections: Connections,
+    address: Option<IpAddr>,
+}
+
+impl Connections {
+    pub(crate) fn new(all_max: usize, per_address_max: usize) -> Self {
+        Self { counts: Arc::default(), all_max, per_address_max }
+    }
+
+    /// A place for a connection from this address, unless all are taken. An exempt address (a
+    /// trusted proxy) is bounded by the total only.
+    pub(crate) fn enter(&self, address: IpAddr, exempt: bool) -> Option<Place> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.all >= self.all_max {
+            return None;
+        }
+        let address = if exempt { None } else { Some(network(address)) };
+        if let Some(address) = address {
+            let count = counts.per_address.entry(address).or_default();
+            if *count >= self.per_address_max {
+                return None;
+            }
+            *count += 1;
+        }
+        counts.all += 1;
+        Some(Place { connections: self.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.connections.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.all = counts.all.saturating_sub(1);
+        let Some(address) = self.address else { return };
+        if let Some(count) = counts.per_address.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.per_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// Whoever holds an IPv6 address holds its /64, so that is what is counted.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let prefix = u128::from(v6) & !u128::from(u64::MAX);
+            IpAddr::V6(prefix.into())
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn one_address_cannot_take_every_place() {
+        let connections = Connections::new(4, 2);
+        let first = connections.enter(ip("192.0.2.1"), false);
+        let second = connections.enter(ip("192.0.2.1"), false);
+        assert!(first.is_some() && second.is_some());
+        assert!(connections.enter(ip("192.0.2.1"), false).is_none());
+        assert!(connections.enter(ip("192.0.2.2"), false).is_some());
+        drop(first);
+        assert!(connections.enter(ip("192.0.2.1"), false).is_some());
+    }
+
+    #[test]
+    fn the_total_bounds_even_a_trusted_proxy() {
+        let connections = Connections::new(3, 1);
+        let places: Vec<_> = (0..3).map(|_| connections.enter(ip("10.0.0.1"), true)).collect();
+        assert!(places.iter().all(Option::is_some));
+        assert!(connections.enter(ip("10.0.0.1"), true).is_none());
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_sender() {
+        assert_eq!(network(ip("2001:db8::1")), network(ip("2001:db8::ffff")));
+        assert_ne!(network(ip("2001:db8::1")), network(ip("2001:db8:0:1::1")));
+        assert_eq!(network(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
+    }
+}

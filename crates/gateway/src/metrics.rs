@@ -1,0 +1,118 @@
+//! What Prometheus sees. Labels are configured names and our own codes, never what a sender chose.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use store::Counts;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Arrival {
+    source: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempt {
+    endpoint: String,
+    outcome: &'static str,
+}
+
+/// The counters of the process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    arrivals: Family<Arrival, Counter>,
+    recorded: HashMap<Arc<str>, Counter>,
+    attempts: Family<Attempt, Counter>,
+    acknowledgement: Histogram,
+    stale: Counter,
+}
+
+/// Upper bounds of the acknowledgement histogram, seconds.
+const BUCKETS_S: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+impl Metrics {
+    /// The counters for these sources.
+    pub(crate) fn new<'a>(sources: impl Iterator<Item = &'a Arc<str>>) -> Self {
+        let mut registry = Registry::with_prefix("countersign");
+        let arrivals = Family::<Arrival, Counter>::default();
+        registry.register(
+            "arrivals",
+            "Arrivals by source and outcome: an event status, duplicate, or the code of a refusal",
+            arrivals.clone(),
+        );
+        let attempts = Family::<Attempt, Counter>::default();
+        registry.register("attempts", "Attempts by endpoint and outcome", attempts.clone());
+        let acknowledgement = Histogram::new(BUCKETS_S);
+        registry.register(
+            "acknowledgement_seconds",
+            "From the end of a webhook's headers to its acknowledgement",
+            acknowledgement.clone(),
+        );
+        let stale = Counter::default();
+        registry.register("stale_attempts", "Attempts that ended after their lease", stale.clone());
+        let recorded = sources
+            .map(|source| {
+                let label = Arrival { source: source.clone(), outcome: "accepted" };
+                (source.clone(), arrivals.get_or_create_owned(&label))
+            })
+            .collect();
+        Self { registry, arrivals, recorded, attempts, acknowledgement, stale }
+    }
+
+    /// Counts an arrival.
+    pub(crate) fn arrived(&self, source: Option<&Arc<str>>, outcome: &'static str) {
+        match source.and_then(|source| self.recorded.get(source)) {
+            Some(counter) if outcome == "accepted" => drop(counter.inc()),
+            _ => {
+                let source = source.cloned().unwrap_or_else(|| Arc::from("unknown"));
+                self.arrivals.get_or_create(&Arrival { source, outcome }).inc();
+            }
+        }
+    }
+
+    /// Notes how long an acknowledgement took, seconds.
+    pub(crate) fn acknowledged(&self, seconds: f64) {
+        self.acknowledgement.observe(seconds);
+    }
+
+    /// Counts an attempt.
+    pub(crate) fn attempted(&self, endpoint: &str, outcome: &'static str) {
+        let label = Attempt { endpoint: endpoint.to_owned(), outcome };
+        self.attempts.get_or_create(&label).inc();
+    }
+
+    /// Counts an attempt that ended after its lease was taken over.
+    pub(crate) fn stale(&self) {
+        self.stale.inc();
+    }
+
+    /// The text that Prometheus scrapes, with the store's counts.
+    pub(crate) fn scrape(&self, counts: &Counts) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            return text;
+        }
+        let mut gauges = String::new();
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            let _ = write!(
+                gauges,
+                "# HELP countersign_{name} {help}.\n# TYPE countersign_{name} gauge\ncountersign_{name} {value}\n"
+            );
+        };
+        gauge("deliveries_pending", "Deliveries that wait", counts.pending);
+        gauge("deliveries_parked", "Deliveries whose ordering key has moved on", counts.parked);
+        gauge("deliveries_dead", "Dead letters", counts.dead);
+        gauge("events_held", "Authentic events that wait for a fact or a person", counts.held);
+        gauge("events_quarantined", "Authentic events that cannot be trusted", counts.quarantined);
+        let body = text.strip_suffix("# EOF\n").unwrap_or(&text);
+        format!("{body}{gauges}# EOF\n")
+    }
+}

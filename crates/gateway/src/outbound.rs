@@ -1,0 +1,246 @@
+//! The way out: leases what is due, signs it again, delivers it, and settles what became of it.
+//!
+//! *Nouns.* A **delivery** is one event to one endpoint. A worker **leases** it for a minute with a
+//! fencing token, makes one **attempt**, and **settles** it: the attempt and what comes next are one
+//! transaction, and a settlement under an old token is refused. *Owners.* The store keeps the order
+//! rule and the schedule's state; `model::retry` says when to try again; this module only carries
+//! out. *Retries.* A crash between an attempt and its settlement makes the same delivery go out
+//! again, under the same `webhook-id`.
+
+mod attempt;
+mod client;
+mod document;
+mod forbidden;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use model::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_PER_ENDPOINT_MAX, DRAIN_MS_MAX, LEASE_MS};
+use model::{AttemptId, AttemptOutcome, Environment, RequestId};
+use store::{EndpointState, LeaseRequest, Leased, Note, Settle, Settled, Store, Then};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::inbound::Parts;
+use crate::keys::KeyRing;
+use crate::metrics::Metrics;
+use crate::{Clock, Endpoint, entropy};
+use attempt::Ended;
+use client::Client;
+
+/// How often the store is asked for work that nobody rang for: retries that fall due, and what
+/// another process released.
+const POLL: Duration = Duration::from_millis(250);
+
+/// The way out, for all endpoints.
+pub(crate) struct Outbound {
+    clock: Clock,
+    store: Store,
+    keys: Arc<KeyRing>,
+    metrics: Arc<Metrics>,
+    environment: Environment,
+    fresh_work: Arc<Notify>,
+    endpoints: HashMap<String, Arc<Endpoint>>,
+    client: Client,
+    in_flight: InFlight,
+}
+
+/// Attempts in flight, per endpoint.
+#[derive(Default)]
+struct InFlight {
+    counts: Mutex<HashMap<String, usize>>,
+    /// Rung when one ends.
+    freed: Notify,
+}
+
+impl Outbound {
+    pub(crate) fn new(
+        parts: &Parts,
+        endpoints: HashMap<String, Arc<Endpoint>>,
+        environment: Environment,
+    ) -> Self {
+        Self {
+            clock: parts.clock.clone(),
+            store: parts.store.clone(),
+            keys: parts.keys.clone(),
+            metrics: parts.metrics.clone(),
+            environment,
+            fresh_work: parts.fresh_work.clone(),
+            endpoints,
+            client: Client::new(),
+            in_flight: InFlight::default(),
+        }
+    }
+
+    /// Delivers until the token is cancelled, then waits for the attempts in flight.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let attempts = TaskTracker::new();
+        while !stop.is_cancelled() {
+            if !self.lease_round(&attempts).await {
+                tokio::select! {
+                    () = self.fresh_work.notified() => {}
+                    () = self.in_flight.freed.notified() => {}
+                    () = tokio::time::sleep(POLL) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+        attempts.close();
+        let drained = Duration::from_millis(DRAIN_MS_MAX);
+        if tokio::time::timeout(drained, attempts.wait()).await.is_err() {
+            tracing::warn!(
+                "attempts were still running when the gateway stopped; they will be made again"
+            );
+        }
+    }
+
+    /// Leases and starts what is due; false when there is nothing more to do for now.
+    async fn lease_round(self: &Arc<Self>, attempts: &TaskTracker) -> bool {
+        let endpoints = self.free_slots();
+        let free = ATTEMPTS_IN_FLIGHT_MAX.saturating_sub(self.in_flight.all());
+        if free == 0 || endpoints.is_empty() {
+            return false;
+        }
+        let now = self.clock.now();
+        let due = self.store.due(now).await;
+        if !matches!(due, Ok(true)) {
+            return false;
+        }
+        let until = now.plus_millis(LEASE_MS);
+        let leased = match self.store.lease(LeaseRequest { now, until, max: free, endpoints }).await
+        {
+            Ok(leased) => leased,
+            Err(error) => {
+                tracing::error!(%error, "cannot lease deliveries");
+                return false;
+            }
+        };
+        let any = !leased.is_empty();
+        for leased in leased {
+            self.in_flight.enter(&leased.endpoint);
+            let outbound = self.clone();
+            attempts.spawn(async move {
+                let endpoint = leased.endpoint.clone();
+                outbound.carry_out(leased).await;
+                outbound.in_flight.leave(&endpoint);
+            });
+        }
+        any
+    }
+
+    /// One attempt and its settlement.
+    async fn carry_out(&self, leased: Leased) {
+        let Some(endpoint) = self.endpoints.get(&leased.endpoint).cloned() else { return };
+        let started_at = self.clock.now();
+        let ended = self.attempt(&endpoint, &leased, started_at).await;
+        let ended_at = self.clock.now();
+        self.metrics.attempted(&endpoint.name, ended.outcome.code());
+        let then = self.then(&ended, leased.attempt, ended_at);
+        log_ended(&leased, &ended, &then);
+        if ended.outcome == AttemptOutcome::Gone {
+            self.disable(&endpoint).await;
+        }
+        let settle = Settle {
+            delivery: leased.delivery,
+            fence: leased.fence,
+            attempt: AttemptId::new(started_at, entropy::bytes()),
+            started_at,
+            ended_at,
+            outcome: ended.outcome,
+            http_status: ended.http_status,
+            then,
+        };
+        match self.store.settle(settle).await {
+            Ok(Settled::Done) => {}
+            Ok(Settled::Stale) => {
+                self.metrics.stale();
+                tracing::warn!(delivery = %leased.delivery, "the lease had run out; the outcome is not kept");
+            }
+            Err(error) => {
+                tracing::error!(delivery = %leased.delivery, %error, "cannot settle; it will be delivered again");
+            }
+        }
+    }
+
+    fn then(&self, ended: &Ended, attempts: u32, now: model::Timestamp) -> Then {
+        match ended.outcome {
+            AttemptOutcome::Delivered => Then::Delivered,
+            AttemptOutcome::Gone => Then::Dead,
+            _ => {
+                let [jitter] = entropy::bytes::<1>();
+                match model::retry::next(attempts, now, ended.wish, jitter) {
+                    model::retry::Next::At(time) => Then::Again(time),
+                    model::retry::Next::Exhausted => Then::Dead,
+                }
+            }
+        }
+    }
+
+    /// The endpoint answered 410: nothing more is sent until a person enables it again.
+    async fn disable(&self, endpoint: &Endpoint) {
+        tracing::error!(endpoint = %endpoint.name, "410: the endpoint wants no more; disabled until `countersign endpoints enable`");
+        let now = self.clock.now();
+        let note = Note {
+            at: now,
+            actor: "gateway".to_owned(),
+            reason: "the endpoint answered 410".to_owned(),
+            request: RequestId::new(now, entropy::bytes()),
+        };
+        let state = EndpointState::Disabled;
+        if let Err(error) = self.store.set_endpoint_state(&endpoint.name, state, note).await {
+            tracing::error!(endpoint = %endpoint.name, %error, "cannot disable the endpoint");
+        }
+    }
+
+    fn free_slots(&self) -> Vec<(Arc<str>, usize)> {
+        let counts = self.in_flight.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.endpoints
+            .values()
+            .filter(|endpoint| !endpoint.paused)
+            .filter_map(|endpoint| {
+                let used = counts.get(&endpoint.name).copied().unwrap_or(0);
+                let free = ATTEMPTS_PER_ENDPOINT_MAX.saturating_sub(used);
+                (free > 0).then(|| (Arc::from(endpoint.name.as_str()), free))
+            })
+            .collect()
+    }
+}
+
+impl InFlight {
+    fn all(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
+    fn enter(&self, endpoint: &str) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(endpoint.to_owned()).or_default() += 1;
+    }
+
+    fn leave(&self, endpoint: &str) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(endpoint) {
+            *count = count.saturating_sub(1);
+        }
+        drop(counts);
+        self.freed.notify_one();
+    }
+}
+
+fn log_ended(leased: &Leased, ended: &Ended, then: &Then) {
+    let delivery = &leased.delivery;
+    let endpoint = leased.endpoint.as_str();
+    let outcome = ended.outcome.code();
+    match then {
+        Then::Delivered => tracing::debug!(%delivery, endpoint, outcome, "delivered"),
+        Then::Again(at) => tracing::warn!(
+            %delivery, endpoint, outcome, status = ended.http_status, attempt = leased.attempt,
+            next = %at, "not delivered; it will be tried again"
+        ),
+        Then::Dead => tracing::error!(
+            %delivery, endpoint, outcome, status = ended.http_status, attempt = leased.attempt,
+            "dead letter: not delivered and given up; `countersign deliveries redeliver` sends it again"
+        ),
+    }
+}

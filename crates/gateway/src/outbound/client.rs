@@ -1,0 +1,190 @@
+//! The HTTP client of deliveries: it resolves once, checks every answer, and dials what it checked.
+//!
+//! No redirects, no proxies from the environment, HTTP/1.1. The check stands where the connection
+//! is made, so a literal address, a name that resolves to several, and a name that resolves
+//! differently the second time all pass the same place.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tower::Service;
+
+use super::forbidden::is_forbidden;
+
+const DIAL: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(30);
+const IDLE_PER_HOST_MAX: usize = 32;
+
+type Pool = legacy::Client<HttpsConnector<Dialler>, Full<Bytes>>;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// The address may not be dialled.
+    Forbidden,
+    /// No connection, or it broke before an answer.
+    Unreachable,
+}
+
+/// Two pools, so that a connection of an endpoint that may be private is never used for one that
+/// may not.
+pub(crate) struct Client {
+    public: Pool,
+    private: Pool,
+}
+
+impl Client {
+    /// A client that trusts the system's certificates, or Mozilla's where the system has none.
+    pub(crate) fn new() -> Self {
+        Self { public: pool(false), private: pool(true) }
+    }
+
+    /// Sends one request.
+    pub(crate) async fn call(
+        &self,
+        request: Request<Full<Bytes>>,
+        allow_private: bool,
+    ) -> Result<Response<Incoming>, CallError> {
+        let pool = if allow_private { &self.private } else { &self.public };
+        pool.request(request).await.map_err(|error| {
+            if caused_by_forbidden(&error) { CallError::Forbidden } else { CallError::Unreachable }
+        })
+    }
+}
+
+fn pool(allow_private: bool) -> Pool {
+    let dialler = Dialler { allow_private };
+    let native = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider());
+    let trusting = native.unwrap_or_else(|_| {
+        HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())
+            .expect("the provider supports the default protocol versions")
+    });
+    let connector = trusting.https_or_http().enable_http1().wrap_connector(dialler);
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .pool_timer(hyper_util::rt::TokioTimer::new())
+        .retry_canceled_requests(false)
+        .build(connector)
+}
+
+/// Dials addresses that were checked.
+#[derive(Clone)]
+struct Dialler {
+    allow_private: bool,
+}
+
+/// The error that tells a forbidden address from an unreachable one.
+#[derive(Debug, thiserror::Error)]
+#[error("the address may not be dialled")]
+struct Forbidden;
+
+impl Service<Uri> for Dialler {
+    type Response = TokioIo<TcpStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let allow_private = self.allow_private;
+        Box::pin(async move {
+            let dialled = tokio::time::timeout(DIAL, dial(&uri, allow_private)).await;
+            dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(TokioIo::new)
+        })
+    }
+}
+
+async fn dial(uri: &Uri, allow_private: bool) -> io::Result<TcpStream> {
+    let host = uri.host().ok_or(io::ErrorKind::InvalidInput)?;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let addresses = resolve(host, port).await?;
+    if !allow_private && addresses.iter().any(|address| is_forbidden(address.ip())) {
+        return Err(io::Error::other(Forbidden));
+    }
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = literal.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
+fn caused_by_forbidden(error: &legacy::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<Forbidden>().is_some() {
+            return true;
+        }
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn call(url: &str, allow_private: bool) -> Result<(), CallError> {
+        let request = Request::post(url).body(Full::default()).expect("a request");
+        Client::new().call(request, allow_private).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn private_addresses_are_refused_in_every_spelling_and_never_dialled() {
+        let trap = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = trap.local_addr().expect("an address").port();
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"] {
+            let url = format!("http://{host}:{port}/");
+            assert_eq!(call(&url, false).await, Err(CallError::Forbidden), "{host}");
+        }
+        let accepted = tokio::time::timeout(Duration::from_millis(50), trap.accept()).await;
+        assert!(accepted.is_err(), "nothing was dialled");
+        let dialled =
+            tokio::spawn(async move { call(&format!("http://127.0.0.1:{port}/"), true).await });
+        trap.accept().await.expect("with leave it is dialled");
+        dialled.abort();
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_unreachable() {
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = closed.local_addr().expect("an address").port();
+        drop(closed);
+        let url = format!("http://127.0.0.1:{port}/");
+        assert_eq!(call(&url, true).await, Err(CallError::Unreachable));
+    }
+}

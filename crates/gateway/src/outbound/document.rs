@@ -1,0 +1,58 @@
+//! The document that is delivered in format `event`: what was checked, beside the original bytes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use model::Environment;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use store::EventRow;
+
+use crate::Facts;
+
+/// The signed document. Its shape is a contract with applications: members are added, never
+/// changed or removed.
+#[derive(Serialize)]
+struct Document<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    kind: Option<&'a str>,
+    source: &'a str,
+    provider: &'a str,
+    environment: &'static str,
+    received_at: String,
+    covers: &'static str,
+    decision: &'static str,
+    order: Option<&'a str>,
+    order_version: Option<i64>,
+    sequence: i64,
+    data: Option<&'a RawValue>,
+    body_base64: String,
+}
+
+/// The document of one event. `original` is the whole body of its arrival.
+pub(super) fn event(
+    event: &EventRow,
+    facts: &Facts,
+    original: &[u8],
+    environment: Environment,
+) -> Vec<u8> {
+    let bound = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let range = bound(event.range.start)..bound(event.range.end);
+    let own = original.get(range).unwrap_or(original);
+    let document = Document {
+        id: event.id.to_string(),
+        kind: event.kind.as_deref(),
+        source: &event.source,
+        provider: &event.provider,
+        environment: environment.code(),
+        received_at: event.received_at.to_string(),
+        covers: event.covers.code(),
+        decision: "permit",
+        order: facts.order.as_deref(),
+        order_version: None,
+        sequence: event.sequence,
+        data: serde_json::from_slice::<&RawValue>(own).ok(),
+        body_base64: STANDARD.encode(original),
+    };
+    serde_json::to_vec(&document).expect("texts, numbers and checked JSON always serialise")
+}

@@ -1,0 +1,81 @@
+//! Why an arrival was refused before anything was recorded.
+
+use model::Step;
+use schemes::Rejection;
+
+/// Why an arrival was refused. The sender learns the status only; operators see the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The path is not `/in/{source}`.
+    NotFound,
+    /// The method is not POST.
+    MethodNotAllowed,
+    /// The `Host` is not one of `[server] hosts`.
+    HostNotAllowed,
+    /// No source has this name.
+    UnknownSource,
+    /// The source's `allow_addresses` does not hold the sender's address.
+    AddressNotAllowed,
+    /// The source's `rate_limit` is used up for this address.
+    RateLimited,
+    /// The body is larger than the source allows.
+    BodyTooLarge,
+    /// The body is compressed.
+    ContentEncoding,
+    /// The body ended early or was not well-formed HTTP.
+    BodyIncomplete,
+    /// The body came too slowly.
+    BodyTooSlow,
+    /// The signature could not be verified.
+    Unverified(Rejection),
+    /// The event could not be made durable: the provider must send it again.
+    NotDurable,
+    /// Too many webhooks wait to be made durable.
+    Overloaded,
+}
+
+impl Refusal {
+    /// Every refusal of our own; [`Rejection::ALL`] has the reasons of verification.
+    pub const ALL: &'static [Self] = &[
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::HostNotAllowed,
+        Self::UnknownSource,
+        Self::AddressNotAllowed,
+        Self::RateLimited,
+        Self::BodyTooLarge,
+        Self::ContentEncoding,
+        Self::BodyIncomplete,
+        Self::BodyTooSlow,
+        Self::NotDurable,
+        Self::Overloaded,
+    ];
+
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::HostNotAllowed => "host_not_allowed",
+            Self::UnknownSource => "unknown_source",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::RateLimited => "rate_limited",
+            Self::BodyTooLarge => "body_too_large",
+            Self::ContentEncoding => "content_encoding",
+            Self::BodyIncomplete => "body_incomplete",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::Unverified(rejection) => rejection.code(),
+            Self::NotDurable => "not_durable",
+            Self::Overloaded => "overloaded",
+        }
+    }
+
+    /// The step of the way in that refused.
+    pub fn step(self) -> Step {
+        match self {
+            Self::Unverified(_) => Step::Verify,
+            Self::NotDurable | Self::Overloaded => Step::Record,
+            _ => Step::Admit,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Starts the gateway's parts, keeps them running, and stops them in an order that loses nothing.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::limits;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::inbound::{Inbound, InboundSettings, Parts};
+use crate::keys::{KeyError, KeyRing};
+use crate::listener::{self, Doors};
+use crate::metrics::Metrics;
+use crate::outbound::Outbound;
+use crate::tallies::Tallies;
+use crate::{Clock, Endpoint, Settings};
+
+const TALLY: Duration = Duration::from_millis(200);
+const FORGET: Duration = Duration::from_secs(3600);
+const ADMIN_CONNECTIONS_MAX: usize = 256;
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address cannot be taken.
+    #[error(
+        "listen_failed: cannot listen on {address} ([server] {key}): {error}; stop what listens there or choose another address"
+    )]
+    Listen {
+        /// The key of `[server]`.
+        key: &'static str,
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The store's keys cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// The gateway, before it runs.
+pub struct Gateway;
+
+/// A running gateway.
+pub struct Running {
+    public: SocketAddr,
+    admin: SocketAddr,
+    store: Store,
+    keys: Arc<KeyRing>,
+    tallies: Arc<Tallies>,
+    stop_in: CancellationToken,
+    stop_out: CancellationToken,
+    failed: CancellationToken,
+    inward: Vec<JoinHandle<()>>,
+    outward: Vec<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Starts every part and gives the handle that stops them.
+    ///
+    /// # Errors
+    /// A listener's address is taken, or the root key does not open the store.
+    pub async fn start(
+        settings: Settings,
+        store: Store,
+        clock: Clock,
+    ) -> Result<Running, StartError> {
+        let public = listen("public", settings.public).await?;
+        let admin = listen("admin", settings.admin).await?;
+        let addresses = (address_of(&public, settings.public), address_of(&admin, settings.admin));
+        let keys = Arc::new(KeyRing::open(settings.root, store.clone(), clock.now()).await?);
+        let names: Vec<Arc<str>> =
+            settings.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
+        let parts = Parts {
+            clock: clock.clone(),
+            store: store.clone(),
+            keys: keys.clone(),
+            metrics: Arc::new(Metrics::new(names.iter())),
+            tallies: Arc::new(Tallies::default()),
+            fresh_work: Arc::new(Notify::new()),
+        };
+        let mut running = Running {
+            public: addresses.0,
+            admin: addresses.1,
+            store,
+            keys,
+            tallies: parts.tallies.clone(),
+            stop_in: CancellationToken::new(),
+            stop_out: CancellationToken::new(),
+            failed: CancellationToken::new(),
+            inward: Vec::new(),
+            outward: Vec::new(),
+        };
+        running.serve_admin(admin, &parts);
+        running.deliver(&parts, settings.endpoints, settings.environment);
+        running.housekeep(&parts);
+        let inbound = InboundSettings {
+            environment: settings.environment,
+            hosts: settings.hosts,
+            trusted_proxies: settings.trusted_proxies,
+            sources: settings.sources,
+            #[cfg(feature = "sabotage")]
+            sabotage: settings.sabotage,
+        };
+        running.serve_public(public, parts, inbound);
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// Where webhooks are taken.
+    pub fn public_address(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where health and metrics are served.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Resolves when the store can no longer be trusted: the process must end rather than guess.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
+    }
+
+    /// Stops: no new webhooks, running ones finish, attempts in flight are settled, counts are
+    /// written, the store is closed.
+    pub async fn stop(self) {
+        self.stop_in.cancel();
+        for task in self.inward {
+            let _ = task.await;
+        }
+        self.stop_out.cancel();
+        for task in self.outward {
+            let _ = task.await;
+        }
+        write_tallies(&self.store, &self.keys, &self.tallies).await;
+        self.store.close().await;
+    }
+
+    fn serve_public(&mut self, socket: TcpListener, parts: Parts, settings: InboundSettings) {
+        let doors = Doors {
+            trusted: settings.trusted_proxies.clone(),
+            connections_max: limits::CONNECTIONS_MAX,
+            per_address_max: limits::CONNECTIONS_PER_ADDRESS_MAX,
+        };
+        let inbound = Arc::new(Inbound::new(parts, settings));
+        let stop = self.stop_in.clone();
+        self.inward.push(tokio::spawn(listener::serve(
+            socket,
+            doors,
+            stop,
+            move |peer, request| {
+                let inbound = inbound.clone();
+                async move { inbound.receive(peer, request).await }
+            },
+        )));
+    }
+
+    fn serve_admin(&mut self, socket: TcpListener, parts: &Parts) {
+        let doors = Doors {
+            trusted: Vec::new(),
+            connections_max: ADMIN_CONNECTIONS_MAX,
+            per_address_max: ADMIN_CONNECTIONS_MAX,
+        };
+        let admin = Arc::new(Admin {
+            clock: parts.clock.clone(),
+            store: parts.store.clone(),
+            metrics: parts.metrics.clone(),
+        });
+        let stop = self.stop_out.clone();
+        self.outward.push(tokio::spawn(listener::serve(socket, doors, stop, move |_, request| {
+            let admin = admin.clone();
+            async move { admin.answer(request).await }
+        })));
+    }
+
+    fn deliver(
+        &mut self,
+        parts: &Parts,
+        endpoints: Vec<Endpoint>,
+        environment: model::Environment,
+    ) {
+        let endpoints: HashMap<_, _> = endpoints
+            .into_iter()
+            .map(|endpoint| (endpoint.name.clone(), Arc::new(endpoint)))
+            .collect();
+        let outbound = Arc::new(Outbound::new(parts, endpoints, environment));
+        self.outward.push(tokio::spawn(outbound.run(self.stop_out.clone())));
+    }
+
+    fn housekeep(&mut self, parts: &Parts) {
+        let (store, keys, tallies) = (self.store.clone(), self.keys.clone(), parts.tallies.clone());
+        let (stop, failed, clock) =
+            (self.stop_out.clone(), self.failed.clone(), parts.clock.clone());
+        self.outward.push(tokio::spawn(async move {
+            let mut tally = tokio::time::interval(TALLY);
+            let mut forget = tokio::time::interval(FORGET);
+            loop {
+                tokio::select! {
+                    _ = tally.tick() => {
+                        write_tallies(&store, &keys, &tallies).await;
+                        if store.poisoned() {
+                            failed.cancel();
+                        }
+                    }
+                    _ = forget.tick() => {
+                        if let Err(error) = store.forget(clock.now()).await {
+                            tracing::error!(%error, "cannot forget old dedup keys");
+                        }
+                    }
+                    () = stop.cancelled() => return,
+                }
+            }
+        }));
+    }
+}
+
+async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {
+    match tallies.take(keys).await {
+        Ok(rows) if rows.is_empty() => {}
+        Ok(rows) => {
+            if let Err(error) = store.tally(rows).await {
+                tracing::error!(%error, "refused arrivals were not counted");
+            }
+        }
+        Err(error) => tracing::error!(%error, "refused arrivals were not counted"),
+    }
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listening = TcpListener::bind(address).await;
+    listening.map_err(|error| StartError::Listen { key, address, error })
+}
+
+fn address_of(listener: &TcpListener, configured: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(configured)
+}

@@ -1,0 +1,91 @@
+//! What the configuration means, once it has been read and judged.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use model::Environment;
+use model::rate::Rate;
+use schemes::standard_webhooks::SigningKey;
+
+/// Everything the gateway needs to know to start.
+pub struct Settings {
+    /// Test or live: events of the other kind are quarantined.
+    pub environment: Environment,
+    /// Where providers send webhooks to. Serves `/in` only.
+    pub public: SocketAddr,
+    /// Where health and metrics are served. Private.
+    pub admin: SocketAddr,
+    /// Host names accepted on the public listener; empty accepts any.
+    pub hosts: Vec<String>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The key that wraps all others.
+    pub root: vault::RootKey,
+    /// Where webhooks come from.
+    pub sources: Vec<Source>,
+    /// Where deliveries go to.
+    pub endpoints: Vec<Endpoint>,
+    /// A defect planted for the tests.
+    #[cfg(feature = "sabotage")]
+    pub sabotage: Option<Sabotage>,
+}
+
+/// A configured place webhooks come from: `POST /in/{name}`.
+pub struct Source {
+    /// Its name in the path.
+    pub name: String,
+    /// How its provider signs and what its events say.
+    pub profile: Arc<schemes::Profile>,
+    /// The live secrets; the first is current, the rest still verify.
+    pub keys: schemes::Keys,
+    /// Names of the endpoints that get its events.
+    pub endpoints: Vec<String>,
+    /// Source addresses that are let in; empty lets in any.
+    pub allow_addresses: Vec<IpNet>,
+    /// Longest body, bytes.
+    pub body_bytes_max: usize,
+    /// Allowed distance of the signed time from now, seconds; else the profile's.
+    pub tolerance_s: Option<i64>,
+    /// Requests of one address, whatever they carry.
+    pub rate_limit: Option<Rate>,
+    /// Deliver events whose signature covers less than the body without confirming them.
+    pub accept_unconfirmed: bool,
+    /// The URL as registered with the provider, where the scheme signs it.
+    pub public_url: Option<String>,
+    /// The unit of amounts, where the profile leaves it open.
+    pub amount_unit: Option<String>,
+}
+
+/// A URL of the application that events are delivered to.
+pub struct Endpoint {
+    /// Its name.
+    pub name: String,
+    /// Where to POST.
+    pub url: url::Url,
+    /// All of them sign; the first is current.
+    pub keys: Vec<SigningKey>,
+    /// Private and loopback addresses may be dialled.
+    pub allow_private: bool,
+    /// What is delivered.
+    pub format: Format,
+    /// Deliveries are recorded and not sent.
+    pub paused: bool,
+}
+
+/// What is delivered to an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A document that carries what was checked beside the original bytes.
+    Event,
+    /// The provider's bytes alone.
+    Original,
+}
+
+/// Defects that a sabotaged build can be told to have, to prove that the tests notice.
+#[cfg(feature = "sabotage")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Answers 2xx before the commit.
+    AckBeforeCommit,
+}

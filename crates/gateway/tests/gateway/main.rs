@@ -1,0 +1,10 @@
+//! The gateway as it runs: real listeners, a real store, a clock that the test sets, and an
+//! application that answers what it is told to.
+
+mod application;
+mod deliveries;
+mod harness;
+mod inbound;
+mod operations;
+mod outage;
+mod refusals;

@@ -1,0 +1,41 @@
+//! When the store cannot keep an event: never a 2xx, and the provider is told to come back.
+
+use crate::harness::{Harness, raw, stripe_event};
+
+#[tokio::test]
+async fn not_durable_is_503_and_nothing_is_acknowledged() {
+    let gateway = Harness::stripe().await;
+    gateway.store.close().await;
+    let reply = gateway.send(&stripe_event("evt_1", "order-1")).await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.header("retry-after").is_some());
+    assert!(!reply.body.contains("store.db") && !reply.body.contains("sqlite"));
+    let ready =
+        raw(gateway.admin, b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(ready.status, 503);
+    let alive =
+        raw(gateway.admin, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(alive.status, 200);
+}
+
+#[tokio::test]
+async fn ready_and_counted_while_all_is_well() {
+    let gateway = Harness::stripe().await;
+    gateway.send(&stripe_event("evt_1", "order-1")).await;
+    gateway.application.wait_for(1).await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert_eq!(raw(gateway.admin, get("/readyz").as_bytes()).await.status, 200);
+    let metrics = raw(gateway.admin, get("/metrics").as_bytes()).await;
+    assert_eq!(metrics.status, 200);
+    assert!(
+        metrics
+            .body
+            .contains(r#"countersign_arrivals_total{source="stripe",outcome="accepted"} 1"#),
+        "{}",
+        metrics.body
+    );
+    assert!(metrics.body.contains("countersign_deliveries_pending 0"));
+    assert!(metrics.body.ends_with("# EOF\n"));
+    assert_eq!(raw(gateway.admin, get("/in/stripe").as_bytes()).await.status, 404);
+    assert_eq!(raw(gateway.public, get("/metrics").as_bytes()).await.status, 404);
+}
