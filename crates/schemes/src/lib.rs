@@ -5,24 +5,37 @@
 //! before the signature holds. `docs/profiles.md` describes the language.
 
 pub mod bounds;
+mod engine;
+mod event;
+mod form;
 pub mod json;
+mod key;
 mod profile;
 mod read;
 mod reason;
 mod request;
+mod scheme;
 mod secret;
+mod section;
 mod sign;
+mod source;
 pub mod standard_webhooks;
+mod template;
+mod time;
 pub mod vectors;
 mod verify;
 
-pub use profile::{Answer, Covers, Keys, Profile, ProfileError};
-pub use read::{Fields, read};
+pub use event::Fields;
+pub use profile::{Answer, Profile, ProfileError};
+pub use read::read;
 pub use reason::{Rejection, Unreadable};
 pub use request::Request;
+pub use scheme::{Covers, Keys};
 pub use secret::{Secret, SecretEnvironment, SecretError, SecretFault};
+pub use section::Section;
 pub use sign::{Draft, SignError, Signed, sign};
-pub use verify::{Freshness, Verified, verify};
+pub use time::Freshness;
+pub use verify::{Verified, verify};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 

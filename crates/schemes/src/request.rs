@@ -1,5 +1,7 @@
 //! A request as received, in the form that the engine reads.
 
+use crate::reason::Rejection;
+
 /// A request whose signature is to be verified. Borrowed: nothing of it is copied.
 #[derive(Clone, Copy)]
 pub struct Request<'r> {
@@ -11,4 +13,16 @@ pub struct Request<'r> {
     pub headers: &'r [(&'r str, &'r [u8])],
     /// The exact bytes.
     pub body: &'r [u8],
+}
+
+impl<'r> Request<'r> {
+    /// The one value of a header; a repeated one is refused, since two readers could pick two.
+    pub(crate) fn header(&self, name: &str) -> Result<Option<&'r [u8]>, Rejection> {
+        let mut values = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| *value);
+        match values.next() {
+            Some(_) => Err(Rejection::RepeatedHeader),
+            None => Ok(value),
+        }
+    }
 }

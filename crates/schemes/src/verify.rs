@@ -1,24 +1,24 @@
 //! Is it really the provider? The only maker of [`Verified`].
 
-use crate::profile::{Covers, Keys, Profile};
+use std::sync::Arc;
+
+use crate::engine::{self, Proof};
+use crate::json::Document;
+use crate::profile::Profile;
 use crate::reason::Rejection;
 use crate::request::Request;
-
-/// Which window the signed time must be in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
-    /// The profile's.
-    Profile,
-    /// So many seconds, both ways.
-    Seconds(i64),
-    /// None. Only for judging vectors of schemes that sign no time.
-    DangerUntested,
-}
+use crate::scheme::{Covers, Keys, Scheme};
+use crate::time::Freshness;
 
 /// Proof that a request was signed with one of the source's secrets, inside the window.
 #[derive(Clone)]
 pub struct Verified<'r> {
     request: Request<'r>,
+    proof: Proof<'r>,
+    covers: Covers,
+    weak: bool,
+    alternative: Arc<str>,
+    headers: Arc<[Box<str>]>,
 }
 
 impl<'r> Verified<'r> {
@@ -29,43 +29,73 @@ impl<'r> Verified<'r> {
 
     /// What the signature vouches for.
     pub fn covers(&self) -> Covers {
-        Covers::Full
+        self.covers
     }
 
     /// Whether the scheme is a known-weak form.
     pub fn weak(&self) -> bool {
-        false
+        self.weak
     }
 
     /// Which alternative of the scheme decided.
     pub fn alternative(&self) -> &str {
-        ""
+        &self.alternative
     }
 
     /// Which of the source's secrets signed, counted from 0.
     pub fn key(&self) -> usize {
-        0
+        self.proof.key
     }
 
     /// The signed time in milliseconds since 1970, where one is signed.
     pub fn signed_at_ms(&self) -> Option<i64> {
-        None
+        self.proof.signed_at_ms
     }
 
-    /// The headers that were read, for verifying again later.
+    /// The headers that verifying and reading need, for doing both again later.
     pub fn evidence(&self) -> Vec<(&'r str, &'r [u8])> {
-        Vec::new()
+        let needed = |name: &str| self.headers.iter().any(|other| other.eq_ignore_ascii_case(name));
+        self.request.headers.iter().filter(|(name, _)| needed(name)).copied().collect()
+    }
+
+    pub(crate) fn request(&self) -> &Request<'r> {
+        &self.request
+    }
+
+    pub(crate) fn document(&self) -> Option<&Document<'r>> {
+        self.proof.document.as_ref()
     }
 }
 
 /// Verifies a request's signature, and that its signed time is inside the window around `now_ms`.
+///
+/// A refusal says why; that is for the operator alone and never for the sender.
 pub fn verify<'r>(
-    _profile: &Profile,
-    _keys: &Keys,
+    profile: &Profile,
+    keys: &Keys,
     request: &Request<'r>,
-    _now_ms: i64,
-    _freshness: Freshness,
+    now_ms: i64,
+    freshness: Freshness,
 ) -> Result<Verified<'r>, Rejection> {
-    let _ = Verified { request: *request };
-    Err(Rejection::NoMatchingKey)
+    verify_by(profile.scheme(), keys, request, now_ms, freshness)
+}
+
+pub(crate) fn verify_by<'r>(
+    scheme: &Scheme,
+    keys: &Keys,
+    request: &Request<'r>,
+    now_ms: i64,
+    freshness: Freshness,
+) -> Result<Verified<'r>, Rejection> {
+    let proof = engine::verify(scheme, keys, request, now_ms, freshness)?;
+    let alternative = scheme.alternatives.get(proof.alternative);
+    let alternative = alternative.ok_or(Rejection::MissingHeader)?;
+    Ok(Verified {
+        request: *request,
+        proof,
+        covers: scheme.covers,
+        weak: scheme.weak.is_some(),
+        alternative: Arc::clone(&alternative.name),
+        headers: Arc::clone(&alternative.headers),
+    })
 }

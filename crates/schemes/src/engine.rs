@@ -1,0 +1,273 @@
+//! Judges one request by one scheme: choose, extract, render, compare, and only then the time.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::{constant_time, hmac};
+
+use crate::bounds::{ITEMS_MAX, PART_BYTES_MAX};
+use crate::json::{Document, Value};
+use crate::key::{Material, sha256};
+use crate::reason::Rejection;
+use crate::request::Request;
+use crate::scheme::{Alternative, Each, Fresh, Keys, Scheme, SignedTime, Variable};
+use crate::source::Scope;
+use crate::time::Freshness;
+
+/// What the engine found out about a request whose signature holds.
+#[derive(Clone)]
+pub(crate) struct Proof<'r> {
+    /// Position of the alternative that decided.
+    pub(crate) alternative: usize,
+    /// Position of the secret that signed.
+    pub(crate) key: usize,
+    pub(crate) signed_at_ms: Option<i64>,
+    /// The parsed body, where the scheme had to read it.
+    pub(crate) document: Option<Document<'r>>,
+}
+
+type Values<'r> = Vec<Option<Cow<'r, [u8]>>>;
+
+pub(crate) fn verify<'r>(
+    scheme: &Scheme,
+    keys: &Keys,
+    request: &Request<'r>,
+    now_ms: i64,
+    freshness: Freshness,
+) -> Result<Proof<'r>, Rejection> {
+    let (position, alternative) = choose(scheme, keys, request)?;
+    let mut document = None;
+    if alternative.reads_json || scheme.each.is_some() {
+        document = Some(Document::parse(request.body).map_err(|_| Rejection::MalformedBody)?);
+    }
+    let case =
+        Case { scheme, alternative, keys: keys.of(position), settings: keys.settings(), request };
+
+    let mut matched = None;
+    match (&scheme.each, &document) {
+        (Some(each), Some(document)) => {
+            for item in items(each, document).ok_or(Rejection::MalformedBody)? {
+                let (key, values) = case.verify(Some(document), Some(item?))?;
+                matched.get_or_insert((key, values));
+            }
+        }
+        (_, document) => matched = Some(case.verify(document.as_ref(), None)?),
+    }
+    // A batch without items proves nothing.
+    let (key, values) = matched.ok_or(Rejection::MissingField)?;
+
+    let signed_at_ms = match &scheme.fresh {
+        Some(fresh) => case.check_time(fresh, &values, &mut document, now_ms, freshness)?,
+        None => None,
+    };
+    Ok(Proof { alternative: position, key, signed_at_ms, document })
+}
+
+/// The first alternative that the keys are for and whose condition holds; no falling back.
+fn choose<'s>(
+    scheme: &'s Scheme,
+    keys: &Keys,
+    request: &Request<'_>,
+) -> Result<(usize, &'s Alternative), Rejection> {
+    let scope = Scope { request, settings: &[], document: None, item: None, variables: &[] };
+    scheme
+        .alternatives
+        .iter()
+        .enumerate()
+        .find(|(position, alternative)| {
+            !keys.of(*position).is_empty() && alternative.when.holds(&scope)
+        })
+        .ok_or(Rejection::MissingHeader)
+}
+
+/// The items of a batch; none where there is no such array, an error in place of a broken item.
+pub(crate) fn items<'d, 'r>(
+    each: &Each,
+    document: &'d Document<'r>,
+) -> Option<impl Iterator<Item = Result<Value<'d, 'r>, Rejection>> + use<'d, 'r>> {
+    let array = document.root()?.at(&each.array)?;
+    let pointer = each.item.clone();
+    let count = array.elements().take(ITEMS_MAX + 1).count();
+    (count <= ITEMS_MAX).then(|| {
+        array.elements().map(move |element| element.at(&pointer).ok_or(Rejection::MissingField))
+    })
+}
+
+struct Case<'s, 'r> {
+    scheme: &'s Scheme,
+    alternative: &'s Alternative,
+    keys: &'s [(usize, Material)],
+    settings: &'s [(String, String)],
+    request: &'s Request<'r>,
+}
+
+impl<'r> Case<'_, 'r> {
+    /// The position of the secret that signed, and the variables.
+    fn verify<'d>(
+        &'d self,
+        document: Option<&'d Document<'r>>,
+        item: Option<Value<'d, 'r>>,
+    ) -> Result<(usize, Values<'r>), Rejection> {
+        let (request, settings) = (self.request, self.settings);
+        let bare = Scope { request, settings, document, item, variables: &[] };
+        let values = self
+            .alternative
+            .variables
+            .iter()
+            .map(|variable| variable_value(self.scheme, variable, &bare))
+            .collect::<Result<Values<'r>, _>>()?;
+        let scope = Scope { variables: &values, ..bare };
+
+        for (source, pattern) in &self.scheme.require {
+            let value = source.find(&scope)?;
+            if value.is_some_and(|value| !pattern.is_match(&value)) {
+                return Err(Rejection::FieldMismatch);
+            }
+        }
+        let candidates = self.candidates(&scope)?;
+        let key = self.matching_key(&candidates, &scope)?;
+        for (left, right) in &self.scheme.equal {
+            let (left, right) = (left.render(&scope)?, right.render(&scope)?);
+            constant_time::verify_slices_are_equal(&sha256(&left), &sha256(&right))
+                .map_err(|_| Rejection::FieldMismatch)?;
+        }
+        Ok((key, values))
+    }
+
+    /// The signatures of the request, decoded.
+    fn candidates(&self, scope: &Scope<'_, 'r>) -> Result<Vec<Vec<u8>>, Rejection> {
+        let part = &self.alternative.signature;
+        let text = part.source.find(scope)?.ok_or(Rejection::MissingField)?;
+        if text.len() > PART_BYTES_MAX {
+            return Err(Rejection::MalformedSignature);
+        }
+        let text = std::str::from_utf8(&text).map_err(|_| Rejection::MalformedSignature)?;
+        let length = self.alternative.algorithm.hmac().map(|hmac| hmac.tag_len());
+        let mut candidates = Vec::new();
+        let mut seen = 0;
+        for piece in part.pieces(text) {
+            seen += 1;
+            if seen > self.alternative.candidates_max {
+                return Err(Rejection::TooManySignatures);
+            }
+            let decoded = piece.ok().and_then(|piece| self.alternative.encoding.decode(piece));
+            candidates.extend(
+                decoded.filter(|bytes| {
+                    length.map_or(!bytes.is_empty(), |length| bytes.len() == length)
+                }),
+            );
+        }
+        match (seen, candidates.is_empty()) {
+            (0, _) => Err(Rejection::MissingField),
+            (_, true) => Err(Rejection::MalformedSignature),
+            _ => Ok(candidates),
+        }
+    }
+
+    /// The position of the secret with which one of the candidates was made.
+    fn matching_key(
+        &self,
+        candidates: &[Vec<u8>],
+        scope: &Scope<'_, 'r>,
+    ) -> Result<usize, Rejection> {
+        let same = |a: &[u8], b: &[u8]| constant_time::verify_slices_are_equal(a, b).is_ok();
+        for (index, material) in self.keys {
+            if let Material::Equals(secret) = material {
+                if candidates.iter().any(|candidate| same(&sha256(candidate), secret)) {
+                    return Ok(*index);
+                }
+                continue;
+            }
+            for message in &self.alternative.messages {
+                let matches = match material {
+                    Material::Hmac(key) => {
+                        let mut context = hmac::Context::with_key(key);
+                        message.feed(scope, &mut |piece| context.update(piece))?;
+                        let tag = context.sign();
+                        candidates.iter().any(|candidate| same(tag.as_ref(), candidate))
+                    }
+                    Material::Public(key) => {
+                        let message = message.render(scope)?;
+                        candidates
+                            .iter()
+                            .any(|candidate| key.verify_sig(&message, candidate).is_ok())
+                    }
+                    Material::Equals(_) => false,
+                };
+                if matches {
+                    return Ok(*index);
+                }
+            }
+        }
+        Err(Rejection::NoMatchingKey)
+    }
+
+    /// The signed time, if it is inside the window. A time in a signed body that cannot be read is
+    /// left to reading: the body is authentic all the same.
+    fn check_time(
+        &self,
+        fresh: &Fresh,
+        values: &Values<'r>,
+        document: &mut Option<Document<'r>>,
+        now_ms: i64,
+        freshness: Freshness,
+    ) -> Result<Option<i64>, Rejection> {
+        let window = &fresh.window;
+        let signed_at_ms = match &fresh.time {
+            SignedTime::Variable(name) => {
+                let position =
+                    self.alternative.variables.iter().position(|variable| variable.name == *name);
+                let value = position.and_then(|position| values.get(position)?.as_deref());
+                Some(window.unit.read(value.ok_or(Rejection::MissingField)?)?)
+            }
+            SignedTime::Body(_) if freshness == Freshness::DangerUntested => None,
+            SignedTime::Body(pointer) => {
+                if document.is_none() {
+                    *document = Document::parse(self.request.body).ok();
+                }
+                let root = document.as_ref().and_then(Document::root);
+                let text = root.and_then(|root| root.at(pointer)?.scalar());
+                text.and_then(|text| window.unit.read(text.as_bytes()).ok())
+            }
+        };
+        if let Some(signed_at_ms) = signed_at_ms {
+            window.check(signed_at_ms, now_ms, freshness)?;
+        }
+        Ok(signed_at_ms)
+    }
+}
+
+fn single<'v>(variable: &Variable, value: &'v [u8]) -> Result<&'v [u8], Rejection> {
+    let text = std::str::from_utf8(value).map_err(|_| Rejection::FieldMismatch)?;
+    let mut pieces = variable.part.pieces(text);
+    match (pieces.next(), pieces.next()) {
+        (None, _) => Err(Rejection::MissingField),
+        (Some(_), Some(_)) => Err(Rejection::RepeatedField),
+        (Some(piece), None) => piece.map(str::as_bytes).map_err(|()| Rejection::FieldMismatch),
+    }
+}
+
+/// A variable is present, once, and matches its pattern.
+pub(crate) fn variable_value<'r>(
+    scheme: &Scheme,
+    variable: &Variable,
+    scope: &Scope<'_, 'r>,
+) -> Result<Option<Cow<'r, [u8]>>, Rejection> {
+    let Some(found) = variable.part.source.find(scope)? else { return Ok(None) };
+    let whole = variable.part.list.is_none()
+        && variable.part.split.is_none()
+        && variable.part.strip.is_none();
+    let value = match found {
+        value if whole => value,
+        Cow::Borrowed(bytes) => Cow::Borrowed(single(variable, bytes)?),
+        Cow::Owned(bytes) => Cow::Owned(single(variable, &bytes)?.to_vec()),
+    };
+    if let Some(Fresh { time: SignedTime::Variable(name), window }) = &scheme.fresh
+        && *name == variable.name
+    {
+        window.unit.read(&value)?;
+    }
+    match &variable.pattern {
+        Some(pattern) if !pattern.is_match(&value) => Err(Rejection::FieldMismatch),
+        _ => Ok(Some(value)),
+    }
+}
