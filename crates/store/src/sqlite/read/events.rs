@@ -13,7 +13,7 @@ use crate::sqlite::failure::Result;
 use crate::{EventQuery, EventRow, Leased, SealedRow, StoreError};
 
 /// An event's columns with its names, in the order in which [`event_row`] reads them.
-const COLUMNS: &str = "sequence, id, arrival,
+const COLUMNS: &str = "sequence, id, event.arrival,
     (SELECT text FROM name WHERE name.id = event.source),
     (SELECT text FROM name WHERE name.id = event.provider),
     kind, status, reason, covers, failed, received_at, count, range_start, range_end,

@@ -1,0 +1,112 @@
+//! What every backend must keep. A backend runs it with [`conformance!`], naming how it is opened.
+
+pub(crate) mod concurrency;
+pub(crate) mod delivery;
+pub(crate) mod desk;
+pub(crate) mod fixture;
+pub(crate) mod keys;
+pub(crate) mod ordering;
+pub(crate) mod queries;
+pub(crate) mod record;
+pub(crate) mod recovery;
+
+/// Makes a test of each case for one backend, which must stand in scope as `backend()`.
+macro_rules! conformance {
+    ($($module:ident { $($case:ident,)* })*) => {$(
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let place = crate::conformance::fixture::Place::new(crate::backend());
+                crate::conformance::$module::$case(place).await;
+            })*
+        }
+    )*};
+}
+
+/// Every case there is.
+macro_rules! every_case {
+    () => {
+        conformance! {
+            record {
+                a_new_arrival_is_kept_whole,
+                a_duplicate_writes_nothing,
+                a_conflict_is_quarantined_and_overwrites_nothing,
+                a_conflict_that_comes_again_only_grows_its_count,
+                what_cannot_be_read_is_known_by_its_bytes,
+                two_copies_in_one_arrival_are_one_event,
+                conflicts_within_one_arrival_are_kept_apart,
+                an_arrival_is_recorded_together_or_not_at_all,
+                a_failing_command_fails_alone,
+                an_unaccepted_event_has_no_deliveries,
+                dedup_keys_last_thirty_five_days,
+                dedup_keys_are_found_when_the_clock_steps_back,
+                large_days_are_forgotten_too,
+                a_batch_of_a_thousand_events_is_one_arrival,
+                an_arrival_without_events_leaves_nothing,
+                sequences_have_no_gaps_after_a_failure,
+            }
+            keys {
+                the_first_key_of_an_owner_stands,
+                several_keys_of_one_owner_come_with_records,
+                sealed_under_an_unknown_key_is_refused,
+                a_key_that_was_rolled_back_is_unknown,
+            }
+            delivery {
+                a_lease_is_exclusive_until_it_ends,
+                an_older_fence_is_stale,
+                attempts_are_kept_and_tried_again_at_their_time,
+                a_delivered_one_is_over,
+                redelivery_starts_a_new_round_and_keeps_history,
+                redelivery_of_many_counts_what_it_changed,
+                endpoints_that_are_not_active_get_nothing,
+                slots_and_maximum_are_kept,
+                one_endpoint_does_not_take_all,
+                fresh_work_is_not_starved_by_retries,
+                retries_are_not_starved_by_fresh_work,
+                an_unknown_delivery_is_stale,
+            }
+            ordering {
+                one_is_in_flight_per_key_and_endpoint,
+                a_failing_head_holds_its_key_until_it_is_parked,
+                a_dead_head_lets_its_key_go,
+                without_a_key_nothing_waits,
+                a_long_backlog_of_one_key_does_not_hide_another,
+                blocked_ones_go_in_order,
+                a_redelivered_one_goes_before_younger_ones,
+                random_histories_keep_the_order,
+            }
+            desk {
+                a_released_event_is_delivered,
+                only_held_events_are_released_or_denied,
+                a_denied_event_stays_denied,
+                what_people_do_is_audited,
+                too_many_deliveries_are_refused_and_nothing_changes,
+            }
+            queries {
+                events_are_found_by_what_they_are,
+                events_are_found_by_time,
+                limits_give_the_newest_last,
+                deliveries_are_found_by_what_they_are,
+                tallies_add_up,
+                tallies_are_found_by_time_and_source,
+                counts_add_up,
+                entries_are_read_in_order,
+            }
+            concurrency {
+                one_of_many_tasks_is_first,
+                two_writers_agree_who_is_first,
+                everything_recorded_at_once_is_there,
+                a_full_queue_refuses_and_loses_nothing,
+                commands_beside_a_gateway_take_effect,
+            }
+            recovery {
+                what_was_answered_is_there_after_a_crash,
+                a_crash_leaves_no_lease,
+                opening_beside_leaves_leases_alone,
+                closing_finishes_what_waits,
+                a_closed_store_refuses,
+                a_store_that_can_commit_says_so,
+            }
+        }
+    };
+}

@@ -1,0 +1,302 @@
+//! Recording arrivals, and dedup.
+
+use model::{EventStatus, Quarantine, Step, Steps};
+use store::{Action, DeliveryQuery, NewDelivery, Outcome};
+
+use super::fixture::*;
+
+pub(crate) async fn a_new_arrival_is_kept_whole(place: Place) {
+    let store = place.open().await;
+    let drafted = draft(1).ordered(9).to("app").to("books").with(|event| event.range = 3..70_000);
+    let id = drafted.event.id;
+    keep(&store, drafted).await;
+
+    let row = event(&store, id).await;
+    assert_eq!((row.sequence, row.count), (1, 1));
+    assert_eq!((row.source.as_str(), row.provider.as_str()), ("stripe", "stripe"));
+    assert_eq!(row.kind.as_deref(), Some("payment.succeeded"));
+    assert_eq!((row.status, row.reason), (EventStatus::Accepted, None));
+    assert_eq!((row.steps, row.range), (Steps::PASSED, 3..70_000));
+    assert_eq!((row.received_at, row.facts), (NOON, sealed("facts 1")));
+    assert_eq!(store.body(row.arrival).await.unwrap(), Some(sealed("body 1")));
+    assert_eq!(store.body(arrival_id(2, NOON)).await.unwrap(), None);
+
+    let query = DeliveryQuery { event: Some(id), limit: 10, ..DeliveryQuery::default() };
+    let deliveries = store.deliveries(query).await.unwrap();
+    let endpoints: Vec<_> = deliveries.iter().map(|found| found.endpoint.as_str()).collect();
+    assert_eq!(endpoints, ["app", "books"]);
+
+    let entries = store.entries(0, 10).await.unwrap();
+    let last = entries.last().unwrap();
+    assert_eq!((last.action, last.at), (Action::Recorded, NOON));
+    assert_eq!((last.actor.as_str(), last.outcome.as_str()), ("gateway", "done"));
+    assert_eq!(last.resource, row.arrival.to_string());
+    assert_eq!(last.request, Some(request(1)));
+}
+
+pub(crate) async fn a_duplicate_writes_nothing(place: Place) {
+    let store = place.open().await;
+    let first = draft(1).to("app");
+    let id = first.event.id;
+    keep(&store, first).await;
+    let entries = store.entries(0, 100).await.unwrap().len();
+
+    // Another arrival, other bytes, another id: the same key and projection.
+    let again = draft(2).to("app").with(|event| event.dedup_key = Some(hash_bytes(1)));
+    let recorded = store.record(again.record()).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::Duplicate { of: id }]);
+    assert_eq!(all_events(&store).await.len(), 1);
+    assert_eq!(event(&store, id).await.count, 1);
+    assert_eq!(store.body(arrival_id(2, NOON)).await.unwrap(), None);
+    assert_eq!(store.counts().await.unwrap().pending, 1);
+    assert_eq!(store.entries(0, 100).await.unwrap().len(), entries);
+}
+
+pub(crate) async fn a_conflict_is_quarantined_and_overwrites_nothing(place: Place) {
+    let store = place.open().await;
+    let first = draft(1).to("app");
+    let id = first.event.id;
+    keep(&store, first).await;
+    let before = event(&store, id).await;
+
+    let other = draft(2).to("app").with(|event| {
+        event.dedup_key = Some(hash_bytes(1));
+        event.projection = hash_bytes(77);
+    });
+    let other_id = other.event.id;
+    let recorded = store.record(other.record()).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::Conflict { of: id }]);
+    assert_eq!(event(&store, id).await, before);
+    let kept = event(&store, other_id).await;
+    assert_eq!(kept.status, EventStatus::Quarantined);
+    assert_eq!(kept.reason.as_deref(), Some(Quarantine::Conflict.code()));
+    assert_eq!(kept.steps, Steps::failed_at(Step::Record));
+    assert_eq!(store.body(kept.arrival).await.unwrap(), Some(sealed("body 2")));
+    assert_eq!(store.counts().await.unwrap().pending, 1);
+
+    // The first still stands for its key.
+    let again = draft(3).with(|event| event.dedup_key = Some(hash_bytes(1)));
+    let recorded = store.record(again.record()).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::Duplicate { of: id }]);
+}
+
+pub(crate) async fn a_conflict_that_comes_again_only_grows_its_count(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft(1)).await;
+    let conflict = |n, bytes| {
+        draft(n).with(|event| {
+            event.dedup_key = Some(hash_bytes(1));
+            event.projection = hash_bytes(77);
+            event.body_key = hash_bytes(bytes);
+        })
+    };
+    let first = conflict(2, 50);
+    let id = first.event.id;
+    store.record(first.record()).await.unwrap();
+    for n in [3, 4] {
+        let recorded = store.record(conflict(n, 50).record()).await.unwrap();
+        assert_eq!(recorded.events, [Outcome::Repeated { of: id }]);
+    }
+    assert_eq!(event(&store, id).await.count, 3);
+    assert_eq!(store.body(arrival_id(3, NOON)).await.unwrap(), None);
+
+    let recorded = store.record(conflict(5, 51).record()).await.unwrap();
+    assert!(matches!(recorded.events[..], [Outcome::Conflict { .. }]), "other bytes are kept");
+    assert_eq!(all_events(&store).await.len(), 3);
+}
+
+pub(crate) async fn what_cannot_be_read_is_known_by_its_bytes(place: Place) {
+    let store = place.open().await;
+    let first = draft(1).unreadable();
+    let id = first.event.id;
+    keep(&store, first).await;
+    let again = draft(2).unreadable().with(|event| event.body_key = hash_bytes(1));
+    let recorded = store.record(again.record()).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::Repeated { of: id }]);
+    keep(&store, draft(3).unreadable()).await;
+    assert_eq!(event(&store, id).await.count, 2);
+    assert_eq!(store.counts().await.unwrap().quarantined, 2);
+    // Readable bytes with the key that the others could not say are something else.
+    keep(&store, draft(4).with(|event| event.body_key = hash_bytes(1))).await;
+}
+
+pub(crate) async fn two_copies_in_one_arrival_are_one_event(place: Place) {
+    let store = place.open().await;
+    let copy = draft(2).with(|event| event.dedup_key = Some(hash_bytes(1)));
+    let drafts = vec![draft(1).to("app"), copy, draft(3)];
+    let of = drafts[0].event.id;
+    let recorded = store.record(arrival(9, drafts)).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::New, Outcome::Duplicate { of }, Outcome::New]);
+    let events = all_events(&store).await;
+    assert_eq!(events.len(), 2);
+    assert!(events.iter().all(|event| event.arrival == arrival_id(9, NOON)));
+    let entry = store.entries(0, 100).await.unwrap().pop().unwrap();
+    let detail = "new 2, duplicate 1, conflict 0, repeated 0";
+    assert_eq!(entry.detail.as_deref(), Some(detail));
+}
+
+pub(crate) async fn conflicts_within_one_arrival_are_kept_apart(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft(1)).await;
+    keep(&store, draft(2)).await;
+    // Both carry the identity of the whole body, and conflict under different keys.
+    let conflict = |n, key| {
+        draft(n).with(|event| {
+            event.dedup_key = Some(hash_bytes(key));
+            event.projection = hash_bytes(77);
+            event.body_key = hash_bytes(50);
+        })
+    };
+    let recorded = store.record(arrival(9, vec![conflict(3, 1), conflict(4, 2)])).await.unwrap();
+    let of = |n| Outcome::Conflict { of: draft(n).event.id };
+    assert_eq!(recorded.events, [of(1), of(2)]);
+    assert_eq!(all_events(&store).await.len(), 4);
+}
+
+pub(crate) async fn an_arrival_is_recorded_together_or_not_at_all(place: Place) {
+    let store = place.open().await;
+    let mut record = arrival(9, vec![draft(1).to("app"), draft(2)]);
+    record.events[1].facts.key = vault::KeyId([99; 16]);
+    let error = store.record(record).await.unwrap_err();
+    assert_eq!(error.code(), "store_unknown_key");
+    assert_eq!(all_events(&store).await.len(), 0);
+    assert_eq!(store.body(arrival_id(9, NOON)).await.unwrap(), None);
+    assert_eq!(store.counts().await.unwrap().pending, 0);
+    // Its dedup keys are free: the provider's retry is new.
+    let recorded = store.record(arrival(10, vec![draft(1), draft(2)])).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::New, Outcome::New]);
+}
+
+pub(crate) async fn a_failing_command_fails_alone(place: Place) {
+    let store = place.open().await;
+    let mut asked = tokio::task::JoinSet::new();
+    for n in 0..60 {
+        let store = store.clone();
+        asked.spawn(async move {
+            let mut record = draft(n).record();
+            if n % 7 == 0 {
+                record.body.key = vault::KeyId([99; 16]);
+            }
+            (n, store.record(record).await.map(|recorded| recorded.events))
+        });
+    }
+    while let Some(answer) = asked.join_next().await {
+        let (n, answer) = answer.unwrap();
+        if n % 7 == 0 {
+            assert_eq!(answer.unwrap_err().code(), "store_unknown_key", "{n}");
+        } else {
+            assert_eq!(answer.unwrap(), [Outcome::New], "{n}");
+        }
+        assert_eq!(store.event(draft(n).event.id).await.unwrap().is_some(), n % 7 != 0);
+    }
+    // An id that is held already is refused, whatever its dedup key.
+    let twice = draft(1).with(|event| event.dedup_key = Some(hash_bytes(1_000)));
+    let error = store.record(arrival(2_000, vec![twice])).await.unwrap_err();
+    assert_eq!(error.code(), "store_constraint");
+}
+
+pub(crate) async fn an_unaccepted_event_has_no_deliveries(place: Place) {
+    let store = place.open().await;
+    for status in [EventStatus::Held, EventStatus::Denied, EventStatus::Quarantined] {
+        let drafted = draft(1).to("app").with(|event| event.status = status);
+        let error = store.record(drafted.record()).await.unwrap_err();
+        assert_eq!(error.code(), "store_not_deliverable", "{status}");
+    }
+    let deliveries =
+        |count: u64| -> Vec<NewDelivery> { (0..count).map(|n| delivery(n, NOON, "app")).collect() };
+    let too_many = draft(1).with(|event| event.deliveries = deliveries(1025));
+    let error = store.record(too_many.record()).await.unwrap_err();
+    assert_eq!(error.code(), "store_too_many_deliveries");
+    keep(&store, draft(1).with(|event| event.deliveries = deliveries(1024))).await;
+    keep(&store, draft(2)).await;
+    let query = |n| DeliveryQuery {
+        event: Some(draft(n).event.id),
+        limit: 2_000,
+        ..DeliveryQuery::default()
+    };
+    assert_eq!(store.deliveries(query(1)).await.unwrap().len(), 1024);
+    assert_eq!(store.deliveries(query(2)).await.unwrap().len(), 0);
+}
+
+pub(crate) async fn dedup_keys_last_thirty_five_days(place: Place) {
+    let store = place.open().await;
+    let again = |n, days: i64| {
+        draft_at(n, after(days * DAY_MS)).with(|event| event.dedup_key = Some(hash_bytes(1)))
+    };
+    keep(&store, draft(1)).await;
+    for days in 1..=35 {
+        let n = u64::try_from(days).unwrap() + 100;
+        // Every day has keys of its own.
+        keep(&store, draft_at(n + 100, after(days * DAY_MS))).await;
+        let now = after(days * DAY_MS);
+        assert_eq!(store.forget(now).await.unwrap(), 0, "day {days}");
+        let recorded = store.record(again(n, days).record()).await.unwrap();
+        assert_eq!(recorded.events, [Outcome::Duplicate { of: draft(1).event.id }], "day {days}");
+    }
+    assert_eq!(store.counts().await.unwrap().dedup_days, 36);
+    // What no longer counts does not count even before it is forgotten.
+    keep(&store, again(500, 36)).await;
+    assert_eq!(store.forget(after(36 * DAY_MS)).await.unwrap(), 1);
+    assert_eq!(store.counts().await.unwrap().dedup_days, 36);
+    let recorded = store.record(again(501, 36).record()).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::Duplicate { of: again(500, 36).event.id }]);
+    assert_eq!(store.forget(after(100 * DAY_MS)).await.unwrap(), 36);
+    // The events stay.
+    assert_eq!(event(&store, draft(1).event.id).await.count, 1);
+}
+
+pub(crate) async fn dedup_keys_are_found_when_the_clock_steps_back(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft_at(1, after(2 * DAY_MS))).await;
+    let back = draft(2).with(|event| event.dedup_key = Some(hash_bytes(1)));
+    let recorded = store.record(back.record()).await.unwrap();
+    let of = draft_at(1, after(2 * DAY_MS)).event.id;
+    assert_eq!(recorded.events, [Outcome::Duplicate { of }]);
+    // Around midnight the days take turns.
+    for n in 10..30 {
+        let at = if n % 2 == 0 { after(12 * 3_600_000) } else { after(12 * 3_600_000 - 1) };
+        keep(&store, draft_at(n, at)).await;
+    }
+}
+
+pub(crate) async fn large_days_are_forgotten_too(place: Place) {
+    let store = place.open().await;
+    for hundred in 0..21 {
+        let drafts = (0..1_000).map(|n| draft(hundred * 1_000 + n)).collect();
+        store.record(arrival(100_000 + hundred, drafts)).await.unwrap();
+    }
+    keep(&store, draft_at(50_000, after(40 * DAY_MS))).await;
+    assert_eq!(store.forget(after(40 * DAY_MS)).await.unwrap(), 1);
+    assert_eq!(store.counts().await.unwrap().dedup_days, 1);
+    assert_eq!(store.forget(after(40 * DAY_MS)).await.unwrap(), 0);
+}
+
+pub(crate) async fn a_batch_of_a_thousand_events_is_one_arrival(place: Place) {
+    let store = place.open().await;
+    let drafts: Vec<_> = (0..1_000).map(|n| draft(n).to("app")).collect();
+    let recorded = store.record(arrival(1, drafts.clone())).await.unwrap();
+    assert_eq!(recorded.events, vec![Outcome::New; 1_000]);
+    let events = all_events(&store).await;
+    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+    assert_eq!(ids, drafts.iter().map(|draft| draft.event.id).collect::<Vec<_>>());
+    assert_eq!(store.body(arrival_id(1, NOON)).await.unwrap(), Some(sealed("body 1")));
+}
+
+pub(crate) async fn an_arrival_without_events_leaves_nothing(place: Place) {
+    let store = place.open().await;
+    let entries = store.entries(0, 100).await.unwrap().len();
+    let recorded = store.record(arrival(1, Vec::new())).await.unwrap();
+    assert_eq!(recorded.events, []);
+    assert_eq!(store.entries(0, 100).await.unwrap().len(), entries);
+}
+
+pub(crate) async fn sequences_have_no_gaps_after_a_failure(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft(1)).await;
+    let mut failing = arrival(9, vec![draft(2), draft(3)]);
+    failing.events[1].facts.key = vault::KeyId([99; 16]);
+    store.record(failing).await.unwrap_err();
+    keep(&store, draft(4)).await;
+    let sequences: Vec<_> = all_events(&store).await.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, [1, 2]);
+}

@@ -1,0 +1,89 @@
+//! Crashes and closing. (That power cuts lose nothing is shown with real ones, elsewhere.)
+
+use store::{Settled, Then};
+use tokio::task::JoinSet;
+
+use super::fixture::*;
+
+pub(crate) async fn what_was_answered_is_there_after_a_crash(place: Place) {
+    for round in 0..5_u64 {
+        let store = place.open().await;
+        let events = all_events(&store).await;
+        assert_eq!(events.len(), usize::try_from(round).unwrap() * 20);
+        let mut tasks = JoinSet::new();
+        for n in 0..20 {
+            let store = store.clone();
+            tasks.spawn(async move { keep(&store, draft(round * 20 + n).to("app")).await });
+        }
+        tasks.join_all().await;
+        // Dropped, not closed.
+        drop(store);
+    }
+    let store = place.open().await;
+    let sequences: Vec<_> = all_events(&store).await.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, (1..=100).collect::<Vec<_>>());
+}
+
+pub(crate) async fn a_crash_leaves_no_lease(place: Place) {
+    let store = place.open().await;
+    for n in 1..=3 {
+        keep(&store, draft(n).ordered(9).to("app")).await;
+    }
+    let before = lease(&store, after(10), "app", 8).await.pop().unwrap();
+    drop(store);
+    let store = place.open().await;
+    assert!(store.due(after(11)).await.unwrap());
+    let again = lease(&store, after(11), "app", 8).await;
+    assert_eq!(numbers(&again), [1]);
+    assert_eq!((again[0].fence, again[0].attempt), (2, 1));
+    assert_eq!(settle(&store, &before, after(12), Then::Delivered).await, Settled::Stale);
+    assert_eq!(settle(&store, &again[0], after(12), Then::Delivered).await, Settled::Done);
+    assert_eq!(numbers(&lease(&store, after(13), "app", 8).await), [2]);
+}
+
+pub(crate) async fn opening_beside_leaves_leases_alone(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft(1).to("app")).await;
+    let leased = lease(&store, NOON, "app", 1).await.pop().unwrap();
+    let beside = place.open_beside();
+    assert!(!beside.due(after(5)).await.unwrap());
+    drop(beside);
+    assert_eq!(settle(&store, &leased, after(6), Then::Delivered).await, Settled::Done);
+}
+
+pub(crate) async fn closing_finishes_what_waits(place: Place) {
+    let store = place.open().await;
+    let mut tasks = JoinSet::new();
+    for n in 0..200 {
+        let store = store.clone();
+        tasks.spawn(async move { (n, store.record(draft(n).record()).await) });
+    }
+    tokio::task::yield_now().await;
+    store.close().await;
+    // Whatever was answered with yes is there, whatever was refused is not.
+    let answers = tasks.join_all().await;
+    let store = place.open().await;
+    for (n, answer) in answers {
+        let there = store.event(draft(n).event.id).await.unwrap().is_some();
+        assert_eq!(there, answer.is_ok(), "{n}");
+    }
+}
+
+pub(crate) async fn a_closed_store_refuses(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft(1)).await;
+    store.close().await;
+    assert_eq!(store.record(draft(2).record()).await.unwrap_err().code(), "store_closed");
+    assert_eq!(store.writable().await.unwrap_err().code(), "store_closed");
+    assert!(!store.poisoned());
+    store.close().await;
+    // It can be opened again while the closed one is still at hand.
+    let again = place.open().await;
+    keep(&again, draft(2)).await;
+}
+
+pub(crate) async fn a_store_that_can_commit_says_so(place: Place) {
+    let store = place.open().await;
+    store.writable().await.unwrap();
+    assert!(!store.poisoned());
+}
