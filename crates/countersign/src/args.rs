@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
-use model::Timestamp;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::{DeliveryId, DeliveryStatus, EventId, EventStatus, Timestamp};
+
+use crate::logs::Level;
 
 const EXIT_CODES: &str = "Exit codes: 0 done (and the answer is yes), 1 the answer is no, 2 wrong \
                           usage, 3 the configuration is refused, 4 it could not be done.";
@@ -42,10 +44,21 @@ impl Arguments {
 pub(crate) enum Command {
     /// Write a configuration that starts, with a key, .env, .env.example and .gitignore.
     Init(Init),
+    /// Run the gateway.
+    Serve(Serve),
     /// Verify a request, or a file of test vectors.
     Verify(Verify),
     /// Make a correctly signed request.
     Sign(Sign),
+    /// What arrived, and what became of it.
+    #[command(subcommand)]
+    Events(Events),
+    /// What is delivered, was, or could not be.
+    #[command(subcommand)]
+    Deliveries(Deliveries),
+    /// Where events are delivered to.
+    #[command(subcommand)]
+    Endpoints(Endpoints),
     /// The profiles of providers.
     #[command(subcommand)]
     Providers(Providers),
@@ -56,6 +69,13 @@ pub(crate) struct Init {
     /// The folder to write into; made if it is not there.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// How much is logged.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: Level,
 }
 
 /// Where a secret is read from: never the command line, which others can see.
@@ -130,6 +150,128 @@ pub(crate) struct Sign {
     pub(crate) curl: bool,
 }
 
+/// The rows that a list shows.
+#[derive(Debug, Args)]
+pub(crate) struct Range {
+    /// From this time on: RFC 3339, unix seconds, or how long ago (90s, 15m, 2h, 7d).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Moment>,
+    /// Up to this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<Moment>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// List events, the newest last.
+    List {
+        /// Also what was denied, quarantined, repeated or refused.
+        #[arg(long)]
+        all: bool,
+        /// Only those of this source.
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        /// Only those with this status.
+        #[arg(long)]
+        status: Option<Status>,
+        #[command(flatten)]
+        range: Range,
+        /// The newest so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one event, opened.
+    Show {
+        /// The event.
+        #[arg(value_name = "EVENT")]
+        id: EventId,
+        /// Only the body, byte for byte.
+        #[arg(long)]
+        body: bool,
+    },
+    /// Let a held event be delivered.
+    Release(Judgement),
+    /// Deny a held event for good.
+    Refuse(Judgement),
+}
+
+/// A person's word on a held event.
+#[derive(Debug, Args)]
+pub(crate) struct Judgement {
+    /// The event.
+    #[arg(value_name = "EVENT")]
+    pub(crate) id: EventId,
+    /// Why; kept with the decision.
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Deliveries {
+    /// List deliveries, the newest last.
+    List {
+        /// Only those of this event.
+        #[arg(long, value_name = "EVENT")]
+        event: Option<EventId>,
+        /// Only those to this endpoint.
+        #[arg(long, value_name = "NAME")]
+        endpoint: Option<String>,
+        /// Only those with this status.
+        #[arg(long)]
+        status: Option<DeliveryState>,
+        #[command(flatten)]
+        range: Range,
+        /// The newest so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one delivery and its attempts.
+    Show {
+        /// The delivery.
+        #[arg(value_name = "DELIVERY")]
+        id: DeliveryId,
+    },
+    /// Deliver again what was delivered or given up.
+    Redeliver {
+        /// The deliveries; or say which with --since and --until.
+        #[arg(value_name = "DELIVERY", conflicts_with_all = ["since", "until", "endpoint", "status"])]
+        ids: Vec<DeliveryId>,
+        #[command(flatten)]
+        range: Range,
+        /// Only those to this endpoint.
+        #[arg(long, value_name = "NAME")]
+        endpoint: Option<String>,
+        /// Only those with this status.
+        #[arg(long)]
+        status: Option<DeliveryState>,
+        /// Why; kept with what was done.
+        #[arg(long, default_value = "asked for by the operator")]
+        reason: String,
+        /// Only say which.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Endpoints {
+    /// List the endpoints and their states.
+    List,
+    /// Deliver again to an endpoint that was paused, or that said 410.
+    Enable(EndpointName),
+    /// Keep what is due for an endpoint, and do not send it.
+    Pause(EndpointName),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EndpointName {
+    /// The endpoint.
+    pub(crate) name: String,
+    /// Why; kept with what was done.
+    #[arg(long, default_value = "asked for by the operator")]
+    pub(crate) reason: String,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Providers {
     /// List the providers that have a profile.
@@ -139,6 +281,57 @@ pub(crate) enum Providers {
         /// The provider.
         name: String,
     },
+}
+
+/// The status of an event, or of what was not recorded as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Status {
+    /// May be delivered.
+    Accepted,
+    /// Waits for a fact or a person.
+    Held,
+    /// Will not be delivered.
+    Denied,
+    /// Cannot be read or trusted.
+    Quarantined,
+    /// Came again.
+    Duplicate,
+    /// Not authentic, or not let in.
+    Refused,
+}
+
+impl Status {
+    /// The status of an event that is recorded, if it is one.
+    pub(crate) fn of_event(self) -> Option<EventStatus> {
+        match self {
+            Self::Accepted => Some(EventStatus::Accepted),
+            Self::Held => Some(EventStatus::Held),
+            Self::Denied => Some(EventStatus::Denied),
+            Self::Quarantined => Some(EventStatus::Quarantined),
+            Self::Duplicate | Self::Refused => None,
+        }
+    }
+}
+
+/// The status of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeliveryState {
+    /// Will be tried, or is being tried.
+    Pending,
+    /// The endpoint answered 2xx.
+    Delivered,
+    /// Given up.
+    Dead,
+}
+
+impl From<DeliveryState> for DeliveryStatus {
+    fn from(state: DeliveryState) -> Self {
+        match state {
+            DeliveryState::Pending => Self::Pending,
+            DeliveryState::Delivered => Self::Delivered,
+            DeliveryState::Dead => Self::Dead,
+        }
+    }
 }
 
 /// A point in time as written on a command line.

@@ -1,7 +1,12 @@
 //! The commands, one file each.
 
+mod beside;
+mod deliveries;
+mod endpoints;
+mod events;
 mod init;
 mod providers;
+mod serve;
 mod sign;
 mod verify;
 
@@ -20,8 +25,12 @@ pub(crate) type Ended = Result<Outcome, Failure>;
 pub(crate) fn run(arguments: &Arguments) -> Ended {
     match &arguments.command {
         Command::Init(init) => init::run(init, arguments.json),
+        Command::Serve(serve) => serve::run(serve, arguments),
         Command::Verify(verify) => verify::run(verify, arguments),
         Command::Sign(sign) => sign::run(sign, arguments),
+        Command::Events(events) => events::run(events, arguments),
+        Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
+        Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
         Command::Providers(providers) => providers::run(providers, arguments),
     }
 }
@@ -78,10 +87,7 @@ fn random<const N: usize>() -> Result<[u8; N], Failure> {
 
 /// The time now.
 fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "a command starts at the time of the system")]
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let millis = since.map_or(0, |since| since.as_millis());
-    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+    gateway::Clock::System.now()
 }
 
 /// The failure of naming a provider that has no profile.

@@ -6,7 +6,6 @@
 
 mod document;
 mod endpoint;
-pub mod gateway;
 mod meaning;
 mod network;
 mod problem;
@@ -51,10 +50,26 @@ pub struct Beside {
     pub store: PathBuf,
     /// The key that opens what is sealed.
     pub root: vault::RootKey,
-    /// The endpoints of each source.
-    pub sources: BTreeMap<String, Vec<String>>,
-    /// The names of the endpoints.
+    /// The sources by name.
+    pub sources: BTreeMap<String, SourceNamed>,
+    /// The endpoints.
+    pub endpoints: Vec<EndpointNamed>,
+}
+
+/// A source, as far as it is known without its secrets.
+pub struct SourceNamed {
+    /// Its provider.
+    pub provider: Option<String>,
+    /// Names of the endpoints that get its events.
     pub endpoints: Vec<String>,
+}
+
+/// An endpoint, as far as it is known without its secrets.
+pub struct EndpointNamed {
+    /// Its name.
+    pub name: String,
+    /// Paused by the configuration.
+    pub paused: bool,
 }
 
 /// Where the configuration is, and where its variables come from.
@@ -125,6 +140,16 @@ impl Origin {
     }
 }
 
+/// Who runs a command, for the audit log.
+pub(crate) fn operator() -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let name = ["USER", "LOGNAME"].into_iter().filter_map(std::env::var_os).find_map(|name| {
+        let name = name.into_string().ok()?;
+        (!name.is_empty() && name.len() <= 32 && name.bytes().all(plain)).then_some(name)
+    });
+    format!("cli:{}", name.as_deref().unwrap_or("unknown"))
+}
+
 /// The secrets that a command line names by variable or file: held to the same rules as those of
 /// a configuration.
 pub(crate) fn secrets_of(
@@ -173,3 +198,6 @@ fn text(file: &Path) -> Result<String, String> {
     }
     String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub(crate) enum Failure {
     /// Something else stands in the way.
     Other {
         /// The stable code.
-        code: &'static str,
+        code: String,
         /// What is wrong.
         message: String,
         /// What to do.
@@ -44,11 +44,24 @@ pub(crate) enum Failure {
 impl Failure {
     /// A failure with its code and cure.
     pub(crate) fn new(
-        code: &'static str,
+        code: impl Into<String>,
         message: impl fmt::Display,
         fix: impl Into<String>,
     ) -> Self {
-        Self::Other { code, message: message.to_string(), fix: fix.into() }
+        Self::Other { code: code.into(), message: message.to_string(), fix: fix.into() }
+    }
+
+    /// A failure whose text is a message, a colon and the cure, as the store's are.
+    pub(crate) fn told(code: impl Into<String>, text: &str) -> Self {
+        let (message, fix) = text.split_once(": ").unwrap_or((text, "see the log"));
+        Self::new(code, message, fix)
+    }
+
+    /// A failure whose text is a code, a message and the cure, as the gateway's are.
+    fn coded(text: &str) -> Self {
+        let (code, rest) = text.split_once(": ").unwrap_or(("failed", text));
+        let (message, fix) = rest.rsplit_once("; ").unwrap_or((rest, "see the log"));
+        Self::new(code, message, fix)
     }
 
     /// The exit code: 2 for wrong usage (as for unknown options), 3 for a refused configuration,
@@ -56,7 +69,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(3),
-            Self::Other { code: "usage", .. } => ExitCode::from(2),
+            Self::Other { code, .. } if code == "usage" => ExitCode::from(2),
             Self::Other { .. } => ExitCode::from(4),
             Self::Silent => ExitCode::SUCCESS,
         }
@@ -87,6 +100,30 @@ impl From<Problems> for Failure {
     }
 }
 
+impl From<store::StoreError> for Failure {
+    fn from(error: store::StoreError) -> Self {
+        Self::told(error.code(), &error.to_string())
+    }
+}
+
+impl From<gateway::KeyError> for Failure {
+    fn from(error: gateway::KeyError) -> Self {
+        match error {
+            gateway::KeyError::Store(error) => error.into(),
+            other => Self::coded(&other.to_string()),
+        }
+    }
+}
+
+impl From<gateway::StartError> for Failure {
+    fn from(error: gateway::StartError) -> Self {
+        match error {
+            gateway::StartError::Key(error) => error.into(),
+            other => Self::coded(&other.to_string()),
+        }
+    }
+}
+
 impl From<schemes::ProfileError> for Failure {
     fn from(error: schemes::ProfileError) -> Self {
         Self::new("bad_profile", error, "correct the profile (docs/profiles.md)")
@@ -100,5 +137,20 @@ impl From<std::io::Error> for Failure {
             std::io::ErrorKind::BrokenPipe => Self::Silent,
             _ => Self::new("output", error, "see that standard output can be written"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_a_code_and_a_cure() {
+        let told = Failure::told("store_full", "the disk is full: make room");
+        assert_eq!(told.text(false), "error: the disk is full [store_full]\n  fix: make room");
+        let coded = Failure::coded("listen_failed: cannot listen: taken; choose another address");
+        let json = r#"{"errors":[{"code":"listen_failed","fix":"choose another address","message":"cannot listen: taken"}]}"#;
+        assert_eq!(coded.text(true), json);
+        assert_eq!(Failure::coded("x").text(false), "error: x [failed]\n  fix: see the log");
     }
 }

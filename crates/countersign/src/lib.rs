@@ -7,12 +7,13 @@ mod args;
 mod commands;
 pub mod config;
 mod failure;
+mod logs;
 mod table;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 /// Runs the command of this process's arguments.
 pub fn run() -> ExitCode {
@@ -28,4 +29,9 @@ pub fn run() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// The command line as data: documentation is held against it.
+pub fn command() -> clap::Command {
+    args::Arguments::command()
 }

@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Level {
+pub(crate) enum Level {
     /// Only what failed.
     Error,
     /// And what may need attention.

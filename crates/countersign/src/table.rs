@@ -18,6 +18,11 @@ impl Table {
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| tame(&cell)).collect());
     }
+
+    /// Whether there is nothing to show.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
 }
 
 impl fmt::Display for Table {
@@ -50,6 +55,11 @@ pub(crate) fn tame(text: &str) -> String {
             && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     text.chars().map(|c| if is_tame(c) { c } else { '\u{fffd}' }).collect()
+}
+
+/// The cell for something that may not be there.
+pub(crate) fn or_dash(text: Option<impl fmt::Display>) -> String {
+    text.map_or_else(|| "-".to_owned(), |text| text.to_string())
 }
 
 #[cfg(test)]

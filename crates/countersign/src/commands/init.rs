@@ -30,7 +30,7 @@ const IGNORED: [&str; 11] = [
     "*.db",
     "*.db-wal",
     "*.db-shm",
-    "*.db-lock",
+    "*.db.lock",
 ];
 
 /// What became of a file.
@@ -52,9 +52,9 @@ impl Written {
 
 /// Writes the files and says what to do next.
 pub(super) fn run(init: &Init, json: bool) -> Ended {
-    let folder = &init.dir;
+    let folder = init.dir.as_path();
     fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
-    let config = folder.join("countersign.toml");
+    let config = inside(folder, "countersign.toml");
     if config.exists() {
         let message = format!("{} exists and is left as it is", config.display());
         let fix = "start it with `countersign serve`, or choose another folder with --dir";
@@ -92,7 +92,7 @@ fn write(folder: &Path) -> Result<Vec<(PathBuf, Written)>, Failure> {
         ("countersign.toml", CONFIG.to_owned(), 0o644),
     ];
     for (name, content, mode) in contents {
-        let path = folder.join(name);
+        let path = inside(folder, name);
         let written = create(&path, &content, mode)?;
         files.push((path, written));
     }
@@ -120,7 +120,7 @@ fn create(path: &Path, content: &str, mode: u32) -> Result<Written, Failure> {
 
 /// Adds to `.gitignore` what it lacks.
 fn ignore(folder: &Path) -> Result<(PathBuf, Written), Failure> {
-    let path = folder.join(".gitignore");
+    let path = inside(folder, ".gitignore");
     let before = match fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -149,6 +149,11 @@ fn ignore(folder: &Path) -> Result<(PathBuf, Written), Failure> {
     Ok((path, written))
 }
 
+/// A file of the folder, without a needless `./`.
+fn inside(folder: &Path, name: &str) -> PathBuf {
+    if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) }
+}
+
 fn cannot(path: &Path, error: &std::io::Error) -> Failure {
     let message = format!("{} cannot be written ({})", path.display(), error.kind());
     Failure::new("cannot_write", message, "choose a folder that you may write to with --dir")
@@ -159,9 +164,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn next(folder: &Path) -> String {
-    let here = folder == Path::new(".");
-    let of = |name: &str| if here { name.into() } else { folder.join(name).display().to_string() };
-    let config = if here { String::new() } else { format!(" --config {}", of("countersign.toml")) };
+    let of = |name: &str| inside(folder, name).display().to_string();
+    let config = match of("countersign.toml") {
+        here if here == "countersign.toml" => String::new(),
+        there => format!(" --config {there}"),
+    };
     let env = of(".env");
     format!(
         "\nStart it with the made-up test secrets of {env}:\n\

@@ -1,6 +1,6 @@
 //! `[[endpoint]]`: a URL of the application that events are delivered to.
 
-use super::gateway::{self, Format};
+use gateway::Format;
 use schemes::standard_webhooks::SigningKey;
 
 use super::document::{At, Endpoint};

@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use model::Environment;
 
 use super::document::{At, Document};
-use super::gateway;
 use super::problem::{Found, Place, Refusal, shown};
 use super::profiles::Profiles;
 use super::reference::Resolver;
 use super::secrets::Ledger;
-use super::{Beside, Configuration, endpoint, network, source};
+use super::{Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, source};
 
 const NAME_BYTES_MAX: usize = 64;
 
@@ -147,6 +146,8 @@ pub(super) fn configuration(
         root: root?,
         sources: sources.into_iter().collect::<Option<_>>()?,
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
+        #[cfg(feature = "sabotage")]
+        sabotage: super::reference::sabotage(),
     };
     Some(Configuration { settings, api, store: store?, notices })
 }
@@ -159,17 +160,19 @@ pub(super) fn beside(
 ) -> Option<Beside> {
     let store = store(document, resolver, found);
     let root = root(document, resolver, found);
-    let names = |written: Option<&At<String>>| written.map(|name| name.value.clone());
-    let sources = document
-        .sources
-        .iter()
-        .filter_map(|source| {
-            let endpoints = source.endpoints.iter().flat_map(|list| &list.value);
-            Some((names(source.name.as_ref())?, endpoints.map(|e| e.value.clone()).collect()))
-        })
-        .collect();
-    let endpoints =
-        document.endpoints.iter().filter_map(|endpoint| names(endpoint.name.as_ref())).collect();
+    let text = |written: Option<&At<String>>| written.map(|text| text.value.clone());
+    let sources = document.sources.iter().filter_map(|source| {
+        let endpoints = source.endpoints.iter().flat_map(|list| &list.value);
+        let endpoints = endpoints.map(|endpoint| endpoint.value.clone()).collect();
+        let provider = text(source.provider.as_ref());
+        Some((text(source.name.as_ref())?, SourceNamed { provider, endpoints }))
+    });
+    let sources = sources.collect();
+    let endpoints = document.endpoints.iter().filter_map(|endpoint| {
+        let paused = endpoint.paused.as_ref().is_some_and(|paused| paused.value);
+        Some(EndpointNamed { name: text(endpoint.name.as_ref())?, paused })
+    });
+    let endpoints = endpoints.collect();
     if !found.is_empty() {
         return None;
     }

@@ -6,7 +6,6 @@ use model::limits;
 use schemes::{Keys, Profile, Secret};
 
 use super::document::{At, Source, Texts};
-use super::gateway;
 use super::meaning::{Names, Notice, Scope};
 use super::network::networks;
 use super::problem::{Place, Refusal, nearest};
