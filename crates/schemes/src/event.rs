@@ -144,6 +144,19 @@ pub(crate) enum Element {
 }
 
 impl Events {
+    /// Every source that reading looks at.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.shapes.iter().flat_map(|shape| {
+            let elements = shape.key.iter().chain(&shape.fallback).chain(&shape.compare);
+            let elements = elements.filter_map(|element| match element {
+                Element::Source(source) => Some(source),
+                Element::Field(_) | Element::Bytes => None,
+            });
+            let fields = shape.sources.iter().flat_map(|(_, sources)| sources);
+            fields.chain(elements).chain(shape.when.sources())
+        })
+    }
+
     /// Reads the events of a verified request.
     pub(crate) fn read<'r>(
         &self,

@@ -116,8 +116,10 @@ impl Profile {
                 "reviewed is a date, like \"2026-11-22\"".to_owned(),
             ));
         }
-        let scheme = compile::scheme(&raw.scheme)?;
+        let mut scheme = compile::scheme(&raw.scheme)?;
         let events = compile::events(&raw.event, &raw.dedup, &raw.status, &scheme)?;
+        let read: Vec<_> = events.sources().collect();
+        scheme.keep_headers(read.into_iter());
         let receipts = raw
             .receipt
             .iter()

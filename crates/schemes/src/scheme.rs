@@ -10,7 +10,7 @@ use crate::bounds::KEYS_MAX;
 use crate::json::Pointer;
 use crate::key::{Algorithm, Decode, Family, KeyRule, Material, check_text};
 use crate::secret::{Secret, SecretError, SecretFault};
-use crate::source::{Scope, Source};
+use crate::source::{Place, Scope, Source};
 use crate::template::Template;
 use crate::time::Window;
 
@@ -73,6 +73,8 @@ pub(crate) struct Alternative {
     pub(crate) messages: Vec<Template>,
     /// Headers that are read, lower case.
     pub(crate) headers: Arc<[Box<str>]>,
+    /// The request itself says which headers are signed.
+    pub(crate) signs_named_headers: bool,
     pub(crate) reads_json: bool,
 }
 
@@ -180,6 +182,11 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
+        let equals = self.equals.iter().map(|(source, _)| source);
+        self.present.iter().chain(&self.absent).chain(equals)
+    }
+
     pub(crate) fn holds(&self, scope: &Scope<'_, '_>) -> bool {
         // An object or array is present, though it is no text.
         let present = |source: &Source| !matches!(source.find_any(scope), Ok(false));
@@ -247,6 +254,18 @@ pub(crate) struct Shape {
 }
 
 impl Scheme {
+    /// Lets the headers of these sources be kept as evidence, beside those that verifying reads.
+    pub(crate) fn keep_headers<'e>(&mut self, sources: impl Iterator<Item = &'e Source> + Clone) {
+        for alternative in &mut self.alternatives {
+            let read = sources.clone().flat_map(|source| &source.places).filter_map(Place::header);
+            let mut headers: Vec<Box<str>> = alternative.headers.iter().cloned().collect();
+            headers.extend(read.map(Box::from));
+            headers.sort();
+            headers.dedup();
+            alternative.headers = headers.into();
+        }
+    }
+
     /// Decodes the secrets for the alternatives that they fit.
     pub(crate) fn keys(
         &self,

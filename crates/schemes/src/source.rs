@@ -139,6 +139,14 @@ impl Place {
         })
     }
 
+    /// The header that is meant, if it is one.
+    pub(crate) fn header(&self) -> Option<&str> {
+        match self {
+            Self::Header(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The JSON value that is meant, if it is one.
     pub(crate) fn value<'s, 'r>(&self, scope: &Scope<'s, 'r>) -> Option<Value<'s, 'r>> {
         let root = || scope.document.and_then(Document::root);

@@ -194,6 +194,11 @@ impl Expression {
             && !self.filters.iter().any(|filter| matches!(filter, Filter::Crc32))
     }
 
+    /// Whether the request says which headers this signs.
+    pub(crate) fn names_headers(&self) -> bool {
+        self.filters.iter().any(|filter| matches!(filter, Filter::HeaderValues { .. }))
+    }
+
     pub(crate) fn reads_json(&self) -> bool {
         self.source.reads_json()
     }

@@ -19,6 +19,7 @@ pub struct Verified<'r> {
     weak: bool,
     alternative: Arc<str>,
     headers: Arc<[Box<str>]>,
+    all_headers: bool,
 }
 
 impl<'r> Verified<'r> {
@@ -54,7 +55,9 @@ impl<'r> Verified<'r> {
 
     /// The headers that verifying and reading need, for doing both again later.
     pub fn evidence(&self) -> Vec<(&'r str, &'r [u8])> {
-        let needed = |name: &str| self.headers.iter().any(|other| other.eq_ignore_ascii_case(name));
+        let needed = |name: &str| {
+            self.all_headers || self.headers.iter().any(|other| other.eq_ignore_ascii_case(name))
+        };
         self.request.headers.iter().filter(|(name, _)| needed(name)).copied().collect()
     }
 
@@ -97,5 +100,6 @@ pub(crate) fn verify_by<'r>(
         weak: scheme.weak.is_some(),
         alternative: Arc::clone(&alternative.name),
         headers: Arc::clone(&alternative.headers),
+        all_headers: alternative.signs_named_headers,
     })
 }

@@ -121,7 +121,7 @@ pub(super) fn scheme(raw: &RawScheme) -> Lint<Scheme> {
             return wrong(name, "a vector name is provider/scheme");
         }
     }
-    let scheme = Scheme {
+    let mut scheme = Scheme {
         covers,
         weak: raw.weak.clone(),
         vector_names: raw.vector_names.iter().map(|name| name.get_ref().clone()).collect(),
@@ -132,6 +132,15 @@ pub(super) fn scheme(raw: &RawScheme) -> Lint<Scheme> {
         equal,
     };
     check_variables(raw, &scheme)?;
+    let further: Vec<Source> = scheme
+        .equal
+        .iter()
+        .flat_map(|(left, right)| [left, right])
+        .flat_map(Template::expressions)
+        .map(|expression| expression.source.clone())
+        .chain(scheme.require.iter().map(|(source, _)| source.clone()))
+        .collect();
+    scheme.keep_headers(further.iter());
     Ok(scheme)
 }
 
@@ -175,19 +184,19 @@ fn compile_alternative(raw: &RawAlternative, covers: Covers) -> Lint<Alternative
     let expressions = || messages.iter().flat_map(Template::expressions);
     let read = || variables.iter().map(|variable| &variable.part.source).chain([&signature.source]);
     let reads_json = read().any(Source::reads_json) || expressions().any(|e| e.reads_json());
+    let signs_named_headers = expressions().any(|expression| expression.names_headers());
+    let when = condition(&raw.when)?;
     let mut headers: Vec<Box<str>> = read()
         .chain(expressions().map(|expression| &expression.source))
+        .chain(when.sources())
         .flat_map(|source| &source.places)
-        .filter_map(|place| match place {
-            Place::Header(name) => Some(name.clone()),
-            _ => None,
-        })
+        .filter_map(|place| place.header().map(Box::from))
         .collect();
     headers.sort();
     headers.dedup();
     Ok(Alternative {
         name: raw.name.clone().unwrap_or_else(|| raw.algo.get_ref().clone()).into(),
-        when: condition(&raw.when)?,
+        when,
         algorithm,
         key: KeyRule {
             decode: decode(&raw.key.decode)?,
@@ -200,6 +209,7 @@ fn compile_alternative(raw: &RawAlternative, covers: Covers) -> Lint<Alternative
         variables,
         messages,
         headers: headers.into(),
+        signs_named_headers,
         reads_json,
     })
 }
