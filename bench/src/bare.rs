@@ -26,6 +26,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::now_ms;
 use crate::stripe::Signer;
 
+/// The store's own figures: its page cache, and when it writes its log back, which is after the
+/// answers went out.
+const CACHE_KIB: i64 = 24 * 1024;
+const LOG_PAGES: i64 = 8192;
+const LOG_CHECK_COMMANDS: usize = 256;
+
 struct Receiver {
     signer: Signer,
     writer: mpsc::Sender<Command>,
@@ -114,6 +120,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     let database = Connection::open(path)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "FULL")?;
+    database.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    database.pragma_update(None, "temp_store", "memory")?;
+    database.pragma_update(None, "wal_autocheckpoint", 0)?;
     database.execute_batch(
         "CREATE TABLE IF NOT EXISTS event (
              sequence INTEGER PRIMARY KEY,
@@ -129,6 +138,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 /// the senders, which is a 503.
 fn write_all(database: &Connection, mut commands: mpsc::Receiver<Command>) {
     let mut batch = Vec::with_capacity(model::limits::BATCH_COMMANDS_MAX);
+    let mut unchecked = 0;
     while let Some(first) = commands.blocking_recv() {
         batch.push(first);
         while batch.len() < model::limits::BATCH_COMMANDS_MAX
@@ -136,13 +146,28 @@ fn write_all(database: &Connection, mut commands: mpsc::Receiver<Command>) {
         {
             batch.push(next);
         }
+        unchecked += batch.len();
         match commit(database, &batch) {
             Ok(()) => batch.drain(..).for_each(|command| {
                 let _ = command.committed.send(());
             }),
             Err(_) => batch.clear(),
         }
+        if unchecked >= LOG_CHECK_COMMANDS {
+            unchecked = 0;
+            let _ = keep_log_short(database);
+        }
     }
+}
+
+fn keep_log_short(database: &Connection) -> rusqlite::Result<()> {
+    let checkpoint = |mode: &str| -> rusqlite::Result<i64> {
+        database.query_row(&format!("PRAGMA wal_checkpoint({mode})"), (), |row| row.get(1))
+    };
+    if checkpoint("NOOP")? > LOG_PAGES {
+        checkpoint("PASSIVE")?;
+    }
+    Ok(())
 }
 
 fn commit(database: &Connection, batch: &[Command]) -> rusqlite::Result<()> {

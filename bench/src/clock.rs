@@ -36,6 +36,17 @@ impl Chance {
         z ^ (z >> 31)
     }
 
+    /// So many bytes.
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        for eight in bytes.chunks_mut(8) {
+            for (byte, bits) in eight.iter_mut().zip(self.bits().to_le_bytes()) {
+                *byte = bits;
+            }
+        }
+        bytes
+    }
+
     /// A number from `low` up to but not `high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.bits() % high.saturating_sub(low).max(1)
@@ -53,6 +64,7 @@ mod tests {
             [chance.bits(), chance.between(10, 20), chance.between(5, 5)]
         };
         assert_eq!(draw(7), draw(7));
+        assert_ne!(Chance::new(7).bytes::<16>(), Chance::new(8).bytes::<16>());
         assert_ne!(draw(7), draw(8));
         assert_eq!(draw(7)[2], 5);
         assert!((10..20).contains(&draw(7)[1]));

@@ -12,6 +12,7 @@
 //! - [`application`] takes the deliveries and counts them by `webhook-id`;
 //! - [`crash`] kills a gateway under load, again and again, and compares what it acknowledged with
 //!   what it kept and delivered;
+//! - [`preload`] fills a store with many events quickly;
 //! - [`prove`] puts them together into claims, one JSON line each.
 
 pub mod application;
@@ -20,6 +21,7 @@ pub mod clock;
 pub mod crash;
 pub mod deployment;
 pub mod load;
+pub mod preload;
 pub mod prove;
 pub mod server;
 pub mod stripe;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bench::load::{Load, Pace};
-use bench::prove::{self, Topic};
+use bench::preload::Fill;
+use bench::prove::{self, Tools, Topic};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -52,6 +53,22 @@ enum Command {
         /// The full run, which is the default
         #[arg(long)]
         long: bool,
+        /// Events in the filled store of the full run; the target is stated for ten million
+        #[arg(long, default_value_t = 10_000_000)]
+        stored_events: u64,
+    },
+    /// Fill the store of a gateway that does not run
+    Preload {
+        #[arg(long)]
+        store: PathBuf,
+        /// The file with the root key
+        #[arg(long)]
+        key: PathBuf,
+        #[arg(long)]
+        events: u64,
+        /// The newest so many have a delivery that was made
+        #[arg(long, default_value_t = 0)]
+        delivered: u64,
     },
 }
 
@@ -75,10 +92,15 @@ fn main() -> Result<ExitCode> {
                 outcome.broken,
             )?;
         }
-        Command::Prove { topic, binary, short, long: _ } => {
-            if !prove::run(topic, &prove::tools(&binary, short)?)? {
+        Command::Prove { topic, binary, short, long: _, stored_events } => {
+            let bench = std::env::current_exe()?;
+            if !prove::run(topic, &Tools { binary, bench, short, stored_events })? {
                 return Ok(ExitCode::FAILURE);
             }
+        }
+        Command::Preload { store, key, events, delivered } => {
+            let key = std::fs::read_to_string(key)?;
+            Fill { events, delivered }.run(&store, key.trim())?;
         }
     }
     Ok(ExitCode::SUCCESS)

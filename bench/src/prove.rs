@@ -3,9 +3,10 @@
 mod acknowledgements;
 mod deliveries;
 mod inbound;
+mod millions;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -19,6 +20,8 @@ pub struct Tools {
     pub bench: PathBuf,
     /// Smaller counts, within a minute. Only the full run may claim a target.
     pub short: bool,
+    /// Events in the filled store of the full run.
+    pub stored_events: u64,
 }
 
 /// What can be proved.
@@ -84,14 +87,6 @@ pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
         Topic::Inbound => inbound::prove(tools, &mut proof)?,
     }
     Ok(proof.all_ok)
-}
-
-/// The tools of this run: the given gateway and this very program.
-///
-/// # Errors
-/// When the path of this program cannot be told.
-pub fn tools(binary: &Path, short: bool) -> Result<Tools> {
-    Ok(Tools { binary: binary.to_owned(), bench: std::env::current_exe()?, short })
 }
 
 /// Two decimals, as a JSON number.

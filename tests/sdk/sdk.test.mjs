@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { secrets, start, until } from './gateway.mjs';
 
 const load = createRequire(path.join(path.resolve(process.env.SDK_NODE), 'package.json'));
-const { Stripe } = load('stripe');
+const Stripe = load('stripe');
 const standardwebhooks = load('standardwebhooks');
 const svix = load('svix');
 

@@ -16,7 +16,7 @@ use crate::server::{Server, free_address};
 const BARE_CPU_US_MAX: f64 = 45.0;
 
 /// A server with what was measured of it so far.
-struct Measured {
+pub(super) struct Measured {
     server: Server,
     address: SocketAddr,
     requests: u64,
@@ -27,7 +27,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(server: Server, address: SocketAddr) -> Self {
+    pub(super) fn new(server: Server, address: SocketAddr) -> Self {
         Self {
             server,
             address,
@@ -43,7 +43,7 @@ impl Measured {
         Load::new(self.address, SOURCE_PATH, pace, duration).run()
     }
 
-    fn closed(&mut self, counts: &Counts) -> Result<()> {
+    pub(super) fn closed(&mut self, counts: &Counts) -> Result<()> {
         self.load(Pace::Closed, counts.warm_up)?;
         let before = self.server.cpu()?;
         let outcome = self.load(Pace::Closed, counts.throughput)?;
@@ -61,7 +61,11 @@ impl Measured {
         Ok(())
     }
 
-    fn per_second(&self) -> f64 {
+    pub(super) fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    pub(super) fn per_second(&self) -> f64 {
         self.requests as f64 / self.seconds
     }
 

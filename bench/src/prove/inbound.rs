@@ -1,11 +1,12 @@
 //! The claims about the way in, in the order in which they are measured.
 
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::{Got, Proof, Tools, acknowledgements, deliveries, median, rounded};
+use super::{Got, Proof, Tools, acknowledgements, deliveries, median, millions, rounded};
 use crate::crash::Plan;
 use crate::deployment::{Deliveries, Deployment};
 
@@ -62,7 +63,12 @@ pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
         "kill -9 under load: no acknowledged event lost, none twice, all delivered",
         "0 faults",
         kills(tools, &counts),
-    )
+    )?;
+    if tools.short {
+        return Ok(());
+    }
+    millions::prove(tools, &counts, proof)?;
+    proof.claim("clean release build, s", "<= 300", clean_build())
 }
 
 fn starts(tools: &Tools, counts: &Counts, proof: &mut Proof) -> Result<()> {
@@ -135,6 +141,22 @@ fn kills(tools: &Tools, counts: &Counts) -> Result<Got> {
         faults.join("; "),
     );
     Ok(Got { got: json!(faults.len()), ok: faults.is_empty(), n: counts.kills.into(), detail })
+}
+
+/// Everything from nothing, into a folder of its own.
+fn clean_build() -> Result<Got> {
+    let folder = tempfile::tempdir()?;
+    let start = Instant::now();
+    let status = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "-p", "countersign", "--target-dir"])
+        .arg(folder.path())
+        .stdout(Stdio::null())
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "cargo ended with {status}");
+    let got = start.elapsed().as_secs_f64();
+    let detail = "cargo build --release, nothing built before".into();
+    Ok(Got { got: rounded(got), ok: got <= 300.0, n: 1, detail })
 }
 
 pub(super) fn mebibytes(bytes: u64) -> f64 {

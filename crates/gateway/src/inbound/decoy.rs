@@ -5,6 +5,7 @@ use schemes::{Freshness, Keys, Profile, Request, Secret};
 const PROFILE: &str = r#"
 title = "Decoy"
 version = 1
+docs = ["docs/adr/0005-one-answer-for-whatever-is-not-authentic.md"]
 reviewed = "2026-11-22"
 
 [scheme]
@@ -17,10 +18,28 @@ sig = { from = "header:x-decoy-signature", enc = "hex_lower" }
 message = ["{body}"]
 
 [event]
-type = ["json:/type"]
+type = "json:/type"
 
 [dedup]
-key = ["sha256(body)"]
+key = ["type"]
+compare = ["type"]
+
+[secret]
+expected = "64 hex digits"
+from = "made at every start"
+
+[[vector]]
+name = "signed"
+secret = "decoy_test_secret_that_nobody_has"
+now = 0
+headers = { X-Decoy-Signature = "aba69145c9c6cdacde13508890a5aa4eae27b0294cbe0d65aa7d1584ee06bae0" }
+body = '{"type":"decoy"}'
+
+[[vector]]
+name = "changed"
+like = "signed"
+expect = "no_matching_key"
+replace = { "decoy" = "other" }
 "#;
 
 const SIGNATURE: &[u8] = &[b'0'; 64];
