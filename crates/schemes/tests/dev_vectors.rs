@@ -1,5 +1,11 @@
 //! The shared vectors: every line gets its verdict, and so it does without its commentary.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail where it stands"
+)]
+
 use schemes::vectors::{Judged, judge};
 use schemes::{Profile, embedded};
 

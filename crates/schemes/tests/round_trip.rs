@@ -1,5 +1,11 @@
 //! Every embedded profile signs what it verifies, and verifies nothing else.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail where it stands"
+)]
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
