@@ -49,6 +49,7 @@ async fn a_repeated_webhook_is_acknowledged_and_delivered_once() {
     let gateway = Harness::stripe().await;
     let body = stripe_event("evt_1", "order-1");
     assert_eq!(gateway.send(&body).await.status, 200);
+    gateway.until(|d| d.len() == 1 && d[0].status == model::DeliveryStatus::Delivered).await;
     gateway.advance_ms(60_000);
     assert_eq!(gateway.send(&body).await.status, 200);
     gateway.application.wait_for(1).await;
