@@ -102,17 +102,25 @@ impl Harness {
     pub(crate) async fn start(change: impl FnOnce(&mut Settings)) -> Self {
         let application = Application::start().await;
         let dir = tempfile::tempdir().expect("a folder");
-        Self::over(dir, application, START_MS, change).await
+        Self::over(dir, application, START_MS, Options::default(), change).await
+    }
+
+    /// One Stripe source over a store with other options.
+    pub(crate) async fn with_store(options: Options) -> Self {
+        let application = Application::start().await;
+        let dir = tempfile::tempdir().expect("a folder");
+        Self::over(dir, application, START_MS, options, |_| {}).await
     }
 
     async fn over(
         dir: TempDir,
         application: Application,
         now_ms: i64,
+        options: Options,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let millis = Arc::new(AtomicI64::new(now_ms));
-        let store = Store::open(&dir.path().join("store.db"), Options::default()).expect("a store");
+        let store = Store::open(&dir.path().join("store.db"), options).expect("a store");
         let mut settings = settings(
             vec![source("stripe", "stripe", STRIPE_SECRET)],
             vec![endpoint("app", application.address)],
@@ -138,7 +146,7 @@ impl Harness {
         let now_ms = self.now_ms();
         let Self { application, dir, store, .. } = self;
         drop(store);
-        Self::over(dir, application, now_ms, |_| {}).await
+        Self::over(dir, application, now_ms, Options::default(), |_| {}).await
     }
 
     pub(crate) async fn stop(&mut self) {

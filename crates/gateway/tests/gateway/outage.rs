@@ -1,5 +1,10 @@
 //! When the store cannot keep an event: never a 2xx, and the provider is told to come back.
 
+use std::sync::Arc;
+
+use store::Options;
+use tokio::task::JoinSet;
+
 use crate::harness::{Harness, raw, stripe_event};
 
 #[tokio::test]
@@ -16,6 +21,28 @@ async fn not_durable_is_503_and_nothing_is_acknowledged() {
     let alive =
         raw(gateway.admin, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert_eq!(alive.status, 200);
+}
+
+#[tokio::test]
+async fn overloaded_is_503_and_what_was_acknowledged_is_kept() {
+    let options = Options { queue_commands_max: 1, batch_commands_max: 1, ..Options::default() };
+    let gateway = Arc::new(Harness::with_store(options).await);
+    let mut tasks = JoinSet::new();
+    for n in 0..100 {
+        let gateway = gateway.clone();
+        tasks.spawn(async move {
+            gateway.send(&stripe_event(&format!("evt_{n}"), &format!("order-{n}"))).await
+        });
+    }
+    let replies = tasks.join_all().await;
+    let (kept, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
+    assert!(!kept.is_empty() && !refused.is_empty(), "{} kept", kept.len());
+    for reply in refused {
+        assert_eq!(reply.status, 503);
+        assert!(reply.header("retry-after").is_some());
+    }
+    assert_eq!(gateway.events().await.len(), kept.len());
+    assert!(gateway.tallies().await.iter().all(|tally| tally.reason == "overloaded"));
 }
 
 #[tokio::test]

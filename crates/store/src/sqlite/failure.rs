@@ -114,3 +114,28 @@ fn kind_of(error: &rusqlite::Error) -> Kind {
         _ => Kind::Internal,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening(code: i32) -> OpenError {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        Opening::from_sqlite(&error).0
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_when_opening() {
+        assert_eq!(opening(ffi::SQLITE_FULL), OpenError::Full);
+        let error = std::io::Error::from(ErrorKind::StorageFull);
+        assert_eq!(Opening::from(error).0, OpenError::Full);
+        assert_eq!(opening(ffi::SQLITE_IOERR), OpenError::NotWritable);
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_anything_else_has_failed() {
+        assert_eq!(opening(ffi::SQLITE_NOMEM), OpenError::Failed);
+        assert_eq!(opening(ffi::SQLITE_BUSY), OpenError::Busy);
+        assert_eq!(opening(ffi::SQLITE_NOTADB), OpenError::Corrupt);
+    }
+}
