@@ -66,7 +66,9 @@ pub struct Accepted {
     pub kind: String,
     /// What the provider's signature covered.
     pub covers: String,
-    /// Where the event stands among those of its order.
+    /// The order the event belongs to, if the gateway knows it.
+    pub order: Option<String>,
+    /// Grows from event to event of an order.
     pub sequence: Option<i64>,
     /// The provider's own bytes.
     pub body: Vec<u8>,
@@ -234,7 +236,7 @@ impl State {
         let accepted = seen.1.accepted.iter().map(|one| {
             json!({
                 "webhook_id": one.webhook_id, "source": one.source, "type": one.kind,
-                "covers": one.covers, "sequence": one.sequence,
+                "covers": one.covers, "order": one.order, "sequence": one.sequence,
                 "body": String::from_utf8_lossy(&one.body),
             })
         });
@@ -252,6 +254,7 @@ fn read(body: &[u8]) -> Option<Accepted> {
         source: text("source")?,
         kind: text("type")?,
         covers: text("covers")?,
+        order: text("order"),
         sequence: document.get("sequence").and_then(Value::as_i64),
         body: STANDARD.decode(text("body_base64")?).ok()?,
     })

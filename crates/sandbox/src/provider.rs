@@ -141,9 +141,29 @@ impl Provider {
         }
     }
 
-    /// A made-up secret in the form that this provider hands out for its test environment.
-    pub fn secret(self, draw: &mut Draw) -> String {
-        let random = draw.hex(32);
+    /// The header that carries its signature; none where it stands in the body.
+    pub fn signature_header(self) -> Option<&'static str> {
+        match self {
+            Self::One2Pays | Self::CryptoPay => Some("X-Webhook-Signature"),
+            Self::X402Tele => Some("x-webhook-signature"),
+            Self::BroPay => Some("Webhook-Signature"),
+            Self::Stripe => Some("Stripe-Signature"),
+            Self::Square => Some("x-square-hmacsha256-signature"),
+            Self::Koywe => Some("Koywe-Signature"),
+            Self::KoyweRamp => None,
+        }
+    }
+
+    /// Whether its signature covers the time of sending. The others are kept from replays by
+    /// their events being taken once.
+    pub fn signs_time(self) -> bool {
+        matches!(self, Self::One2Pays | Self::BroPay | Self::Stripe)
+    }
+
+    /// A secret in the form that this provider hands out for its test environment, of these
+    /// random bytes.
+    pub fn secret(self, random: [u8; 20]) -> String {
+        let random = hex::encode(random);
         match self {
             Self::BroPay => format!("wh_test_{random}"),
             Self::Koywe | Self::KoyweRamp => format!("koywe_test_{random}"),

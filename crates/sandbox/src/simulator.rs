@@ -163,7 +163,7 @@ impl Simulator {
         let route = self.surroundings.route;
         let lost = wire::send_and_hang_up(target, self.from, route, &request, linger).await;
         let purpose = Purpose::Event(event.name.clone());
-        self.note(at_ms, purpose, 1, request.body, Err(lost.code()));
+        self.note(at_ms, purpose, 1, &request, Err(lost.code()));
         self.rest_after(1).await;
         self.send_from_attempt(event, 2).await
     }
@@ -185,7 +185,8 @@ impl Simulator {
         let target = self.surroundings.target.address();
         let wait_ms = self.provider.behaviour().answer_ms_max;
         let sent = wire::send(target, from, self.surroundings.route, request, wait_ms).await;
-        self.note(at_ms, purpose, attempt, request.body.clone(), ledger::outcome(&sent));
+        let answer = ledger::outcome(&sent);
+        self.note(at_ms, purpose, attempt, request, answer);
         sent
     }
 
@@ -217,10 +218,12 @@ impl Simulator {
         at_ms: i64,
         purpose: Purpose,
         attempt: u32,
-        body: Vec<u8>,
+        request: &Request,
         answer: Result<Answer, &'static str>,
     ) {
-        let source = self.source.clone();
+        let path = request.path.split('?').next().unwrap_or_default();
+        let source = path.trim_start_matches("/in/").to_owned();
+        let body = request.body.clone();
         self.surroundings.ledger.add(Sent { at_ms, source, purpose, attempt, body, answer });
     }
 }
