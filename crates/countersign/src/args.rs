@@ -59,6 +59,8 @@ pub(crate) enum Command {
     /// Where events are delivered to.
     #[command(subcommand)]
     Endpoints(Endpoints),
+    /// Show everything at work on this machine, and what attacks it refused.
+    Demo(crate::demo::Args),
     /// The profiles of providers.
     #[command(subcommand)]
     Providers(Providers),

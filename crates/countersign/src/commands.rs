@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Events(events) => events::run(events, arguments),
         Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
+        Command::Demo(demo) => crate::demo::run(demo, arguments.json),
         Command::Providers(providers) => providers::run(providers, arguments),
     }
 }

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 pub mod config;
+mod demo;
 mod failure;
 mod logs;
 mod table;
