@@ -111,6 +111,9 @@ pub(crate) struct Verify {
     /// A header as received; may be given more than once.
     #[arg(long, value_name = "NAME: VALUE")]
     pub(crate) header: Vec<Header>,
+    /// It is a receipt of this form, not a webhook: such as strong or weak.
+    #[arg(long, value_name = "FORM", conflicts_with = "vectors")]
+    pub(crate) receipt: Option<String>,
     /// The URL as registered with the provider, where it is signed.
     #[arg(long, default_value = "")]
     pub(crate) url: String,
@@ -135,6 +138,9 @@ pub(crate) struct Sign {
     /// A header that is signed or sent too; may be given more than once.
     #[arg(long, value_name = "NAME: VALUE")]
     pub(crate) header: Vec<Header>,
+    /// Sign a receipt of this form, not a webhook: such as strong or weak.
+    #[arg(long, value_name = "FORM")]
+    pub(crate) receipt: Option<String>,
     /// Where the request goes to; some schemes sign it.
     #[arg(long, default_value = "")]
     pub(crate) url: String,

@@ -96,3 +96,15 @@ fn unknown_provider(profiles: &Profiles) -> Failure {
     let fix = format!("known: {}", profiles.names().join(", "));
     Failure::new("unknown_provider", "no profile of a provider has this name", fix)
 }
+
+/// The receipt of this form, or why there is none.
+fn receipt<'p>(profile: &'p schemes::Profile, form: &str) -> Result<schemes::Section<'p>, Failure> {
+    profile.receipt(form).ok_or_else(|| {
+        let forms: Vec<&str> = profile.receipt_forms().collect();
+        let fix = match forms.as_slice() {
+            [] => "this provider has no receipts: leave --receipt out".to_owned(),
+            forms => format!("known: {}", forms.join(", ")),
+        };
+        Failure::new("unknown_receipt", "this provider has no receipts of this form", fix)
+    })
+}

@@ -118,3 +118,117 @@ fn secrets_are_not_taken_from_the_command_line() {
     assert_eq!(code, 3);
     assert!(err.contains("variable_unset"), "{err}");
 }
+
+#[test]
+fn what_is_signed_verifies_and_what_is_changed_does_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let body = r#"{"id":"evt_1","object":"event","type":"invoice.paid","livemode":false,"data":{"object":{}}}"#;
+    std::fs::write(folder.path().join("body.json"), body).expect("written");
+    std::fs::write(folder.path().join("forged.json"), body.replace("paid", "free"))
+        .expect("written");
+    let variables = [("SECRET", "whsec_test_0123456789abcdef")];
+    let from = ["--provider", "stripe", "--secret-env", "SECRET"];
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, &from].concat();
+        told(&run_in(folder.path(), &arguments, &variables))
+    };
+    let (code, header, _) = run(&["sign", "--body", "body.json"]);
+    assert_eq!(code, 0);
+    let header = header.trim();
+    let (code, out, _) = run(&["verify", "--body", "body.json", "--header", header]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.starts_with("valid: the signature covers full\n"), "{out}");
+    assert!(out.contains("invoice.paid evt_1"), "{out}");
+    let forged = ["verify", "--body", "forged.json", "--header", header, "--json"];
+    let (code, out, _) = run(&forged);
+    assert_eq!(code, 1);
+    let verdict = r#"{"covers":null,"reason":"no_matching_key","verdict":"invalid"}"#;
+    assert_eq!(out.trim(), verdict);
+    let later =
+        ["verify", "--body", "body.json", "--header", header, "--at", "2100-01-01T00:00:00Z"];
+    assert_eq!(run(&later).1, "invalid: too_old\n");
+}
+
+#[test]
+fn a_receipt_is_signed_and_verified_by_its_form() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let variables = [("SECRET", "x402_test_receipt_secret_0123456789")];
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("draft.json"), r#"{"tx_ref":"x","amount":0.05,"meta":{"a":1}}"#)
+        .expect("written");
+    let from = ["--provider", "x402tele", "--receipt", "strong", "--secret-env", "SECRET"];
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, &from].concat();
+        told(&run_in(folder.path(), &arguments, &variables))
+    };
+    let (code, out, err) = run(&["sign", "--body", "draft.json", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let signed: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let receipt = signed["body"].as_str().expect("a body");
+    std::fs::write(path("receipt.json"), receipt).expect("written");
+    let (code, out, err) = run(&["verify", "--body", "receipt.json"]);
+    assert_eq!(code, 0, "{out}{err}");
+    // What is nested is signed too.
+    std::fs::write(path("receipt.json"), receipt.replace("\"a\":1", "\"a\":2")).expect("written");
+    assert_eq!(run(&["verify", "--body", "receipt.json"]).0, 1);
+    let other = ["verify", "--provider", "stripe", "--receipt", "strong", "--secret-env", "SECRET"];
+    let (code, _, err) = told(&run_in(
+        folder.path(),
+        &[&other[..], &["--body", "-"]].concat(),
+        &[("SECRET", "whsec_test_0123456789")],
+    ));
+    assert_eq!(code, 4);
+    assert!(err.contains("unknown_receipt"), "{err}");
+}
+
+#[test]
+fn vectors_are_judged_line_by_line() {
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemes/tests/vectors/dev.jsonl");
+    let (code, out, err) = run(&["verify", "--vectors", vectors]);
+    let text = std::fs::read_to_string(vectors).expect("they are there");
+    assert_eq!((code, out.lines().count()), (0, text.lines().count()), "{err}");
+    let first = out.lines().next().expect("a line");
+    assert_eq!(
+        first,
+        r#"{"id":"standard-webhooks-01","verdict":"valid","reason":null,"covers":"full"}"#
+    );
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let changed = folder.path().join("changed.jsonl");
+    let wrong = text.replacen(r#""expected": "valid""#, r#""expected": "invalid""#, 1);
+    assert_ne!(wrong, text);
+    std::fs::write(&changed, wrong).expect("written");
+    let (code, _, err) = run(&["verify", "--vectors", changed.to_str().expect("text")]);
+    assert_eq!(code, 1);
+    assert!(err.contains("1 differ") && err.contains("standard-webhooks-01"), "{err}");
+
+    let unknown =
+        text.lines().next().expect("a line").replace("\"standard-webhooks\"", "\"nobody\"");
+    std::fs::write(&changed, format!("{unknown}\n\n")).expect("written");
+    let path = changed.to_str().expect("text");
+    assert_eq!(run(&["verify", "--vectors", path]).0, 1);
+    let (code, out, _) = run(&["verify", "--vectors", path, "--known-only"]);
+    assert_eq!(code, 0);
+    assert!(out.contains(r#""verdict":"unsupported""#), "{out}");
+}
+
+#[test]
+fn an_operators_own_profile_works_without_another_build() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = folder.path().join("profiles");
+    std::fs::create_dir(&own).expect("made");
+    let (_, stripe) =
+        schemes::embedded().iter().find(|(name, _)| *name == "stripe").expect("it is embedded");
+    std::fs::write(own.join("acme.toml"), stripe).expect("written");
+    let config = "[providers]\ndirectory = \"profiles\"\n";
+    std::fs::write(folder.path().join("countersign.toml"), config).expect("written");
+    let (code, out, err) = told(&run_in(folder.path(), &["providers", "list"], &[]));
+    assert_eq!(code, 0, "{err}");
+    let row = out.lines().find(|line| line.starts_with("acme")).expect("it is listed");
+    assert!(row.contains("folder"), "{row}");
+    let (code, out, _) = told(&run_in(folder.path(), &["providers", "show", "acme"], &[]));
+    assert!(code == 0 && out.contains("stripe-signature"), "{out}");
+    let (code, _, err) = told(&run_in(folder.path(), &["providers", "show", "acmee"], &[]));
+    assert_eq!(code, 4);
+    assert!(err.contains("unknown_provider") && err.contains("acme"), "{err}");
+}

@@ -56,24 +56,35 @@ fn describe(value: &Value, depth: usize, lines: &mut Vec<String>) {
     let indent = "  ".repeat(depth);
     for (key, value) in members {
         match value {
-            Value::Null => {}
+            value if is_empty(value) => {}
             Value::Object(_) => {
                 lines.push(format!("{indent}{key}:"));
                 describe(value, depth + 1, lines);
             }
-            Value::Array(items) if items.iter().any(Value::is_object) => {
-                lines.push(format!("{indent}{key}:"));
-                for (number, item) in items.iter().enumerate() {
-                    lines.push(format!("{indent}  {}.", number + 1));
-                    describe(item, depth + 2, lines);
-                }
-            }
             Value::Array(items) => {
-                let items: Vec<String> = items.iter().map(plain).collect();
-                lines.push(format!("{indent}{key}: {}", items.join(", ")));
+                lines.push(format!("{indent}{key}:"));
+                for item in items {
+                    if item.is_object() {
+                        lines.push(format!("{indent}  -"));
+                        describe(item, depth + 2, lines);
+                    } else {
+                        lines.push(format!("{indent}  - {}", plain(item)));
+                    }
+                }
             }
             value => lines.push(format!("{indent}{key}: {}", plain(value))),
         }
+    }
+}
+
+/// Nothing that a person would miss.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.values().all(is_empty),
+        _ => false,
     }
 }
 
@@ -88,14 +99,16 @@ mod tests {
     #[test]
     fn facts_are_outlined() {
         let facts = serde_json::json!({
-            "name": "a", "docs": ["x", "y"], "weak": null,
+            "name": "a", "docs": ["x", "y"], "weak": null, "dedup": { "key": null },
             "event": { "id": "/id" }, "alternatives": [{ "algorithm": "hmac" }],
         });
         insta::assert_snapshot!(outline(&facts), @r"
         alternatives:
-          1.
+          -
             algorithm: hmac
-        docs: x, y
+        docs:
+          - x
+          - y
         event:
           id: /id
         name: a

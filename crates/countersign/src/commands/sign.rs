@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use model::RequestId;
 use schemes::{Draft, Signed};
 
-use super::{Ended, bytes, now, profiles, random, say, unknown_provider};
+use super::{Ended, bytes, now, profiles, random, receipt, say, unknown_provider};
 use crate::args::{Arguments, Sign};
 use crate::config;
 use crate::failure::{Failure, Outcome};
@@ -37,7 +37,11 @@ pub(super) fn run(sign: &Sign, arguments: &Arguments) -> Ended {
         now_ms: at.as_millis(),
         id: &id,
     };
-    let signed = schemes::sign(&profile, secret, draft).map_err(|error| {
+    let signed = match &sign.receipt {
+        Some(form) => receipt(&profile, form)?.sign(secret, draft),
+        None => schemes::sign(&profile, secret, draft),
+    };
+    let signed = signed.map_err(|error| {
         let fix = "see how this provider signs: countersign providers show NAME";
         Failure::new(error.code(), error, fix)
     })?;

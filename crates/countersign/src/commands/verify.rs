@@ -7,7 +7,7 @@ use schemes::vectors::{self, Judged};
 use schemes::{Freshness, Profile, Request, Unreadable, Verified};
 use serde::Serialize;
 
-use super::{Ended, bytes, now, profiles, say, unknown_provider};
+use super::{Ended, bytes, now, profiles, receipt, say, unknown_provider};
 use crate::args::{Arguments, Verify};
 use crate::config;
 use crate::failure::{Failure, Outcome};
@@ -90,7 +90,8 @@ fn unreadable() -> Judged {
 }
 
 fn differs(judged: &Judged, known_only: bool) -> bool {
-    judged.differs && !(known_only && judged.verdict == "unsupported" && judged.id.is_some())
+    // A line that is no vector at all is not excused.
+    judged.differs && !(known_only && judged.reason.as_deref() == Some("no_profile"))
 }
 
 fn summary(judged: usize, differing: &[String]) -> Result<(), Failure> {
@@ -113,7 +114,12 @@ fn request(verify: &Verify, arguments: &Arguments) -> Ended {
     let from = &verify.secret;
     let secrets =
         config::secrets_of(&from.secret_env, &from.secret_file, arguments.env_file.as_deref())?;
-    let keys = profile.keys(&secrets).map_err(|error| {
+    let section = verify.receipt.as_deref().map(|form| receipt(&profile, form)).transpose()?;
+    let keys = match section {
+        Some(section) => section.keys(&secrets),
+        None => profile.keys(&secrets),
+    };
+    let keys = keys.map_err(|error| {
         Failure::new(error.code(), error, "give the secret as the provider's dashboard shows it")
     })?;
     let body = bytes(verify.body.as_deref().unwrap_or(Path::new("-")))?;
@@ -122,9 +128,16 @@ fn request(verify: &Verify, arguments: &Arguments) -> Ended {
     let request =
         Request { method: &verify.method, url: &verify.url, headers: &headers, body: &body };
     let at = verify.at.map_or_else(now, |moment| moment.resolve(now()));
-    match schemes::verify(&profile, &keys, &request, at.as_millis(), Freshness::Profile) {
+    let at_ms = at.as_millis();
+    let verdict = match section {
+        Some(section) => section.verify(&keys, &request, at_ms, Freshness::Profile),
+        None => schemes::verify(&profile, &keys, &request, at_ms, Freshness::Profile),
+    };
+    match verdict {
         Ok(verified) => {
-            say_valid(&profile, &verified, arguments.json)?;
+            // A receipt is no event: there is nothing more to read.
+            let reader = section.is_none().then_some(&profile);
+            say_valid(reader, &verified, arguments.json)?;
             Ok(Outcome::Done)
         }
         Err(rejection) => {
@@ -140,9 +153,15 @@ fn request(verify: &Verify, arguments: &Arguments) -> Ended {
 }
 
 /// What verified, and what it says: the reader's view of the same bytes.
-fn say_valid(profile: &Profile, verified: &Verified<'_>, json: bool) -> Result<(), Failure> {
-    let unit = profile.amount_units().first().map(String::as_str);
-    let read = schemes::read(profile, verified, unit);
+fn say_valid(
+    profile: Option<&Profile>,
+    verified: &Verified<'_>,
+    json: bool,
+) -> Result<(), Failure> {
+    let read = profile.map_or(Ok(Vec::new()), |profile| {
+        let unit = profile.amount_units().first().map(String::as_str);
+        schemes::read(profile, verified, unit)
+    });
     let covers = verified.covers().code();
     let signed_at =
         verified.signed_at_ms().map(|millis| model::Timestamp::from_millis(millis).to_string());
@@ -193,17 +212,17 @@ fn say_valid(profile: &Profile, verified: &Verified<'_>, json: bool) -> Result<(
 mod tests {
     use super::*;
 
-    fn judged(verdict: &'static str, differs: bool) -> Judged {
-        Judged { id: Some("a".into()), verdict, differs, ..unreadable() }
+    fn judged(reason: &str, differs: bool) -> Judged {
+        Judged { reason: Some(reason.to_owned()), differs, ..unreadable() }
     }
 
     #[test]
     fn only_unknown_providers_are_excused() {
-        assert!(differs(&judged("valid", true), true));
-        assert!(differs(&judged("unsupported", true), false));
-        assert!(!differs(&judged("unsupported", true), true));
-        assert!(!differs(&judged("valid", false), false));
-        // A line that is no vector at all is not an unknown provider.
+        assert!(differs(&judged("no_matching_key", true), true));
+        assert!(differs(&judged("no_profile", true), false));
+        assert!(!differs(&judged("no_profile", true), true));
+        assert!(!differs(&judged("no_matching_key", false), false));
+        assert!(differs(&judged("malformed_line", true), true));
         assert!(differs(&unreadable(), true));
     }
 }

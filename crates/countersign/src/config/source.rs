@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::limits;
-use schemes::{Keys, Profile, Secret};
+use schemes::{Keys, Profile, Secret, SecretError};
 
 use super::document::{At, Source, Texts};
 use super::meaning::{Names, Notice, Scope};
@@ -102,7 +102,9 @@ fn keys(
         }
     };
     let meaning = Meaning::Source(name.to_owned());
-    let taken = take(secrets, &meaning, profile, scope);
+    let taken = take(secrets, &meaning, profile, scope, &|profile, secret| {
+        profile.keys(std::slice::from_ref(secret)).err()
+    });
     let all = taken.len() == secrets.value.len();
     profile?.keys(&taken).ok().filter(|_| all)
 }
@@ -112,6 +114,7 @@ fn take(
     meaning: &Meaning,
     profile: Option<&Profile>,
     scope: &mut Scope<'_>,
+    shape: &dyn Fn(&Profile, &Secret) -> Option<SecretError>,
 ) -> Vec<Secret> {
     let mut taken = Vec::new();
     for written in &secrets.value {
@@ -130,7 +133,7 @@ fn take(
                 scope.notices.push(Notice::new(&written.place, text));
             }
         }
-        if let Some(Err(error)) = profile.map(|p| p.keys(std::slice::from_ref(&secret))) {
+        if let Some(error) = profile.and_then(|profile| shape(profile, &secret)) {
             let fix = "copy it again from the provider's dashboard, whole and nothing else";
             let said = error.to_string();
             // One secret at a time is tried, and its number is in its place already.
@@ -143,11 +146,17 @@ fn take(
     taken
 }
 
-/// Receipts are verified by hand (`countersign verify`), so their secrets are only checked here.
+/// Receipts are verified by hand (`countersign verify --receipt`), so their secrets are only
+/// checked here.
 fn receipts(written: &Source, name: &str, profile: Option<&Profile>, scope: &mut Scope<'_>) {
     let Some(secrets) = &written.receipt_secrets else { return };
-    take(secrets, &Meaning::Receipt(name.to_owned()), None, scope);
-    if profile.is_some_and(|profile| profile.facts().get("receipt").is_none()) {
+    let meaning = Meaning::Receipt(name.to_owned());
+    take(secrets, &meaning, profile, scope, &|profile, secret| {
+        let secret = std::slice::from_ref(secret);
+        let mut forms = profile.receipt_forms().filter_map(|form| profile.receipt(form));
+        forms.find_map(|section| section.keys(secret).err())
+    });
+    if profile.is_some_and(|profile| profile.receipt_forms().next().is_none()) {
         let text = "this provider has no receipts: the key is not used";
         scope.notices.push(Notice::new(&secrets.place, text));
     }

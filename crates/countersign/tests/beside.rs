@@ -1,0 +1,225 @@
+//! The commands beside a running gateway, as an operator uses them from another terminal.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const STRIPE_BODY: &str = r#"{"id":"evt_1","object":"event","type":"payment_intent.succeeded","livemode":false,"data":{"object":{"id":"pi_1","object":"payment_intent","amount":1999,"currency":"usd","status":"succeeded","metadata":{"order_id":"o-1"}}}}"#;
+const WEAK_BODY: &str = r#"{"id":"evt_2","type":"payment.succeeded","data":{"id":"pay_1","amount":"1000.00","currency":"THB","status":"succeeded","referenceId":"order-12345"},"createdAt":"2024-01-01T00:00:00Z"}"#;
+
+/// A gateway of its own folder, store and ports.
+struct Gateway {
+    folder: TempDir,
+    process: Child,
+    public: String,
+    summary: Value,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        run(folder.path(), &["init"]);
+        let config = folder.path().join("countersign.toml");
+        let text = std::fs::read_to_string(&config).expect("it is there");
+        // Free ports, an endpoint that nobody listens on, and a source whose scheme is weak.
+        let text = ["8480", "8481", "8482"]
+            .iter()
+            .fold(text, |text, port| text.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0"))
+            .replace("127.0.0.1:9000", "127.0.0.1:1");
+        let weak = "[[source]]\nname = \"weak\"\nprovider = \"one2pays-body\"\n\
+                    secrets = [\"${env:WEAK_SECRET}\"]\nendpoints = [\"app\"]\n\
+                    amount_unit = \"satang\"\n";
+        std::fs::write(&config, format!("{text}{weak}")).expect("written");
+        let mut env = std::fs::OpenOptions::new()
+            .append(true)
+            .open(folder.path().join(".env"))
+            .expect("it is there");
+        env.write_all(b"WEAK_SECRET=one2pays_test_secret_0123456789abcdef\n").expect("written");
+
+        let mut process = command(folder.path(), &["serve", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut line = String::new();
+        let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
+        output.read_line(&mut line).expect("text");
+        let Ok(summary) = serde_json::from_str::<Value>(&line) else {
+            let mut said = String::new();
+            let _ = process.stderr.take().expect("a pipe").read_to_string(&mut said);
+            panic!("{line}{said}");
+        };
+        let public = text_of(&summary, "public");
+        Self { folder, process, public, summary }
+    }
+
+    /// Signs a body as the provider does, and sends it.
+    fn send(&self, provider: &str, source: &str, variable: &str, body: &str) -> String {
+        std::fs::write(self.folder.path().join("body.json"), body).expect("written");
+        let signed = self.one(&[
+            "sign",
+            "--provider",
+            provider,
+            "--secret-env",
+            variable,
+            "--body",
+            "body.json",
+            "--json",
+        ]);
+        let headers = signed.get("headers").and_then(Value::as_array).expect("headers").iter();
+        let headers: String = headers
+            .map(|header| format!("{}: {}\r\n", text_of(header, "name"), text_of(header, "value")))
+            .collect();
+        let length = body.len();
+        let mut stream = TcpStream::connect(&self.public).expect("it listens");
+        write!(
+            stream,
+            "POST /in/{source} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\
+             content-length: {length}\r\n\r\n{body}"
+        )
+        .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("text");
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    fn lines(&self, arguments: &[&str]) -> Vec<Value> {
+        let out = run(self.folder.path(), arguments);
+        out.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+    }
+
+    fn one(&self, arguments: &[&str]) -> Value {
+        let mut lines = self.lines(arguments);
+        assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
+        lines.remove(0)
+    }
+
+    /// Asks it to stop and gives its exit code and what it logged.
+    fn stop(mut self) -> (Option<i32>, String) {
+        let id = self.process.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+        assert!(told.success());
+        let mut log = String::new();
+        let mut errors = self.process.stderr.take().expect("a pipe");
+        errors.read_to_string(&mut log).expect("text");
+        (self.process.wait().expect("it ends").code(), log)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(arguments).current_dir(folder).env_clear();
+    if folder.join(".env").exists() {
+        command.args(["--env-file", ".env"]);
+    }
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> String {
+    let output = command(folder, arguments).output().expect("the binary runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn text_of(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}")).to_owned()
+}
+
+#[test]
+fn an_operator_sees_what_arrived_and_decides_what_waits() {
+    let gateway = Gateway::start();
+    assert_eq!(gateway.summary["environment"], "test");
+    assert!(gateway.summary["notices"].to_string().contains("weak scheme"));
+    let good = gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
+    assert_eq!(good, "HTTP/1.1 200 OK");
+    let forged = gateway.send("stripe", "stripe", "APP_WEBHOOK_SECRET", STRIPE_BODY);
+    assert_eq!(forged, "HTTP/1.1 401 Unauthorized");
+    assert_eq!(gateway.send("one2pays-body", "weak", "WEAK_SECRET", WEAK_BODY), "HTTP/1.1 200 OK");
+
+    let events = gateway.lines(&["events", "list", "--json"]);
+    let statuses: Vec<_> = events.iter().map(|event| text_of(event, "status")).collect();
+    assert_eq!(statuses, ["accepted", "held"]);
+    assert_eq!(events[0]["provider_event_id"], "evt_1");
+    assert_eq!(events[1]["reason"], "needs_confirmation");
+
+    // Refusals are counted a moment after they are answered.
+    let refused = (0..100).find_map(|_| {
+        let lines = gateway.lines(&["events", "list", "--json", "--status", "refused"]);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        lines.into_iter().next()
+    });
+    assert_eq!(refused.expect("one was refused")["reason"], "no_matching_key");
+
+    let held = text_of(&events[1], "id");
+    assert!(gateway.lines(&["deliveries", "list", "--json", "--event", &held]).is_empty());
+    let released = gateway.one(&["events", "release", &held, "--reason", "seen", "--json"]);
+    assert_eq!(released["endpoints"], serde_json::json!(["app"]));
+    let delivery = gateway.one(&["deliveries", "list", "--json", "--event", &held]);
+    assert_eq!(delivery["status"], "pending");
+    let again = command(gateway.folder.path(), &["events", "refuse", &held, "--reason", "x"])
+        .output()
+        .expect("the binary runs");
+    assert_eq!(again.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("not_held"));
+
+    let shown = gateway.one(&["events", "show", &held, "--json"]);
+    assert_eq!(shown["facts"]["amount"], "1000.00");
+    assert_eq!(shown["body"], WEAK_BODY);
+    assert_eq!(run(gateway.folder.path(), &["events", "show", &held, "--body"]), WEAK_BODY);
+    assert!(run(gateway.folder.path(), &["events", "show", &held]).contains("order-12345"));
+}
+
+#[test]
+fn an_operator_pauses_an_endpoint_and_delivers_again() {
+    let gateway = Gateway::start();
+    let paused = gateway.one(&["endpoints", "pause", "app", "--json"]);
+    assert_eq!(paused["state"], "paused");
+    gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
+    assert_eq!(gateway.one(&["endpoints", "list", "--json"])["state"], "paused");
+    let delivery = gateway.one(&["deliveries", "list", "--json"]);
+    assert_eq!(delivery["attempts"], 0);
+
+    // What is pending is on its way already.
+    let id = text_of(&delivery, "id");
+    assert_eq!(gateway.one(&["deliveries", "redeliver", &id, "--json"])["redelivered"], 0);
+    let dry = ["deliveries", "redeliver", "--since", "1h", "--dry-run", "--json"];
+    assert_eq!(gateway.one(&dry)["redelivered"], 0);
+    assert_eq!(gateway.one(&["endpoints", "enable", "app", "--json"])["state"], "active");
+    let shown = (0..100).map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        gateway.one(&["deliveries", "show", &id, "--json"])
+    });
+    let tried = shown.into_iter().find(|shown| shown["attempts"] != 0).expect("it is tried");
+    assert_eq!(tried["tries"][0]["outcome"], "unreachable");
+}
+
+#[test]
+fn a_second_gateway_on_one_store_is_refused_and_a_stop_is_graceful() {
+    let gateway = Gateway::start();
+    let second = command(gateway.folder.path(), &["serve"]).output().expect("the binary runs");
+    assert_eq!(second.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("store_in_use"));
+    gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
+    let env = std::fs::read_to_string(gateway.folder.path().join(".env")).expect("it is there");
+    let (code, log) = gateway.stop();
+    assert_eq!(code, Some(0), "{log}");
+    // Away from a terminal each line is JSON, and no secret is in any.
+    assert!(log.contains("not delivered"), "{log}");
+    for line in log.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+        let secrets = env.lines().filter_map(|line| line.split_once('=')).map(|(_, value)| value);
+        assert!(secrets.filter(|s| s.len() > 8).all(|secret| !line.contains(secret)), "{line}");
+    }
+}
