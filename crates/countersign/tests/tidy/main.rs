@@ -1,5 +1,6 @@
 //! The repository keeps itself tidy: what a reviewer would say each time, a test says once.
 
+mod documents;
 mod edges;
 mod files;
 mod reasons;
