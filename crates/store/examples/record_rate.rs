@@ -1,5 +1,5 @@
 //! What recording costs: CPU microseconds a record of the writer's thread, and records a second, at
-//! several batch sizes. `cargo run --release -p store --example record_rate [records] [dedup days]`
+//! several batch sizes. `cargo run --release -p store --example record_rate [records] [dedup days] [batch]`
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement prints and may panic")]
 
 use std::path::Path;
@@ -19,9 +19,13 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().unwrap());
     let records = arguments.next().unwrap_or(100_000);
     let days = arguments.next().unwrap_or(0);
+    let only = arguments.next();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     println!("batch  records/s  writer us/record  all us/record  file MiB");
     for batch in [1_usize, 32, 128] {
+        if only.is_some_and(|only| only != batch as u64) {
+            continue;
+        }
         let records = if batch == 1 { records / 10 } else { records };
         let folder = tempfile::tempdir_in(".").unwrap();
         let path = folder.path().join("rate.db");

@@ -8,6 +8,8 @@
 #[macro_use]
 mod conformance;
 
+mod file;
+
 use conformance::fixture::Backend;
 use store::Store;
 

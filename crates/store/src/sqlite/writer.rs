@@ -201,3 +201,6 @@ fn commit(
 pub(super) fn is_of_the_batch(error: &StoreError) -> bool {
     matches!(error.kind(), Kind::Full | Kind::Busy | Kind::Corrupt | Kind::Poisoned | Kind::Io)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! What is particular to the embedded backend: its file, its lock, its schema.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use store::{OpenError, Options, Store};
+
+use crate::conformance::fixture::*;
+
+fn opened(path: &Path) -> Result<Store, OpenError> {
+    Store::open(path, Options::default())
+}
+
+/// A store that was made and closed.
+async fn made() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = opened(&path).unwrap();
+    store.add_key(key(KEY)).await.unwrap();
+    keep(&store, draft(1).to("app")).await;
+    store.close().await;
+    (folder, path)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_refused_until_the_first_ends() {
+    let (_folder, path) = made().await;
+    let first = opened(&path).unwrap();
+    assert_eq!(opened(&path).unwrap_err(), OpenError::InUse);
+    // A command beside it is not a gateway.
+    let command = Store::open_beside(&path).unwrap();
+    assert_eq!(opened(&path).unwrap_err(), OpenError::InUse);
+    first.close().await;
+    let second = opened(&path).unwrap();
+    keep(&second, draft(2)).await;
+    assert_eq!(all_events(&command).await.len(), 2);
+    drop(second);
+    opened(&path).unwrap();
+}
+
+#[tokio::test]
+async fn only_the_owner_reads_the_files() {
+    let (_folder, path) = made().await;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let store = opened(&path).unwrap();
+    keep(&store, draft(2)).await;
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        assert_eq!(mode(&beside(&path, suffix)), 0o600, "{suffix}");
+    }
+}
+
+#[tokio::test]
+async fn closing_leaves_one_file_that_holds_everything() {
+    let (_folder, path) = made().await;
+    let log = fs::metadata(beside(&path, "-wal")).map_or(0, |log| log.len());
+    assert_eq!(log, 0, "everything is written back");
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    fs::copy(&path, &copy).unwrap();
+    assert_eq!(all_events(&opened(&copy).unwrap()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    fs::write(&path, "not a database, but long enough to look like the start of one".repeat(100))
+        .unwrap();
+    let before = fs::read(&path).unwrap();
+    assert_eq!(opened(&path).unwrap_err(), OpenError::Corrupt);
+    assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::Corrupt);
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    let foreign = folder.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
+    assert_eq!(opened(&foreign).unwrap_err(), OpenError::Foreign);
+    assert_eq!(Store::open_beside(&foreign).unwrap_err(), OpenError::Foreign);
+    let tables: i64 = Connection::open(&foreign)
+        .unwrap()
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[tokio::test]
+async fn damage_is_refused_or_reported_and_never_a_panic() {
+    let (_folder, path) = made().await;
+    let whole = fs::read(&path).unwrap();
+    let page = 4096;
+    for at in (0..whole.len()).step_by(page) {
+        let mut damaged = whole.clone();
+        damaged[at..at + page].fill(0xa5);
+        fs::write(&path, &damaged).unwrap();
+        let Ok(store) = opened(&path) else { continue };
+        let _ = store.events(store::EventQuery { limit: 9, ..Default::default() }).await;
+        let _ = store.event(draft(1).event.id).await;
+        let _ = store.record(draft(2).record()).await;
+        let _ = store.counts().await;
+        let _ = store.entries(0, 100).await;
+        let _ = lease_or_nothing(&store).await;
+    }
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    if let Ok(store) = opened(&path) {
+        let error = store.events(store::EventQuery { limit: 9, ..Default::default() }).await;
+        assert!(error.is_err_and(|error| error.is_corrupt()));
+    }
+}
+
+async fn lease_or_nothing(store: &Store) -> usize {
+    let request = store::LeaseRequest {
+        now: NOON,
+        until: after(1),
+        max: 9,
+        endpoints: vec![("app".into(), 9)],
+    };
+    store.lease(request).await.map_or(0, |leased| leased.len())
+}
+
+#[tokio::test]
+async fn places_that_cannot_be_written_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(opened(folder.path()).unwrap_err(), OpenError::NotWritable);
+    assert_eq!(Store::open_beside(folder.path()).unwrap_err(), OpenError::NotWritable);
+    let nowhere = folder.path().join("no such folder/store.db");
+    assert_eq!(opened(&nowhere).unwrap_err(), OpenError::NotWritable);
+    let absent = folder.path().join("absent.db");
+    assert_eq!(Store::open_beside(&absent).unwrap_err(), OpenError::NotFound);
+    assert!(!absent.exists(), "only a gateway makes a store");
+}
+
+#[tokio::test]
+async fn other_schemas_are_refused() {
+    let history = |sql: &str| {
+        let sql = sql.to_owned();
+        async move {
+            let (folder, path) = made().await;
+            Connection::open(&path).unwrap().execute_batch(&sql).unwrap();
+            (folder, path)
+        }
+    };
+    let newer = "INSERT INTO refinery_schema_history
+        SELECT version + 1, 'later', applied_on, '1' FROM refinery_schema_history
+        ORDER BY version DESC LIMIT 1";
+    let (_folder, path) = history(newer).await;
+    assert_eq!(opened(&path).unwrap_err(), OpenError::NewerSchema);
+    assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::NewerSchema);
+
+    for other in [
+        "UPDATE refinery_schema_history SET checksum = '1'",
+        "UPDATE refinery_schema_history SET name = 'another'",
+    ] {
+        let (_folder, path) = history(other).await;
+        assert_eq!(opened(&path).unwrap_err(), OpenError::UnknownSchema, "{other}");
+        assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::UnknownSchema, "{other}");
+    }
+    // Damage in the one place where the migrations' library would panic.
+    let (_folder, path) = history("UPDATE refinery_schema_history SET applied_on = 'x'").await;
+    opened(&path).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.db");
+    fs::write(&empty, "").unwrap();
+    assert_eq!(Store::open_beside(&empty).unwrap_err(), OpenError::OlderSchema);
+    opened(&empty).unwrap();
+}
+
+#[tokio::test]
+async fn sequences_are_never_used_again() {
+    let (_folder, path) = made().await;
+    let store = opened(&path).unwrap();
+    for n in 2..=5 {
+        keep(&store, draft(n)).await;
+    }
+    let retention = Connection::open(&path).unwrap();
+    retention.execute("DELETE FROM event WHERE sequence > 3", []).unwrap();
+    keep(&store, draft(6)).await;
+    let sequences: Vec<_> = all_events(&store).await.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, [1, 2, 3, 6]);
+    retention.execute("DELETE FROM event", []).unwrap();
+    store.close().await;
+    let store = opened(&path).unwrap();
+    keep(&store, draft(7)).await;
+    assert_eq!(all_events(&store).await[0].sequence, 7);
+}
+
+#[tokio::test]
+async fn the_audit_log_can_refuse() {
+    let (_folder, path) = made().await;
+    let store = opened(&path).unwrap();
+    keep(&store, draft(2).held()).await;
+    let events = all_events(&store).await;
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "CREATE TRIGGER refuse BEFORE INSERT ON audit_entry BEGIN
+                SELECT raise(ABORT, 'no'); END",
+        )
+        .unwrap();
+    store.record(draft(3).record()).await.unwrap_err();
+    store.add_key(key(9)).await.unwrap_err();
+    store.release(draft(2).event.id, note("no"), Vec::new()).await.unwrap_err();
+    store.deny(draft(2).event.id, note("no")).await.unwrap_err();
+    let paused = store::EndpointState::Paused;
+    store.set_endpoint_state("app", paused, note("no")).await.unwrap_err();
+    assert_eq!(all_events(&store).await, events);
+    assert_eq!(store.data_key(key(9).id).await.unwrap(), None);
+    assert_eq!(store.endpoint_states().await.unwrap()[0].1, store::EndpointState::Active);
+}
+
+#[tokio::test]
+async fn the_file_is_set_as_documented() {
+    let (_folder, path) = made().await;
+    let connection = Connection::open(&path).unwrap();
+    let pragma = |name: &str| -> String {
+        let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+        connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(pragma("journal_mode"), "wal");
+    assert_eq!(pragma("integrity_check"), "ok");
+    assert_eq!(pragma("application_id"), 0x4353_6769.to_string());
+}
+
+/// Plaintext cannot be in the file: nothing but ids, hashes, types, names and times is.
+#[tokio::test]
+async fn every_text_in_the_file_is_a_name_a_type_or_a_reason() {
+    let (_folder, path) = made().await;
+    let connection = Connection::open(&path).unwrap();
+    let mut texts: Vec<String> = connection
+        .prepare(
+            "SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c
+             WHERE m.type = 'table' AND c.type = 'TEXT' AND m.name NOT LIKE 'refinery%'",
+        )
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    texts.sort();
+    let expected = [
+        "audit_entry.actor",
+        "audit_entry.detail",
+        "endpoint.name",
+        "event.kind",
+        "event.reason",
+        "name.text",
+        "tally.reason",
+    ];
+    assert_eq!(texts, expected);
+}
