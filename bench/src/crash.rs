@@ -123,7 +123,7 @@ impl Plan {
         for _ in 0..self.rounds {
             let server = deployment.serve()?;
             findings.ready_after_max = findings.ready_after_max.max(server.ready_after);
-            let alive = Duration::from_millis(chance.between(20, 300));
+            let alive = Duration::from_millis(chance.between(20, 500));
             let killer = std::thread::spawn(move || {
                 std::thread::sleep(alive);
                 server.kill();
@@ -136,17 +136,10 @@ impl Plan {
         }
 
         let server = deployment.serve().context("after the last kill")?;
-        let all_delivered = || {
-            let ledger = application.ledger();
-            let delivered = ledger.provider_ids();
-            provider.acknowledged.iter().all(|id| delivered.contains(id.as_str()))
-        };
-        let start = Instant::now();
-        while !all_delivered() && start.elapsed() < DELIVERY_PATIENCE {
-            std::thread::sleep(Duration::from_millis(100));
-        }
         let rows =
             deployment.lines(&["events", "list", "--all", "--json", "--limit", "1000000"])?;
+        let kept = provider_ids(&rows);
+        wait_for_deliveries(&application, |id| kept.contains_key(id), &provider.acknowledged);
         server.stop()?;
         findings.damage = damage(&deployment.store())?;
         findings.compare(&provider.acknowledged, &rows, &application.ledger());
@@ -156,15 +149,7 @@ impl Plan {
 
 impl Findings {
     fn compare(&mut self, acknowledged: &[String], rows: &[serde_json::Value], ledger: &Ledger) {
-        let mut kept: HashMap<&str, u32> = HashMap::new();
-        let is_event = |row: &&serde_json::Value| {
-            !matches!(row["status"].as_str(), Some("duplicate" | "refused"))
-        };
-        for row in rows.iter().filter(is_event) {
-            if let Some(id) = row["provider_event_id"].as_str() {
-                *kept.entry(id).or_default() += 1;
-            }
-        }
+        let kept = provider_ids(rows);
         let delivered = ledger.provider_ids();
         let missing_in = |known: &dyn Fn(&str) -> bool| {
             acknowledged.iter().filter(|id| !known(id.as_str())).cloned().collect::<Vec<_>>()
@@ -176,6 +161,36 @@ impl Findings {
             kept.iter().filter(|(_, rows)| **rows > 1).map(|(id, _)| (*id).to_owned()).collect();
         self.second_deliveries = ledger.second();
         self.renamed = ledger.renamed();
+    }
+}
+
+/// The provider's event ids in the store, with the number of their rows. Repeated and refused
+/// arrivals are listed too, and are not rows of an event.
+fn provider_ids(rows: &[serde_json::Value]) -> HashMap<&str, u32> {
+    let mut kept = HashMap::new();
+    for row in rows {
+        let is_event = !matches!(row["status"].as_str(), Some("duplicate" | "refused"));
+        if let Some(id) = row["provider_event_id"].as_str().filter(|_| is_event) {
+            *kept.entry(id).or_default() += 1;
+        }
+    }
+    kept
+}
+
+/// Waits until everything acknowledged and kept was delivered, or the patience is at its end.
+fn wait_for_deliveries(
+    application: &Application,
+    is_kept: impl Fn(&str) -> bool,
+    acknowledged: &[String],
+) {
+    let start = Instant::now();
+    while start.elapsed() < DELIVERY_PATIENCE {
+        let ledger = application.ledger();
+        let delivered = ledger.provider_ids();
+        if acknowledged.iter().all(|id| !is_kept(id) || delivered.contains(id.as_str())) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

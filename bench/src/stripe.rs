@@ -84,7 +84,7 @@ impl Series {
                 r#""canceled_at":null,"cancellation_reason":null,"capture_method":"automatic","#,
                 r#""client_secret":null,"confirmation_method":"automatic","created":{now},"#,
                 r#""currency":"eur","customer":"cus_{run}","latest_charge":"ch_{run}{n:08}","#,
-                r#""livemode":false,"metadata":{{"order_id":"order_{n:08}"}},"#,
+                r#""livemode":false,"metadata":{{"order_id":"order_{run}{n:08}"}},"#,
                 r#""payment_method_types":["card"],"receipt_email":null,"status":"succeeded","#,
                 r#""statement_descriptor":null}}}},"livemode":false,"pending_webhooks":1,"#,
                 r#""request":{{"id":null,"idempotency_key":null}},"#,

@@ -123,7 +123,7 @@ fn kills(tools: &Tools, counts: &Counts) -> Result<Got> {
         binary: tools.binary.clone(),
         rounds: counts.kills,
         seed,
-        connections: 8,
+        connections: 16,
         sabotage: None,
     };
     let found = plan.run().with_context(|| format!("seed {seed}"))?;

@@ -11,7 +11,7 @@ fn kill_twenty_times(sabotage: Option<&'static str>) -> (u64, Findings) {
     let given = std::env::var("CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(bench::clock::fresh_seed);
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
-    let plan = Plan { binary, rounds: 20, seed, connections: 8, sabotage };
+    let plan = Plan { binary, rounds: 20, seed, connections: 16, sabotage };
     let findings = plan.run().unwrap_or_else(|error| panic!("CRASH_SEED={seed}: {error:#}"));
     (seed, findings)
 }
