@@ -43,7 +43,7 @@ struct Inner {
     writer: Option<JoinHandle<()>>,
     poisoned: Arc<AtomicBool>,
     readers: Mutex<Vec<Connection>>,
-    free_readers: Semaphore,
+    free_readers: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Sqlite {
@@ -110,7 +110,7 @@ impl Sqlite {
             writer: Some(writer),
             poisoned,
             readers: Mutex::new(readers),
-            free_readers: Semaphore::new(READERS),
+            free_readers: Arc::new(Semaphore::new(READERS)),
         })))
     }
 
@@ -147,19 +147,22 @@ impl Sqlite {
         read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.0);
-        let _free =
-            inner.free_readers.acquire().await.map_err(|_| StoreError::new(Kind::Closed))?;
-        let connection = {
-            let mut readers = inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            readers.pop().ok_or_else(|| StoreError::with(Kind::Internal, "no reader is left"))?
-        };
-        let (connection, result) = tokio::task::spawn_blocking(move || {
-            let result = read(&connection);
-            (connection, result)
+        let free = Arc::clone(&inner.free_readers)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::new(Kind::Closed))?;
+        // The task gives the connection back itself: whoever waits for it may go away meanwhile.
+        let result = tokio::task::spawn_blocking(move || {
+            let take = || inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            let connection = take().pop();
+            let result = connection.as_ref().map(read);
+            take().extend(connection);
+            drop(free);
+            result
         })
         .await
-        .map_err(|_| StoreError::with(Kind::Internal, "a read panicked"))?;
-        inner.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        .map_err(|_| StoreError::with(Kind::Internal, "a read panicked"))?
+        .ok_or_else(|| StoreError::with(Kind::Internal, "no reader is left"))?;
         result.map_err(|failure| failure.0)
     }
 }

@@ -114,3 +114,20 @@ pub(crate) async fn commands_beside_a_gateway_take_effect(place: Place) {
     beside.close().await;
     keep(&gateway, draft(3)).await;
 }
+
+/// A client that hangs up drops whatever waits for it, in the middle of a read too.
+pub(crate) async fn an_abandoned_read_costs_nobody_a_connection(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft(1).to("app")).await;
+    for _ in 0..200 {
+        let mut reading = Box::pin(store.counts());
+        std::future::poll_fn(|context| {
+            let _ = reading.as_mut().poll(context);
+            std::task::Poll::Ready(())
+        })
+        .await;
+    }
+    for _ in 0..20 {
+        assert_eq!(store.counts().await.unwrap().pending, 1);
+    }
+}

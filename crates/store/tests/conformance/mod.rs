@@ -94,6 +94,7 @@ macro_rules! every_case {
             }
             concurrency {
                 one_of_many_tasks_is_first,
+                an_abandoned_read_costs_nobody_a_connection,
                 two_writers_agree_who_is_first,
                 everything_recorded_at_once_is_there,
                 a_full_queue_refuses_and_loses_nothing,
