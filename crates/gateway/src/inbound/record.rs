@@ -35,11 +35,10 @@ impl Inbound {
             Refused::of(Refusal::NotDurable, &received.source)
         })?;
         let statuses = judged.events.iter().map(|event| event.status).collect();
-        let body_key = self.keys.index("body", &[received.source.name.as_bytes(), &received.body]);
         let events = judged
             .events
             .into_iter()
-            .map(|event| self.new_event(arrival, received, &key, judged.covers, body_key, event))
+            .map(|event| self.new_event(arrival, received, &key, judged.covers, event))
             .collect();
         let record = Record {
             request: arrival.request,
@@ -77,18 +76,22 @@ impl Inbound {
         received: &Received,
         key: &Held,
         covers: model::Covers,
-        body_key: [u8; 16],
         event: JudgedEvent,
     ) -> NewEvent {
         let source = received.source.name.as_bytes();
+        let projection = self.keys.index("projection", &[source, &event.projection]);
         let id = EventId::new(arrival.at, entropy::bytes());
         let order = event.facts.order.as_deref();
         let bound = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         NewEvent {
             id,
+            // What cannot be read is known by its bytes, a conflict by what it says.
+            body_key: match event.dedup_key {
+                None => self.keys.index("body", &[source, &received.body]),
+                Some(_) => projection,
+            },
+            projection,
             dedup_key: event.dedup_key.map(|key| self.keys.index("dedup", &[source, &key])),
-            projection: self.keys.index("projection", &[&event.projection]),
-            body_key,
             kind: event.kind,
             status: event.status,
             reason: event.reason,
