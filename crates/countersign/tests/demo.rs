@@ -1,0 +1,148 @@
+//! The demo passes, and finds each defect that is planted in it.
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const PROVIDERS: [&str; 8] =
+    ["one2pays", "bropay", "x402tele", "stripe", "square", "cryptopay", "koywe", "koywe-ramp"];
+
+const ATTACKS: [&str; 23] = [
+    "forged",
+    "changed",
+    "wrong-source",
+    "stale",
+    "future",
+    "replayed",
+    "test-for-live",
+    "duplicate-key",
+    "X2",
+    "X3",
+    "X4",
+    "X5",
+    "X6",
+    "X7",
+    "X8",
+    "X13",
+    "X16",
+    "X18",
+    "X19",
+    "X21",
+    "X22",
+    "X29",
+    "unknown-source",
+];
+
+fn demo(options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .arg("demo")
+        .args(options)
+        .output()
+        .expect("the binary runs")
+}
+
+/// The one object that `--json` prints.
+fn object(output: &Output) -> Value {
+    let text = String::from_utf8(output.stdout.clone()).expect("text");
+    assert_eq!(text.trim_end().lines().count(), 1, "one object on one line: {text}");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A planted defect: the demo fails, and says so in words too.
+fn check_defect(name: &str, expected: &str) {
+    let output = demo(&["--break", name]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{name}: {text}\n{}", said(&output));
+    assert!(text.contains("WRONG: "), "{text}");
+    assert!(text.contains(expected), "{name}: {expected:?} in {text}");
+    assert!(text.contains("NOT as it should be"), "{text}");
+}
+
+#[test]
+fn everything_good_is_delivered_once_and_everything_bad_is_kept_out() {
+    let started = Instant::now();
+    let output = demo(&["--json"]);
+    let took = started.elapsed();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(took < Duration::from_secs(30), "took {took:?}");
+    let object = object(&output);
+    assert_eq!(object["ok"], Value::Bool(true));
+    assert!(object["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+    assert_eq!(object.as_object().map(serde_json::Map::len), Some(4), "{object}");
+    let providers = object["providers"].as_array().expect("a list");
+    let names: Vec<_> = providers.iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(names, PROVIDERS);
+    let mut accepted = 0;
+    for provider in providers {
+        let count = |key: &str| provider[key].as_u64().expect("a count");
+        assert_eq!(provider.as_object().map(serde_json::Map::len), Some(6), "{provider}");
+        assert!(count("accepted") > 20, "{provider}");
+        assert_eq!(count("delivered"), count("accepted"), "{provider}");
+        assert!(count("refused") > 0, "{provider}");
+        assert_eq!(count("sent"), count("accepted") + count("duplicates") + count("refused"));
+        accepted += count("accepted");
+    }
+    assert!(accepted > 200, "{accepted}");
+}
+
+#[test]
+fn every_attack_is_there_with_its_answer() {
+    let output = demo(&["--json", "--behind-balancer"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let object = object(&output);
+    let attacks = object["attacks"].as_array().expect("a list");
+    for name in ATTACKS {
+        assert!(attacks.iter().any(|one| one["name"] == name), "{name} in {object}");
+    }
+    for attack in attacks {
+        assert_eq!(attack.as_object().map(serde_json::Map::len), Some(5), "{attack}");
+        assert_eq!(attack["ok"], Value::Bool(true), "{attack}");
+        assert!(attack["status"].as_u64().is_none_or(|status| status < 500), "{attack}");
+    }
+    let answer = |name: &str| {
+        let found = attacks.iter().find(|one| one["name"] == name).expect("checked above");
+        (found["status"].as_u64(), found["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(answer("stale"), (Some(401), "too_old".into()));
+    assert_eq!(answer("future"), (Some(401), "in_future".into()));
+    assert_eq!(answer("replayed"), (Some(200), "duplicate".into()));
+    assert_eq!(answer("test-for-live"), (Some(200), "wrong_environment".into()));
+    assert_eq!(answer("duplicate-key"), (Some(200), "duplicate_key".into()));
+    assert_eq!(answer("X7"), (Some(401), "address_not_allowed".into()));
+    assert_eq!(answer("X8"), (None, "network_as_host".into()));
+    assert_eq!(answer("X18").0, Some(429));
+}
+
+#[test]
+fn people_get_tables_that_fit() {
+    let output = demo(&[]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", said(&output));
+    assert!(text.contains("PROVIDER"), "{text}");
+    assert!(text.contains("ATTACK"), "{text}");
+    assert!(text.trim_end().lines().last().is_some_and(|last| last.contains("exactly once")));
+    for line in text.lines().chain(said(&output).lines()) {
+        assert!(line.chars().count() <= 100, "wider than 100 columns: {line}");
+        assert!(!line.contains('\u{1b}'), "a pipe gets plain text: {line}");
+    }
+}
+
+#[test]
+fn an_application_that_fails_is_found() {
+    check_defect("app-500", "were not delivered");
+}
+
+#[test]
+fn an_application_that_loses_deliveries_is_found() {
+    check_defect("drop", "were not delivered");
+}
+
+#[test]
+fn a_forgery_that_gets_through_is_found() {
+    check_defect("forge-accept", "WRONG: forged against stripe: accepted");
+}
