@@ -68,7 +68,7 @@ impl Desk {
     /// # Errors
     /// Their key is gone, or the record was changed.
     pub async fn body(&self, event: &EventRow) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> {
-        let Some(sealed) = self.store.body(event.arrival).await? else { return Ok(None) };
+        let Some(sealed) = self.store.body(event.id).await? else { return Ok(None) };
         let arrival = event.arrival.as_bytes();
         Ok(Some(self.keys.open_row("body", "bytes", arrival, &sealed).await?))
     }

@@ -34,7 +34,11 @@ pub(crate) enum Command {
         deliveries: Vec<DeliveryId>,
         note: Note,
     },
-    Forget(Timestamp),
+    /// Deletes dedup keys that no longer count, from the slice after this key on.
+    Sweep {
+        now: Timestamp,
+        after: Option<[u8; 16]>,
+    },
     /// Changes a row of no meaning, to see that a commit is possible.
     Probe,
     /// The last one: what waits is still done, then the writer ends.
@@ -51,10 +55,10 @@ pub(crate) enum Answer {
     Settled(Settled),
     Changed(Changed),
     Count(usize),
-    /// Days that were dropped, and whether there is more to forget.
-    Forgotten {
-        days: usize,
-        more: bool,
+    /// Keys that were forgotten, and where the next slice begins, if there is one.
+    Swept {
+        forgotten: usize,
+        next: Option<[u8; 16]>,
     },
 }
 

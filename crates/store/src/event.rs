@@ -124,6 +124,4 @@ pub struct Counts {
     pub dead: u64,
     /// When the oldest pending delivery was planned.
     pub oldest_pending_at: Option<Timestamp>,
-    /// Days of dedup keys that are kept.
-    pub dedup_days: u64,
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use model::{ArrivalId, DeliveryId, EventId, Timestamp};
+use model::{DeliveryId, EventId, Timestamp};
 use vault::KeyId;
 
 use crate::command::{Answer, Command};
@@ -174,9 +174,9 @@ impl Store {
         self.sqlite().tallies(query).await
     }
 
-    /// The body of an arrival.
-    pub async fn body(&self, arrival: ArrivalId) -> Result<Option<SealedRow>, StoreError> {
-        self.sqlite().body(arrival).await
+    /// The body of the arrival that brought an event.
+    pub async fn body(&self, event: EventId) -> Result<Option<SealedRow>, StoreError> {
+        self.sqlite().body(event).await
     }
 
     /// Accepts a held event by a person's word and plans its deliveries.
@@ -231,16 +231,19 @@ impl Store {
         self.sqlite().entries(after, limit).await
     }
 
-    /// Forgets dedup keys older than [`model::limits::DEDUP_DAYS`]; says how many days of them.
+    /// Forgets dedup keys older than [`model::limits::DEDUP_DAYS`], which no longer count; says how
+    /// many. Does its work once a day, in slices between which others get their turn.
     pub async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let mut forgotten = 0;
+        let mut all = 0;
+        let mut after = None;
         loop {
-            match self.wait(Command::Forget(now)).await? {
-                Answer::Forgotten { days, more } => {
-                    forgotten += days;
-                    if !more {
-                        return Ok(forgotten);
+            match self.wait(Command::Sweep { now, after }).await? {
+                Answer::Swept { forgotten, next } => {
+                    all += forgotten;
+                    if next.is_none() {
+                        return Ok(all);
                     }
+                    after = next;
                 }
                 _ => return Err(unexpected()),
             }

@@ -1,7 +1,7 @@
 -- The spine: arrivals, events, deliveries, tallies, keys and the audit log.
 -- Enums are small numbers, written down in src/sqlite/codes.rs. Times are unix milliseconds.
 -- Ids and keyed hashes are 16 bytes. "sealed" columns hold what only a data key opens.
--- Dedup keys live in tables of their own, one a day: dedup_<days since 1970-01-01>.
+-- Days are those since 1970-01-01 (UTC).
 
 PRAGMA application_id = 0x43536769;
 
@@ -9,12 +9,20 @@ CREATE TABLE counter (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     -- The highest sequence of any event that was deleted: it is never used again.
     sequence_floor INTEGER NOT NULL,
-    -- Grows whenever a day of dedup keys is added or dropped.
-    dedup_version INTEGER NOT NULL,
+    -- The last day on which dedup keys that no longer count were deleted.
+    dedup_swept_day INTEGER NOT NULL,
     -- Grows whenever somebody asks whether a commit is possible.
     probes INTEGER NOT NULL
 ) STRICT;
 INSERT INTO counter VALUES (1, 0, 0, 0);
+
+-- Keyed hashes of events that were seen, the event that holds each, and the day from which it counts.
+CREATE TABLE dedup (
+    key BLOB PRIMARY KEY CHECK (length(key) = 16),
+    event BLOB NOT NULL,
+    projection BLOB NOT NULL,
+    day INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Names of sources and providers.
 CREATE TABLE name (
@@ -32,9 +40,9 @@ CREATE TABLE data_key (
 ) STRICT;
 CREATE INDEX data_key_owner ON data_key (kind, owner);
 
+-- One an arrival, numbered as the arrival's first event.
 CREATE TABLE body (
     row INTEGER PRIMARY KEY,
-    arrival BLOB NOT NULL UNIQUE CHECK (length(arrival) = 16),
     sealed_key BLOB NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;

@@ -1,6 +1,6 @@
 //! Recording an arrival: its events, dedup keys, body, deliveries and audit entry.
 
-use model::{ArrivalId, EventId, EventStatus, Quarantine, Step, Steps};
+use model::{EventId, EventStatus, Quarantine, Step, Steps};
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::audit::Entry;
@@ -28,9 +28,8 @@ impl<'c> Inserts<'c> {
                 "INSERT INTO audit_entry (at, action, actor, resource, outcome, request, detail)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?,
-            body: connection.prepare(
-                "INSERT INTO body (row, arrival, sealed_key, sealed) VALUES (?1, ?2, ?3, ?4)",
-            )?,
+            body: connection
+                .prepare("INSERT INTO body (row, sealed_key, sealed) VALUES (?1, ?2, ?3)")?,
             event: connection.prepare(
                 "INSERT INTO event (sequence, id, arrival, body, source, provider, kind, status,
                     reason, covers, failed, received_at, count, range_start, range_end, order_key,
@@ -101,7 +100,7 @@ impl Session<'_> {
             return Ok(Outcome::New);
         };
         let at = arrival.record.received_at;
-        match self.days.claim(at, key, event.id, &event.projection)? {
+        match self.dedup.take(at, key, event.id, &event.projection)? {
             None => {
                 self.insert_event(arrival, event, &as_it_came)?;
                 Ok(Outcome::New)
@@ -201,7 +200,6 @@ impl Session<'_> {
         self.see_key(&record.body)?;
         self.inserts.body.execute(params![
             row,
-            ArrivalId::as_bytes(&record.arrival),
             record.body.key.0,
             record.body.sealed.as_bytes(),
         ])?;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, Statement};
 use vault::KeyId;
 
-use super::dedup::Days;
+use super::dedup::Dedup;
 use super::failure::Result;
 use super::names::Names;
 use super::record::Inserts;
@@ -23,14 +23,14 @@ const KEYS_REMEMBERED_MAX: usize = 10_000;
 pub(super) struct Session<'c> {
     pub(super) connection: &'c Connection,
     pub(super) inserts: Inserts<'c>,
-    pub(super) days: Days<'c>,
+    pub(super) dedup: Dedup<'c>,
     pub(super) names: Names,
     pub(super) keys: HashSet<KeyId>,
     pub(super) endpoints: HashMap<String, i64>,
     /// The highest sequence of any event so far. True while a transaction runs.
     pub(super) sequence: i64,
     begin: Statement<'c>,
-    counters: Statement<'c>,
+    last_sequence: Statement<'c>,
     commit: Statement<'c>,
 }
 
@@ -39,15 +39,15 @@ impl<'c> Session<'c> {
         Ok(Self {
             connection,
             inserts: Inserts::new(connection)?,
-            days: Days::new(connection),
+            dedup: Dedup::new(connection)?,
             names: Names::default(),
             keys: HashSet::new(),
             endpoints: HashMap::new(),
             sequence: 0,
             begin: connection.prepare("BEGIN IMMEDIATE")?,
-            counters: connection.prepare(
-                "SELECT max(sequence_floor, coalesce((SELECT max(sequence) FROM event), 0)),
-                    dedup_version FROM counter",
+            last_sequence: connection.prepare(
+                "SELECT max(sequence_floor, coalesce((SELECT max(sequence) FROM event), 0))
+                 FROM counter",
             )?,
             commit: connection.prepare("COMMIT")?,
         })
@@ -91,10 +91,7 @@ impl<'c> Session<'c> {
 
     fn begin(&mut self) -> Result<()> {
         self.begin.execute([])?;
-        let (sequence, dedup_version) =
-            self.counters.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.sequence = sequence;
-        self.days.at_version(dedup_version);
+        self.sequence = self.last_sequence.query_row([], |row| row.get(0))?;
         if self.keys.len() > KEYS_REMEMBERED_MAX {
             self.keys.clear();
         }
@@ -102,7 +99,6 @@ impl<'c> Session<'c> {
     }
 
     fn forget(&mut self) {
-        self.days.forget();
         self.names = Names::default();
         self.keys.clear();
         self.endpoints.clear();
@@ -147,7 +143,7 @@ impl<'c> Session<'c> {
             Command::Redeliver { deliveries, note } => {
                 self.redeliver(deliveries, note).map(Answer::Count)
             }
-            Command::Forget(now) => self.forget_days(*now),
+            Command::Sweep { now, after } => self.sweep(*now, *after),
             Command::Probe => {
                 self.connection
                     .prepare_cached("UPDATE counter SET probes = probes + 1")?

@@ -24,7 +24,7 @@ use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
 use crate::{OpenError, StoreError};
 
-/// The log is written back when it holds more pages than this (32 MiB). The file keeps its length,
+/// The log is written back when it holds more pages than this (64 MiB). The file keeps its length,
 /// so that most commits need not grow it.
 const LOG_PAGES: i64 = 8192;
 

@@ -40,7 +40,7 @@ macro_rules! every_case {
                 an_unaccepted_event_has_no_deliveries,
                 dedup_keys_last_thirty_five_days,
                 dedup_keys_are_found_when_the_clock_steps_back,
-                large_days_are_forgotten_too,
+                many_keys_are_forgotten_in_slices,
                 a_batch_of_a_thousand_events_is_one_arrival,
                 an_arrival_without_events_leaves_nothing,
                 sequences_have_no_gaps_after_a_failure,

@@ -210,7 +210,6 @@ pub(crate) async fn counts_add_up(place: Place) {
         parked: 0,
         dead: 0,
         oldest_pending_at: Some(NOON),
-        dedup_days: 1,
     };
     assert_eq!(store.counts().await.unwrap(), expected);
 }

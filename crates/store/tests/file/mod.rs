@@ -96,7 +96,7 @@ async fn what_is_no_store_is_refused_and_left_alone() {
 async fn damage_is_refused_or_reported_and_never_a_panic() {
     let (_folder, path) = made().await;
     let whole = fs::read(&path).unwrap();
-    let page = 4096;
+    let page = 8192;
     for at in (0..whole.len()).step_by(page) {
         let mut damaged = whole.clone();
         damaged[at..at + page].fill(0xa5);
@@ -226,6 +226,7 @@ async fn the_file_is_set_as_documented() {
         connection.query_row(&sql, [], |row| row.get(0)).unwrap()
     };
     assert_eq!(pragma("journal_mode"), "wal");
+    assert_eq!(pragma("page_size"), "8192");
     assert_eq!(pragma("integrity_check"), "ok");
     assert_eq!(pragma("application_id"), 0x4353_6769.to_string());
 }

@@ -5,7 +5,6 @@ use rusqlite::Connection;
 
 use crate::sqlite::Sqlite;
 use crate::sqlite::codes::Code;
-use crate::sqlite::dedup;
 use crate::sqlite::failure::Result;
 use crate::{Counts, StoreError};
 
@@ -40,7 +39,6 @@ fn counts(connection: &Connection) -> Result<Counts> {
         )?,
         dead: number("SELECT count(*) FROM delivery INDEXED BY delivery_dead WHERE state = 5")?,
         oldest_pending_at: oldest_pending(&transaction)?,
-        dedup_days: u64::try_from(dedup::days(&transaction)?.len()).unwrap_or(u64::MAX),
         ..Counts::default()
     };
     let mut unaccepted = 0;

@@ -59,12 +59,15 @@ impl Sqlite {
 
     pub(crate) async fn body(
         &self,
-        arrival: ArrivalId,
+        event: EventId,
     ) -> std::result::Result<Option<SealedRow>, StoreError> {
         self.read(move |connection| {
             Ok(connection
-                .prepare_cached("SELECT sealed_key, sealed FROM body WHERE arrival = ?1")?
-                .query_row([arrival.as_bytes()], |row| {
+                .prepare_cached(
+                    "SELECT sealed_key, sealed FROM body
+                     WHERE row = (SELECT body FROM event WHERE id = ?1)",
+                )?
+                .query_row([event.as_bytes()], |row| {
                     Ok(SealedRow {
                         key: KeyId(row.get(0)?),
                         sealed: Sealed::from_bytes(row.get(1)?),
