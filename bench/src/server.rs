@@ -1,11 +1,13 @@
 //! A server process under measurement: started, waited for, watched through `/proc`, stopped.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::clock::Chance;
 use crate::wire;
 
 /// How long a server may take to be ready before the run is given up.
@@ -13,6 +15,12 @@ const READY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a server may take to end after it was asked to.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Below the range that Linux takes the ports of outgoing connections from.
+const PORTS: Range<u64> = 12_000..32_000;
+
+/// Ports that are tried before the machine is called full.
+const PORT_TRIES: u32 = 100;
 
 /// Ticks a second of the times in `/proc/PID/stat`: 100 on every Linux that this runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -40,12 +48,14 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         loop {
             let answer = runtime.block_on(wire::get(address, path));
-            if answer.is_ok_and(crate::load::is_success) {
-                server.ready_after = start.elapsed();
-                return Ok(server);
-            }
+            let elapsed = start.elapsed();
+            // First, since whoever answers in the place of one that ended is somebody else.
             if let Some(status) = server.child.try_wait()? {
                 bail!("{} ended with {status}", command.get_program().display());
+            }
+            if answer.is_ok_and(crate::load::is_success) {
+                server.ready_after = elapsed;
+                return Ok(server);
             }
             if start.elapsed() > READY_PATIENCE {
                 bail!("{} was not ready in time", command.get_program().display());
@@ -123,13 +133,21 @@ impl Drop for Server {
     }
 }
 
-/// A loopback address whose port was free a moment ago.
+/// A loopback address whose port was free a moment ago, and which no outgoing connection will take:
+/// a server that is killed must find it free again.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?)
+    let mut chance = Chance::new(crate::clock::fresh_seed());
+    for _ in 0..PORT_TRIES {
+        let port = u16::try_from(chance.between(PORTS.start, PORTS.end))?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
 }
 
 /// `utime` and `stime`, the 14th and 15th field; the 2nd may hold spaces, so count from its end.

@@ -69,7 +69,7 @@ impl Measured {
         self.requests as f64 / self.seconds
     }
 
-    fn cpu_us(&self) -> f64 {
+    pub(super) fn cpu_us(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.requests as f64
     }
 }

@@ -47,7 +47,11 @@ pub(super) fn prove(tools: &Tools, counts: &Counts, proof: &mut Proof) -> Result
             let (filled, empty) = (found.filled.per_second(), found.empty.per_second());
             let got = filled / empty;
             let failed = found.filled.failed() + found.empty.failed();
-            let detail = format!("{filled:.0} and {empty:.0} a second, {failed} failed");
+            let (filled_us, empty_us) = (found.filled.cpu_us(), found.empty.cpu_us());
+            let detail = format!(
+                "{filled:.0} and {empty:.0} a second, {filled_us:.1} and {empty_us:.1} us of CPU a \
+                 request, {failed} failed"
+            );
             Got { got: rounded(got), ok: got >= 0.8 && failed == 0, n: stored, detail }
         }),
     )
