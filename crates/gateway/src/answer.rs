@@ -57,8 +57,8 @@ pub(crate) fn refusal(
         Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::HostNotAllowed | Refusal::BodyIncomplete => StatusCode::BAD_REQUEST,
-        Refusal::UnknownSource | Refusal::AddressNotAllowed => StatusCode::UNAUTHORIZED,
-        Refusal::Unverified(_) => {
+        Refusal::UnknownSource => StatusCode::UNAUTHORIZED,
+        Refusal::AddressNotAllowed | Refusal::Unverified(_) => {
             StatusCode::from_u16(unverified).unwrap_or(StatusCode::UNAUTHORIZED)
         }
         Refusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
