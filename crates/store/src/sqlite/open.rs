@@ -33,7 +33,7 @@ const PAGE_BYTES: i64 = 8192;
 
 /// The writer's pages in memory, KiB. What is written is written side by side, so little is needed;
 /// and SQLite walks through all of it whenever a commit has rearranged pages.
-const WRITER_CACHE_KIB: i64 = 8 * 1024;
+const WRITER_CACHE_KIB: i64 = 4 * 1024;
 
 /// A reader's pages in memory, KiB.
 const READER_CACHE_KIB: i64 = 2 * 1024;
