@@ -66,7 +66,7 @@ const BUSY_COMMANDS: usize = 4;
 
 /// How long a busy writer lets commands gather. A commit costs nearly the same for five commands as
 /// for fifty, so a moment's wait buys more than it costs; an idle writer never waits.
-const GATHER: Duration = Duration::from_micros(700);
+const GATHER: Duration = Duration::from_micros(1000);
 
 /// Starts the thread; fails if the statements cannot be prepared.
 pub(super) fn start(writer: Writer) -> Result<JoinHandle<()>, Opening> {
