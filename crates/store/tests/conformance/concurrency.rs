@@ -130,3 +130,24 @@ pub(crate) async fn an_abandoned_read_costs_nobody_a_connection(place: Place) {
         assert_eq!(store.counts().await.unwrap().pending, 1);
     }
 }
+
+pub(crate) async fn whoever_stops_asking_takes_nothing_along(place: Place) {
+    let store = place.open().await;
+    for n in 0..50 {
+        // Each is asked once and then given up.
+        tokio::select! {
+            biased;
+            _ = store.counts() => {}
+            () = std::future::ready(()) => {}
+        }
+        tokio::select! {
+            biased;
+            _ = store.record(draft(n).record()) => {}
+            () = std::future::ready(()) => {}
+        }
+    }
+    // What was asked of the writer took effect all the same.
+    keep(&store, draft(1_000).to("app")).await;
+    assert_eq!(all_events(&store).await.len(), 51);
+    assert_eq!(lease(&store, NOON, "app", 1).await.len(), 1);
+}

@@ -99,6 +99,7 @@ macro_rules! every_case {
                 everything_recorded_at_once_is_there,
                 a_full_queue_refuses_and_loses_nothing,
                 commands_beside_a_gateway_take_effect,
+                whoever_stops_asking_takes_nothing_along,
             }
             recovery {
                 what_was_answered_is_there_after_a_crash,
