@@ -65,7 +65,8 @@ pub(super) struct Writer {
 const BUSY_COMMANDS: usize = 4;
 
 /// How long a busy writer lets commands gather. A commit costs nearly the same for five commands as
-/// for fifty, so a moment's wait buys more than it costs; an idle writer never waits.
+/// for fifty, so a moment's wait buys more than it costs; an idle writer never waits,
+/// nor one whose next batch is full.
 const GATHER: Duration = Duration::from_micros(1000);
 
 /// Starts the thread; fails if the statements cannot be prepared.
@@ -115,7 +116,7 @@ impl Writer {
         let mut last = 0;
         while let Some(first) = self.jobs.blocking_recv() {
             batch.push(first);
-            if last >= BUSY_COMMANDS {
+            if last >= BUSY_COMMANDS && self.jobs.len() + 1 < self.batch_commands_max {
                 std::thread::sleep(GATHER);
             }
             while batch.len() < self.batch_commands_max {
