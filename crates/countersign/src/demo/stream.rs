@@ -14,7 +14,7 @@ use super::stage::Stage;
 use crate::failure::Failure;
 
 /// Orders of each provider.
-const ORDERS: usize = 15;
+const ORDERS: usize = 24;
 /// Orders under way at once.
 const AT_ONCE: usize = 24;
 /// The application fails on its first deliveries; the gateway must try those again.
