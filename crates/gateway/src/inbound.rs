@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use model::limits::{FAILED_SIGNATURES_MAX, FAILED_SIGNATURES_PERIOD_MS};
 use model::rate::Rate;
-use model::{ArrivalId, Environment, RequestId, Timestamp};
+use model::{ArrivalId, Environment, RequestId};
 use store::Store;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -47,13 +47,7 @@ pub(crate) struct ActiveSource {
 
 /// The way in, for all sources.
 pub(crate) struct Inbound {
-    pub(crate) clock: Clock,
-    pub(crate) store: Store,
-    pub(crate) keys: Arc<KeyRing>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) tallies: Arc<Tallies>,
-    /// Rung when deliveries were recorded.
-    pub(crate) fresh_work: Arc<Notify>,
+    parts: Parts,
     environment: Environment,
     hosts: Vec<String>,
     trusted_proxies: Vec<IpNet>,
@@ -65,13 +59,15 @@ pub(crate) struct Inbound {
     sabotage: Option<crate::Sabotage>,
 }
 
-/// What the way in is made of.
+/// What the way in and the way out share.
+#[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tallies: Arc<Tallies>,
+    /// Rung when deliveries were recorded.
     pub(crate) fresh_work: Arc<Notify>,
 }
 
@@ -84,7 +80,6 @@ struct Refused {
 
 impl Inbound {
     pub(crate) fn new(parts: Parts, settings: InboundSettings) -> Self {
-        let Parts { clock, store, keys, metrics, tallies, fresh_work } = parts;
         let failed = Rate { count: FAILED_SIGNATURES_MAX, period_ms: FAILED_SIGNATURES_PERIOD_MS };
         let sources = settings
             .sources
@@ -92,12 +87,7 @@ impl Inbound {
             .map(|source| (source.name.clone(), Arc::new(ActiveSource::new(source))))
             .collect();
         Self {
-            clock,
-            store,
-            keys,
-            metrics,
-            tallies,
-            fresh_work,
+            parts,
             environment: settings.environment,
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
@@ -120,7 +110,7 @@ impl Inbound {
         let arrival = self.arrival(peer, &request);
         match self.pass(&arrival, request).await {
             Ok(acknowledgement) => {
-                self.metrics.acknowledged(started.elapsed().as_secs_f64());
+                self.parts.metrics.acknowledged(started.elapsed().as_secs_f64());
                 acknowledgement
             }
             Err(refused) => self.refuse(&arrival, refused),
@@ -140,7 +130,7 @@ impl Inbound {
     }
 
     fn arrival(&self, peer: SocketAddr, request: &hyper::Request<Incoming>) -> Arrival {
-        let at = self.clock.now();
+        let at = self.parts.clock.now();
         let random = entropy::bytes::<20>();
         let (one, two) = random.split_at(10);
         Arrival {
@@ -155,8 +145,8 @@ impl Inbound {
     fn refuse(&self, arrival: &Arrival, refused: Refused) -> Answer {
         let Refused { refusal, limited, source } = refused;
         let name = source.as_ref().map(|source| &source.name);
-        self.metrics.arrived(name, refusal.code());
-        self.tallies.count(Arrived {
+        self.parts.metrics.arrived(name, refusal.code());
+        self.parts.tallies.count(Arrived {
             source: name.cloned(),
             address: arrival.address,
             step: refusal.step(),
@@ -223,9 +213,4 @@ impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, limited: None, source: None }
     }
-}
-
-/// The times of an arrival as texts are written from this one.
-fn rfc3339(millis: i64) -> String {
-    Timestamp::from_millis(millis).to_string()
 }

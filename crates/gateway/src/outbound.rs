@@ -18,15 +18,13 @@ use std::time::Duration;
 
 use model::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_PER_ENDPOINT_MAX, DRAIN_MS_MAX, LEASE_MS};
 use model::{AttemptId, AttemptOutcome, Environment, RequestId};
-use store::{EndpointState, LeaseRequest, Leased, Note, Settle, Settled, Store, Then};
+use store::{EndpointState, LeaseRequest, Leased, Note, Settle, Settled, Then};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::inbound::Parts;
-use crate::keys::KeyRing;
-use crate::metrics::Metrics;
-use crate::{Clock, Endpoint, entropy};
+use crate::{Endpoint, entropy};
 use attempt::Ended;
 use client::Client;
 
@@ -36,12 +34,8 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// The way out, for all endpoints.
 pub(crate) struct Outbound {
-    clock: Clock,
-    store: Store,
-    keys: Arc<KeyRing>,
-    metrics: Arc<Metrics>,
+    parts: Parts,
     environment: Environment,
-    fresh_work: Arc<Notify>,
     endpoints: HashMap<String, Arc<Endpoint>>,
     client: Client,
     in_flight: InFlight,
@@ -57,17 +51,13 @@ struct InFlight {
 
 impl Outbound {
     pub(crate) fn new(
-        parts: &Parts,
+        parts: Parts,
         endpoints: HashMap<String, Arc<Endpoint>>,
         environment: Environment,
     ) -> Self {
         Self {
-            clock: parts.clock.clone(),
-            store: parts.store.clone(),
-            keys: parts.keys.clone(),
-            metrics: parts.metrics.clone(),
+            parts,
             environment,
-            fresh_work: parts.fresh_work.clone(),
             endpoints,
             client: Client::new(),
             in_flight: InFlight::default(),
@@ -80,7 +70,7 @@ impl Outbound {
         while !stop.is_cancelled() {
             if !self.lease_round(&attempts).await {
                 tokio::select! {
-                    () = self.fresh_work.notified() => {}
+                    () = self.parts.fresh_work.notified() => {}
                     () = self.in_flight.freed.notified() => {}
                     () = tokio::time::sleep(POLL) => {}
                     () = stop.cancelled() => {}
@@ -103,20 +93,20 @@ impl Outbound {
         if free == 0 || endpoints.is_empty() {
             return false;
         }
-        let now = self.clock.now();
-        let due = self.store.due(now).await;
+        let now = self.parts.clock.now();
+        let due = self.parts.store.due(now).await;
         if !matches!(due, Ok(true)) {
             return false;
         }
         let until = now.plus_millis(LEASE_MS);
-        let leased = match self.store.lease(LeaseRequest { now, until, max: free, endpoints }).await
-        {
-            Ok(leased) => leased,
-            Err(error) => {
-                tracing::error!(%error, "cannot lease deliveries");
-                return false;
-            }
-        };
+        let leased =
+            match self.parts.store.lease(LeaseRequest { now, until, max: free, endpoints }).await {
+                Ok(leased) => leased,
+                Err(error) => {
+                    tracing::error!(%error, "cannot lease deliveries");
+                    return false;
+                }
+            };
         let any = !leased.is_empty();
         for leased in leased {
             self.in_flight.enter(&leased.endpoint);
@@ -133,10 +123,10 @@ impl Outbound {
     /// One attempt and its settlement.
     async fn carry_out(&self, leased: Leased) {
         let Some(endpoint) = self.endpoints.get(&leased.endpoint).cloned() else { return };
-        let started_at = self.clock.now();
+        let started_at = self.parts.clock.now();
         let ended = self.attempt(&endpoint, &leased, started_at).await;
-        let ended_at = self.clock.now();
-        self.metrics.attempted(&endpoint.name, ended.outcome.code());
+        let ended_at = self.parts.clock.now();
+        self.parts.metrics.attempted(&endpoint.name, ended.outcome.code());
         let then = self.then(&ended, leased.attempt, ended_at);
         log_ended(&leased, &ended, &then);
         if ended.outcome == AttemptOutcome::Gone {
@@ -152,10 +142,10 @@ impl Outbound {
             http_status: ended.http_status,
             then,
         };
-        match self.store.settle(settle).await {
+        match self.parts.store.settle(settle).await {
             Ok(Settled::Done) => {}
             Ok(Settled::Stale) => {
-                self.metrics.stale();
+                self.parts.metrics.stale();
                 tracing::warn!(delivery = %leased.delivery, "the lease had run out; the outcome is not kept");
             }
             Err(error) => {
@@ -181,7 +171,7 @@ impl Outbound {
     /// The endpoint answered 410: nothing more is sent until a person enables it again.
     async fn disable(&self, endpoint: &Endpoint) {
         tracing::error!(endpoint = %endpoint.name, "410: the endpoint wants no more; disabled until `countersign endpoints enable`");
-        let now = self.clock.now();
+        let now = self.parts.clock.now();
         let note = Note {
             at: now,
             actor: "gateway".to_owned(),
@@ -189,7 +179,7 @@ impl Outbound {
             request: RequestId::new(now, entropy::bytes()),
         };
         let state = EndpointState::Disabled;
-        if let Err(error) = self.store.set_endpoint_state(&endpoint.name, state, note).await {
+        if let Err(error) = self.parts.store.set_endpoint_state(&endpoint.name, state, note).await {
             tracing::error!(endpoint = %endpoint.name, %error, "cannot disable the endpoint");
         }
     }

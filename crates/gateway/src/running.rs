@@ -193,7 +193,7 @@ impl Running {
             .into_iter()
             .map(|endpoint| (endpoint.name.clone(), Arc::new(endpoint)))
             .collect();
-        let outbound = Arc::new(Outbound::new(parts, endpoints, environment));
+        let outbound = Arc::new(Outbound::new(parts.clone(), endpoints, environment));
         self.outward.push(tokio::spawn(outbound.run(self.stop_out.clone())));
     }
 

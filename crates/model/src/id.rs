@@ -87,8 +87,6 @@ ids! {
     DeliveryId = "dlv";
     /// One try of a delivery.
     AttemptId = "att";
-    /// An entry of the audit log.
-    EntryId = "ent";
     /// One request to any of our listeners, named in answers and logs.
     RequestId = "req";
 }

@@ -13,5 +13,5 @@ pub mod time;
 
 pub use delivery::{AttemptOutcome, DeliveryStatus};
 pub use event::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Verdict};
-pub use id::{ArrivalId, AttemptId, DeliveryId, EntryId, EventId, RequestId};
+pub use id::{ArrivalId, AttemptId, DeliveryId, EventId, RequestId};
 pub use time::Timestamp;

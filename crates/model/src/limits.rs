@@ -20,7 +20,7 @@ pub const WRITE_STALL_MS_MAX: u64 = 15_000;
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Open connections of the public listener from one address.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
-/// Requests being judged at once; more wait for their turn.
+/// Addresses that one limit remembers before it forgets the quietest.
 pub const ADDRESSES_TRACKED_MAX: usize = 65_536;
 /// Failed signatures of one address in [`FAILED_SIGNATURES_PERIOD_MS`].
 pub const FAILED_SIGNATURES_MAX: u32 = 10;
@@ -30,8 +30,6 @@ pub const FAILED_SIGNATURES_PERIOD_MS: i64 = 60_000;
 pub const BATCH_COMMANDS_MAX: usize = 128;
 /// Commands that wait for the store's writer; more are refused with 503.
 pub const QUEUE_COMMANDS_MAX: usize = 4096;
-/// Events in one arrival (a batch of a provider).
-pub const EVENTS_PER_ARRIVAL_MAX: usize = 1000;
 /// How long dedup keys are remembered: longer than the longest retry horizon of any provider.
 pub const DEDUP_DAYS: i64 = 35;
 /// Attempts in flight at once, over all endpoints.

@@ -3,12 +3,12 @@
 
 use std::ops::Range;
 
-use model::{Covers, Environment, EventStatus, Quarantine, Step, Steps};
+use model::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Timestamp};
 use policy::{Decided, Evidence, Permit, Rules};
 use schemes::{Fields, Freshness, Request, Verified};
 
 use super::admit::{Arrival, Received};
-use super::{Inbound, Refused, rfc3339};
+use super::{Inbound, Refused};
 use crate::{Facts, Refusal};
 
 /// An authentic arrival, judged.
@@ -129,7 +129,7 @@ fn facts(arrival: &Arrival, received: &Received, verified: &Verified<'_>) -> Fac
         address: arrival.address.to_string(),
         alternative: verified.alternative().to_owned(),
         key: verified.key(),
-        signed_at: verified.signed_at_ms().map(rfc3339),
+        signed_at: verified.signed_at_ms().map(|millis| Timestamp::from_millis(millis).to_string()),
         evidence: Facts::evidence_of(&verified.evidence()),
         content_type: received.content_type().map(str::to_owned),
         ..Facts::default()

@@ -64,9 +64,9 @@ impl Inbound {
             judged.events.iter().filter_map(|event| event.facts.customer.as_deref());
         match (customers.next(), judged.events.len()) {
             (Some(customer), 1) => {
-                self.keys.subject(&received.source.provider, customer, arrival.at).await
+                self.parts.keys.subject(&received.source.provider, customer, arrival.at).await
             }
-            _ => self.keys.bucket(&received.source.name, arrival.at).await,
+            _ => self.parts.keys.bucket(&received.source.name, arrival.at).await,
         }
     }
 
@@ -79,7 +79,7 @@ impl Inbound {
         event: JudgedEvent,
     ) -> NewEvent {
         let source = received.source.name.as_bytes();
-        let projection = self.keys.index("projection", &[source, &event.projection]);
+        let projection = self.parts.keys.index("projection", &[source, &event.projection]);
         let id = EventId::new(arrival.at, entropy::bytes());
         let order = event.facts.order.as_deref();
         let bound = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -87,17 +87,18 @@ impl Inbound {
             id,
             // What cannot be read is known by its bytes, a conflict by what it says.
             body_key: match event.dedup_key {
-                None => self.keys.index("body", &[source, &received.body]),
+                None => self.parts.keys.index("body", &[source, &received.body]),
                 Some(_) => projection,
             },
             projection,
-            dedup_key: event.dedup_key.map(|key| self.keys.index("dedup", &[source, &key])),
+            dedup_key: event.dedup_key.map(|key| self.parts.keys.index("dedup", &[source, &key])),
             kind: event.kind,
             status: event.status,
             reason: event.reason,
             covers,
             steps: event.steps,
-            order_key: order.map(|order| self.keys.index("order", &[source, order.as_bytes()])),
+            order_key: order
+                .map(|order| self.parts.keys.index("order", &[source, order.as_bytes()])),
             range: bound(event.range.start)..bound(event.range.end),
             facts: key.seal("event", "facts", id.as_bytes(), &event.facts.to_bytes()),
             deliveries: event
@@ -117,19 +118,19 @@ impl Inbound {
         let SealedRecord { record, key, statuses } = sealed;
         #[cfg(feature = "sabotage")]
         if self.sabotage == Some(crate::Sabotage::AckBeforeCommit) {
-            let store = self.store.clone();
+            let store = self.parts.store.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 drop(store.record(record).await);
             });
             return Ok(());
         }
-        let recorded = self.store.record(record).await.map_err(|error| {
+        let recorded = self.parts.store.record(record).await.map_err(|error| {
             let refusal = not_kept(&error);
             tracing::error!(request = %arrival.request, %error, "not durable, so not acknowledged");
             Refused::of(refusal, &received.source)
         })?;
-        self.keys.stored(&key);
+        self.parts.keys.stored(&key);
         self.recorded(arrival, received, &recorded, &statuses);
         Ok(())
     }
@@ -146,12 +147,12 @@ impl Inbound {
             let outcome = match outcome {
                 Outcome::New => {
                     if *status == EventStatus::Accepted {
-                        self.fresh_work.notify_one();
+                        self.parts.fresh_work.notify_one();
                     }
                     status.code()
                 }
                 Outcome::Duplicate { of } => {
-                    self.tallies.count(Arrived {
+                    self.parts.tallies.count(Arrived {
                         source: Some(source.clone()),
                         address: arrival.address,
                         step: model::Step::Record,
@@ -171,7 +172,7 @@ impl Inbound {
                 }
                 Outcome::Repeated { .. } => "repeated",
             };
-            self.metrics.arrived(Some(source), outcome);
+            self.parts.metrics.arrived(Some(source), outcome);
         }
     }
 }

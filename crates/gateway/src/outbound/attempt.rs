@@ -72,8 +72,8 @@ impl Outbound {
         let event = &leased.event;
         let id = event.id.as_bytes();
         let arrival = event.arrival.as_bytes();
-        let original = self.keys.open_row("body", "bytes", arrival, &leased.body).await?;
-        let sealed_facts = self.keys.open_row("event", "facts", id, &event.facts).await?;
+        let original = self.parts.keys.open_row("body", "bytes", arrival, &leased.body).await?;
+        let sealed_facts = self.parts.keys.open_row("event", "facts", id, &event.facts).await?;
         let facts = Facts::from_bytes(&sealed_facts).unwrap_or_default();
         let (body, content_type) = match endpoint.format {
             Format::Original => {
