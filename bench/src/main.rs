@@ -50,7 +50,7 @@ enum Command {
         /// Smaller counts, within a minute
         #[arg(long, conflicts_with = "long")]
         short: bool,
-        /// The full run, which is the default
+        /// Every count at its highest: takes long
         #[arg(long)]
         long: bool,
         /// Events in the filled store of the full run; the target is stated for ten million
@@ -92,9 +92,9 @@ fn main() -> Result<ExitCode> {
                 outcome.broken,
             )?;
         }
-        Command::Prove { topic, binary, short, long: _, stored_events } => {
+        Command::Prove { topic, binary, short, long, stored_events } => {
             let bench = std::env::current_exe()?;
-            if !prove::run(topic, &Tools { binary, bench, short, stored_events })? {
+            if !prove::run(topic, &Tools { binary, bench, short, long, stored_events })? {
                 return Ok(ExitCode::FAILURE);
             }
         }

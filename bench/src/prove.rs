@@ -2,6 +2,7 @@
 
 mod acknowledgements;
 mod deliveries;
+mod hardened;
 mod inbound;
 mod millions;
 
@@ -20,6 +21,8 @@ pub struct Tools {
     pub bench: PathBuf,
     /// Smaller counts, within a minute. Only the full run may claim a target.
     pub short: bool,
+    /// The run that takes hours where a topic has one.
+    pub long: bool,
     /// Events in the filled store of the full run.
     pub stored_events: u64,
 }
@@ -29,6 +32,8 @@ pub struct Tools {
 pub enum Topic {
     /// The way in: acknowledgements, deliveries, memory, starts, kills.
     Inbound,
+    /// Hostile input, hostile networks, failing machines.
+    Hardened,
 }
 
 /// One line of the proof.
@@ -85,6 +90,7 @@ pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
     let mut proof = Proof { short: tools.short, all_ok: true };
     match topic {
         Topic::Inbound => inbound::prove(tools, &mut proof)?,
+        Topic::Hardened => hardened::prove(tools, &mut proof)?,
     }
     Ok(proof.all_ok)
 }
