@@ -171,6 +171,7 @@ impl Shared {
             order_key: Some(chance.bytes()),
             range,
             facts,
+            original: None,
             deliveries: deliveries.into_iter().collect(),
         };
         Ok(Record {

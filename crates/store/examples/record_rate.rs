@@ -137,6 +137,7 @@ fn record(n: u64, at: Timestamp) -> Record {
             order_key: Some(order),
             range: 0..1024,
             facts: sealed(&[b'f'; 200]),
+            original: None,
             deliveries: vec![NewDelivery {
                 id: DeliveryId::new(at, random),
                 endpoint: "app".into(),

@@ -52,6 +52,9 @@ pub struct EventRow {
     pub range: Range<u32>,
     /// What was read of it.
     pub facts: SealedRow,
+    /// Keyed hash of the arrival's bytes as they came, where they were truncated before they were
+    /// kept: the event is *redacted*.
+    pub original: Option<[u8; 16]>,
 }
 
 /// Refused or duplicate arrivals of one minute that look alike.

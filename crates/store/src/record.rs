@@ -94,6 +94,9 @@ pub struct NewEvent {
     pub range: Range<u32>,
     /// What was read of it.
     pub facts: SealedRow,
+    /// Keyed hash of the arrival's bytes as they came, where they were truncated before they were
+    /// kept: the event is *redacted*.
+    pub original: Option<[u8; 16]>,
     /// Where it goes; only an accepted event may have any.
     pub deliveries: Vec<NewDelivery>,
 }

@@ -101,6 +101,7 @@ impl Inbound {
                 .map(|order| self.parts.keys.index("order", &[source, order.as_bytes()])),
             range: bound(event.range.start)..bound(event.range.end),
             facts: key.seal("event", "facts", id.as_bytes(), &event.facts.to_bytes()),
+            original: None,
             deliveries: event
                 .permit
                 .map(|permit| plan(permit, arrival.at, &received.source.endpoints))

@@ -18,8 +18,10 @@ use crate::{OpenError, Synchronous};
 const APPLICATION_ID: i64 = 0x4353_6769;
 
 /// Every migration there ever was, in order: the file of each and its name.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("V1__spine", include_str!("../../migrations/sqlite/V1__spine.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("V1__spine", include_str!("../../migrations/sqlite/V1__spine.sql")),
+    ("V2__redacted", include_str!("../../migrations/sqlite/V2__redacted.sql")),
+];
 
 /// Only the owner reads and writes.
 const MODE: u32 = 0o600;

@@ -33,9 +33,9 @@ impl<'c> Inserts<'c> {
             event: connection.prepare(
                 "INSERT INTO event (sequence, id, arrival, body, source, provider, kind, status,
                     reason, covers, failed, received_at, count, range_start, range_end, order_key,
-                    sealed_key, sealed)
+                    sealed_key, sealed, original)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, ?13, ?14, ?15, ?16,
-                    ?17)",
+                    ?17, ?18)",
             )?,
             delivery: connection.prepare(
                 "INSERT INTO delivery (row, id, endpoint, order_key, state, tries, attempts, fence,
@@ -183,6 +183,7 @@ impl Session<'_> {
             event.order_key,
             event.facts.key.0,
             event.facts.sealed.as_bytes(),
+            event.original,
         ])?;
         self.sequence = sequence;
         self.insert_deliveries(&Planned {

@@ -124,6 +124,7 @@ pub(crate) fn draft_at(n: u64, at: Timestamp) -> Draft {
         order_key: None,
         range: 0..5,
         facts: sealed(&format!("facts {n}")),
+        original: None,
         deliveries: Vec::new(),
     };
     Draft { n, at, event, source: "stripe" }

@@ -7,7 +7,10 @@ use super::fixture::*;
 
 pub(crate) async fn a_new_arrival_is_kept_whole(place: Place) {
     let store = place.open().await;
-    let drafted = draft(1).ordered(9).to("app").to("books").with(|event| event.range = 3..70_000);
+    let drafted = draft(1).ordered(9).to("app").to("books").with(|event| {
+        event.range = 3..70_000;
+        event.original = Some(hash_bytes(5));
+    });
     let id = drafted.event.id;
     keep(&store, drafted).await;
 
@@ -18,6 +21,7 @@ pub(crate) async fn a_new_arrival_is_kept_whole(place: Place) {
     assert_eq!((row.status, row.reason), (EventStatus::Accepted, None));
     assert_eq!((row.steps, row.range), (Steps::PASSED, 3..70_000));
     assert_eq!((row.received_at, row.facts), (NOON, sealed("facts 1")));
+    assert_eq!(row.original, Some(hash_bytes(5)));
     assert_eq!(store.body(id).await.unwrap(), Some(sealed("body 1")));
     assert_eq!(store.body(draft(2).event.id).await.unwrap(), None);
 

@@ -139,6 +139,19 @@ async fn places_that_cannot_be_written_are_refused() {
 }
 
 #[tokio::test]
+async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
+    let (_folder, path) = made().await;
+    let first_release = "ALTER TABLE event DROP COLUMN original;
+        DELETE FROM refinery_schema_history WHERE version > 1";
+    Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
+    assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);
+    let store = opened(&path).unwrap();
+    keep(&store, draft(2).with(|event| event.original = Some(hash_bytes(5)))).await;
+    let originals: Vec<_> = all_events(&store).await.into_iter().map(|e| e.original).collect();
+    assert_eq!(originals, [None, Some(hash_bytes(5))]);
+}
+
+#[tokio::test]
 async fn other_schemas_are_refused() {
     let history = |sql: &str| {
         let sql = sql.to_owned();

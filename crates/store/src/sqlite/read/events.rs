@@ -17,7 +17,7 @@ const COLUMNS: &str = "sequence, id, event.arrival,
     (SELECT text FROM name WHERE name.id = event.source),
     (SELECT text FROM name WHERE name.id = event.provider),
     kind, status, reason, covers, failed, received_at, count, range_start, range_end,
-    event.sealed_key, event.sealed";
+    event.sealed_key, event.sealed, original";
 
 fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow {
@@ -35,6 +35,7 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         count: row.get(11)?,
         range: row.get(12)?..row.get(13)?,
         facts: SealedRow { key: KeyId(row.get(14)?), sealed: Sealed::from_bytes(row.get(15)?) },
+        original: row.get(16)?,
     })
 }
 
@@ -98,8 +99,8 @@ impl Sqlite {
                     let (event, body) = statement
                         .query_row([claim.sequence], |row| {
                             let body = SealedRow {
-                                key: KeyId(row.get(16)?),
-                                sealed: Sealed::from_bytes(row.get(17)?),
+                                key: KeyId(row.get(17)?),
+                                sealed: Sealed::from_bytes(row.get(18)?),
                             };
                             Ok((event_row(row)?, body))
                         })

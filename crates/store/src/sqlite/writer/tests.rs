@@ -51,6 +51,7 @@ fn record(n: u8, body_bytes: usize) -> Command {
             order_key: None,
             range: 0..1,
             facts: sealed(10),
+            original: None,
             deliveries: Vec::new(),
         }],
     })
