@@ -9,6 +9,7 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use model::RequestId;
+use sabotage::Defect;
 
 use crate::Refusal;
 
@@ -57,6 +58,7 @@ pub(crate) fn refusal(
         Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::HostNotAllowed | Refusal::BodyIncomplete => StatusCode::BAD_REQUEST,
+        Refusal::UnknownSource if sabotage::on(Defect::UnknownSourceTold) => StatusCode::NOT_FOUND,
         Refusal::UnknownSource => StatusCode::UNAUTHORIZED,
         Refusal::AddressNotAllowed | Refusal::Unverified(_) => {
             StatusCode::from_u16(unverified).unwrap_or(StatusCode::UNAUTHORIZED)

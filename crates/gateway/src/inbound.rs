@@ -55,8 +55,6 @@ pub(crate) struct Inbound {
     decoy: Decoy,
     failed_signatures: AddressLimit,
     log_budget: LogBudget,
-    #[cfg(feature = "sabotage")]
-    sabotage: Option<crate::Sabotage>,
 }
 
 /// What the way in and the way out share.
@@ -95,8 +93,6 @@ impl Inbound {
             decoy: Decoy::new(),
             failed_signatures: AddressLimit::new(failed),
             log_budget: LogBudget::default(),
-            #[cfg(feature = "sabotage")]
-            sabotage: settings.sabotage,
         }
     }
 
@@ -187,8 +183,6 @@ pub(crate) struct InboundSettings {
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) sources: Vec<Source>,
-    #[cfg(feature = "sabotage")]
-    pub(crate) sabotage: Option<crate::Sabotage>,
 }
 
 impl ActiveSource {

@@ -30,9 +30,4 @@ pub use facts::Facts;
 pub use keys::KeyError;
 pub use refusal::Refusal;
 pub use running::{Gateway, Running, StartError};
-#[cfg(feature = "sabotage")]
-pub use settings::Sabotage;
 pub use settings::{Endpoint, Format, Settings, Source};
-
-#[cfg(all(feature = "sabotage", not(debug_assertions)))]
-compile_error!("the `sabotage` feature plants defects for the tests and must not be released");

@@ -107,8 +107,6 @@ impl Gateway {
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
             sources: settings.sources,
-            #[cfg(feature = "sabotage")]
-            sabotage: settings.sabotage,
         };
         running.serve_public(public, parts, inbound);
         Ok(running)

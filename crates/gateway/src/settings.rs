@@ -26,9 +26,6 @@ pub struct Settings {
     pub sources: Vec<Source>,
     /// Where deliveries go to.
     pub endpoints: Vec<Endpoint>,
-    /// A defect planted for the tests.
-    #[cfg(feature = "sabotage")]
-    pub sabotage: Option<Sabotage>,
 }
 
 /// A configured place webhooks come from: `POST /in/{name}`.
@@ -80,12 +77,4 @@ pub enum Format {
     Event,
     /// The provider's bytes alone.
     Original,
-}
-
-/// Defects that a sabotaged build can be told to have, to prove that the tests notice.
-#[cfg(feature = "sabotage")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sabotage {
-    /// Answers 2xx before the commit.
-    AckBeforeCommit,
 }

@@ -3,6 +3,8 @@
 //! The schedule is the one that Standard Webhooks gives as an example, ten attempts over about
 //! 75 hours. Jitter is only ever added, so nothing is tried early.
 
+use sabotage::Defect;
+
 use crate::Timestamp;
 
 /// The wait before attempt n+1, after n attempts, in milliseconds.
@@ -43,13 +45,16 @@ pub enum Next {
 /// `jitter` is a random byte: up to a tenth of the wait is added, at most a quarter of an hour.
 /// A `Retry-After` is honoured between the wait and twice the wait.
 pub fn next(attempts: u32, now: Timestamp, wish: Wish, jitter: u8) -> Next {
-    let wait = usize::try_from(attempts.saturating_sub(1)).ok().and_then(|n| WAITS_MS.get(n));
+    let skipped = u32::from(sabotage::on(Defect::RetryStepSkipped) && attempts > 2);
+    let step = attempts.saturating_sub(1).saturating_add(skipped);
+    let wait = usize::try_from(step).ok().and_then(|step| WAITS_MS.get(step));
     let Some(&wait) = wait.filter(|_| attempts > 0 && attempts < ATTEMPTS_MAX) else {
         return Next::Exhausted;
     };
     let asked = wish.retry_after_ms.map_or(wait, |asked| asked.clamp(wait, wait * 2));
     let floor = if wish.throttle { THROTTLE_MS } else { 0 };
     let added = (wait / 10).min(900_000) * i64::from(jitter) / 255;
+    let added = if sabotage::on(Defect::JitterNegative) { -added } else { added };
     Next::At(now.plus_millis(asked.max(floor) + added))
 }
 

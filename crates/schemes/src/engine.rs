@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use aws_lc_rs::{constant_time, hmac};
+use sabotage::Defect;
 
 use crate::bounds::{ITEMS_MAX, PART_BYTES_MAX};
 use crate::json::{Document, Value};
@@ -150,11 +151,14 @@ impl<'r> Case<'_, 'r> {
                 return Err(Rejection::TooManySignatures);
             }
             let decoded = piece.ok().and_then(|piece| self.alternative.encoding.decode(piece));
-            candidates.extend(
-                decoded.filter(|bytes| {
-                    length.map_or(!bytes.is_empty(), |length| bytes.len() == length)
-                }),
-            );
+            let fits = |bytes: &Vec<u8>| match length {
+                Some(length) => bytes.len() == length || sabotage::on(Defect::MacAnyLength),
+                None => !bytes.is_empty(),
+            };
+            candidates.extend(decoded.filter(fits));
+            if sabotage::on(Defect::FirstSignatureOnly) {
+                break;
+            }
         }
         match (seen, candidates.is_empty()) {
             (0, _) => Err(Rejection::MissingField),
@@ -169,10 +173,9 @@ impl<'r> Case<'_, 'r> {
         candidates: &[Vec<u8>],
         scope: &Scope<'_, 'r>,
     ) -> Result<usize, Rejection> {
-        let same = |a: &[u8], b: &[u8]| constant_time::verify_slices_are_equal(a, b).is_ok();
         for (index, material) in self.keys {
             if let Material::Equals(secret) = material {
-                if candidates.iter().any(|candidate| same(&sha256(candidate), secret)) {
+                if candidates.iter().any(|candidate| same(secret, &sha256(candidate))) {
                     return Ok(*index);
                 }
                 continue;
@@ -234,6 +237,17 @@ impl<'r> Case<'_, 'r> {
         }
         Ok(signed_at_ms)
     }
+}
+
+/// Compares in a time that does not tell where the first difference is.
+fn same(expected: &[u8], given: &[u8]) -> bool {
+    if sabotage::on(Defect::MacPrefix) {
+        return expected.get(..8) == given.get(..8);
+    }
+    if sabotage::on(Defect::MacAnyLength) {
+        return expected.starts_with(given);
+    }
+    constant_time::verify_slices_are_equal(expected, given).is_ok()
 }
 
 fn single<'v>(variable: &Variable, value: &'v [u8]) -> Result<&'v [u8], Rejection> {

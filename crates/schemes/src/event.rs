@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use regex::bytes::Regex;
+use sabotage::Defect;
 
 use crate::bounds::{AMOUNT_BYTES_MAX, FIELD_BYTES_MAX, ITEMS_MAX};
 use crate::json::{Document, Kind, Pointer, Value};
@@ -225,9 +226,12 @@ impl Shape {
             self.structure.iter().try_for_each(|demand| demand.check(value))?;
         }
         let kind = self.field(Field::Kind, scope)?.ok_or(Unreadable::MissingField)?;
-        let amount = self.field(Field::Amount, scope)?;
-        if let Some(amount) = &amount {
+        let mut amount = self.field(Field::Amount, scope)?;
+        if let Some(amount) = &mut amount {
             check_amount(amount)?;
+            if sabotage::on(Defect::AmountByFloat) {
+                *amount = amount.parse::<f64>().unwrap_or_default().to_string();
+            }
         }
         let live = match self.field(Field::Live, scope)? {
             Some(text) if self.live_values.contains(&text) => Some(true),

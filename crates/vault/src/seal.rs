@@ -9,6 +9,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use sabotage::Defect;
 use zeroize::Zeroizing;
 
 use crate::context::{Derived, derive, encode};
@@ -56,6 +57,7 @@ impl std::fmt::Debug for Sealed {
 
 /// Seals a record for its place. `salt` is 32 fresh bytes of the system's generator, never reused.
 pub fn seal(key: &DataKey, salt: [u8; 32], place: Place<'_>, plaintext: &[u8]) -> Sealed {
+    let salt = if sabotage::on(Defect::OneSalt) { [0; 32] } else { salt };
     let context = context(key, place);
     let derived = derive(&key.bytes, &salt, LABEL, &context);
     let mut bytes = Vec::with_capacity(HEADER_BYTES + plaintext.len() + TAG_BYTES);
@@ -88,8 +90,10 @@ pub fn open(
     }
     let context = context(key, place);
     let derived = derive(&key.bytes, salt, LABEL, &context);
-    verify_slices_are_equal(derived.commitment(), commitment)
-        .map_err(|_| OpenError::WrongKeyOrPlace)?;
+    let committed = verify_slices_are_equal(derived.commitment(), commitment).is_ok();
+    if !committed && !sabotage::on(Defect::CommitmentIgnored) {
+        return Err(OpenError::WrongKeyOrPlace);
+    }
     let mut plaintext = Zeroizing::new(ciphertext.to_vec());
     let opened = cipher(&derived)
         .open_in_place(nonce(), Aad::from(&context), &mut plaintext)
@@ -104,7 +108,7 @@ fn context(key: &DataKey, place: Place<'_>) -> Vec<u8> {
         &[SUITE],
         place.table.as_bytes(),
         place.column.as_bytes(),
-        place.row,
+        if sabotage::on(Defect::RowNotBound) { &[] } else { place.row },
         place.subject,
         &key.id().0,
     ])

@@ -146,8 +146,6 @@ pub(super) fn configuration(
         root: root?,
         sources: sources.into_iter().collect::<Option<_>>()?,
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
-        #[cfg(feature = "sabotage")]
-        sabotage: super::reference::sabotage(),
     };
     Some(Configuration { settings, api, store: store?, notices })
 }

@@ -113,16 +113,6 @@ fn unquote(value: &str) -> &str {
     within('"').or_else(|| within('\'')).unwrap_or(value)
 }
 
-/// The defect that a sabotaged build is told to have.
-#[cfg(feature = "sabotage")]
-pub(super) fn sabotage() -> Option<gateway::Sabotage> {
-    match std::env::var_os("COUNTERSIGN_SABOTAGE")?.to_str() {
-        Some("ack-before-commit") => Some(gateway::Sabotage::AckBeforeCommit),
-        // A defect that does not exist would make its test pass for nothing.
-        _ => panic!("COUNTERSIGN_SABOTAGE names no defect"),
-    }
-}
-
 /// Turns texts into what they stand for.
 pub(super) struct Resolver<'a> {
     pub(super) variables: &'a Variables,

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 use ipnet::IpNet;
+use sabotage::Defect;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -15,7 +16,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub(crate) fn source_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(&address));
     let mut sender = peer.to_canonical();
-    if !is_trusted(sender) {
+    if !is_trusted(sender) && !sabotage::on(Defect::ForwardedBelieved) {
         return sender;
     }
     let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();

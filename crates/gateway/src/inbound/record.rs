@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use model::{DeliveryId, EventId, EventStatus, Timestamp};
 use policy::Permit;
+use sabotage::Defect;
 use store::{NewDelivery, NewEvent, Outcome, Record, Recorded, StoreError};
 
 use super::admit::{Arrival, Received};
@@ -91,7 +92,10 @@ impl Inbound {
                 Some(_) => projection,
             },
             projection,
-            dedup_key: event.dedup_key.map(|key| self.parts.keys.index("dedup", &[source, &key])),
+            dedup_key: event.dedup_key.map(|key| {
+                let source = if sabotage::on(Defect::DedupAcrossSources) { &[] } else { source };
+                self.parts.keys.index("dedup", &[source, &key])
+            }),
             kind: event.kind,
             status: event.status,
             reason: event.reason,
@@ -117,8 +121,7 @@ impl Inbound {
         sealed: SealedRecord,
     ) -> Result<(), Refused> {
         let SealedRecord { record, key, statuses } = sealed;
-        #[cfg(feature = "sabotage")]
-        if self.sabotage == Some(crate::Sabotage::AckBeforeCommit) {
+        if sabotage::on(Defect::AckBeforeCommit) {
             let store = self.parts.store.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use model::limits::{ANSWER_BYTES_MAX, ATTEMPT_MS_MAX};
 use model::retry::Wish;
 use model::{AttemptOutcome, Timestamp};
+use sabotage::Defect;
 use store::Leased;
 
 use super::client::CallError;
@@ -83,7 +84,10 @@ impl Outbound {
                 (document::event(event, &facts, &original, self.environment), "application/json")
             }
         };
-        let event_id = event.id.to_string();
+        let mut event_id = event.id.to_string();
+        if sabotage::on(Defect::FreshWebhookId) {
+            event_id.push_str(&leased.attempt.to_string());
+        }
         let signatures: Vec<_> =
             endpoint.keys.iter().map(|key| key.sign(&event_id, now.as_seconds(), &body)).collect();
         let mut request = Request::new(Full::new(Bytes::from(body)));
@@ -109,6 +113,9 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
 fn ended(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Ended {
     let outcome = match status {
         _ if status.is_success() => AttemptOutcome::Delivered,
+        _ if status.is_redirection() && sabotage::on(Defect::RedirectDelivers) => {
+            AttemptOutcome::Delivered
+        }
         StatusCode::GONE => AttemptOutcome::Gone,
         _ => AttemptOutcome::Refused,
     };

@@ -6,8 +6,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use sabotage::Defect;
+
 /// Whether this address is not an ordinary public one.
 pub(crate) fn is_forbidden(address: IpAddr) -> bool {
+    if sabotage::on(Defect::PrivateDialled) {
+        return false;
+    }
     match address {
         IpAddr::V4(v4) => is_forbidden_v4(v4),
         IpAddr::V6(v6) => is_forbidden_v6(v6),
@@ -34,7 +39,7 @@ fn is_forbidden_v4(address: Ipv4Addr) -> bool {
 
 fn is_forbidden_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    if let Some(inner) = carried_v4(segments) {
+    if let Some(inner) = carried_v4(segments).filter(|_| !sabotage::on(Defect::CarriedAddress)) {
         return is_forbidden_v4(inner);
     }
     let [first, second, ..] = segments;

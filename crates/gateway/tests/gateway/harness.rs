@@ -72,8 +72,6 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         root: root(),
         sources,
         endpoints,
-        #[cfg(feature = "sabotage")]
-        sabotage: None,
     }
 }
 

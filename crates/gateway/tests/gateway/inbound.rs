@@ -109,6 +109,20 @@ async fn dedup_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn the_same_id_from_two_sources_is_two_events() {
+    let second = "whsec_test_8hR3mWz6tB1pK5sN9xG2vJ4q";
+    let add = |s: &mut gateway::Settings| s.sources.push(source("other", "stripe", second));
+    let gateway = Harness::start(add).await;
+    let body = stripe_event("evt_1", "order-1");
+    assert_eq!(gateway.send(&body).await.status, 200);
+    let request = gateway.signed("stripe", second, &body);
+    assert_eq!(gateway.post("/in/other", &request).await.status, 200);
+    gateway.application.wait_for(2).await;
+    let events = gateway.events().await;
+    assert!(events.iter().all(|event| event.status == EventStatus::Accepted), "{events:?}");
+}
+
+#[tokio::test]
 async fn conflict_is_quarantined_and_overwrites_nothing() {
     let gateway = Harness::stripe().await;
     let body = stripe_event("evt_1", "order-1");

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
+use sabotage::Defect;
 
 use crate::error::Kind;
 use crate::{OpenError, StoreError};
@@ -96,7 +97,7 @@ fn kind_of(error: &rusqlite::Error) -> Kind {
                 if matches!(
                     cause.extended_code,
                     ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC
-                ) =>
+                ) && !sabotage::on(Defect::FsyncErrorIgnored) =>
             {
                 Kind::Poisoned
             }
@@ -130,6 +131,16 @@ mod tests {
         let error = std::io::Error::from(ErrorKind::StorageFull);
         assert_eq!(Opening::from(error).0, OpenError::Full);
         assert_eq!(opening(ffi::SQLITE_IOERR), OpenError::NotWritable);
+    }
+
+    #[test]
+    fn after_a_failed_fsync_nothing_more_is_known() {
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert!(Failure::from(error).0.is_poisoned(), "{code}");
+        }
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_READ), None);
+        assert!(!Failure::from(error).0.is_poisoned());
     }
 
     #[test]

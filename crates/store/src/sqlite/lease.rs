@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use model::{DeliveryId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
+use sabotage::Defect;
 
 use super::codes::{Code, State};
 use super::failure::Result;
@@ -104,6 +105,7 @@ impl Session<'_> {
                     break;
                 }
                 if let Some(key) = key
+                    && !sabotage::on(Defect::OrderIgnored)
                     && (!keys.insert(*key) || self.has_head(endpoint, key)?)
                 {
                     self.connection

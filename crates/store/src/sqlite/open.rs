@@ -10,6 +10,7 @@ use std::time::Duration;
 use refinery::{Migration, Runner};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use sabotage::Defect;
 
 use super::failure::Opening;
 use crate::{OpenError, Synchronous};
@@ -99,8 +100,8 @@ pub(super) fn connect_writer(path: &Path, synchronous: Synchronous) -> Result<Co
         None,
         "synchronous",
         match synchronous {
-            Synchronous::Full => "full",
-            Synchronous::DangerNormal => "normal",
+            Synchronous::Full if !sabotage::on(Defect::SynchronousNormal) => "full",
+            _ => "normal",
         },
     )?;
     // Checkpoints are the writer's own business, at a time when it has answered everybody.
@@ -207,7 +208,26 @@ fn open_error(error: &refinery::Error) -> Opening {
 
 /// Ends the leases that a crash left: nobody holds them any more.
 pub(super) fn clear_leases(connection: &Connection) -> Result<(), Opening> {
+    if sabotage::on(Defect::LeasesKept) {
+        return Ok(());
+    }
     connection
         .execute("UPDATE delivery SET leased = 0, next_at = updated_at WHERE leased = 1", [])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_writer_syncs_its_log_at_every_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        make_file(&path).map_err(|opening| opening.0).unwrap();
+        let writer = connect_writer(&path, Synchronous::Full).map_err(|opening| opening.0).unwrap();
+        let setting: i64 =
+            writer.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+        assert_eq!(setting, 2, "FULL (https://www.sqlite.org/pragma.html#pragma_synchronous)");
+    }
 }

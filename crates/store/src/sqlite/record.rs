@@ -2,6 +2,7 @@
 
 use model::{EventId, EventStatus, Quarantine, Step, Steps};
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use sabotage::Defect;
 
 use super::audit::Entry;
 use super::codes::{Code, State, failed};
@@ -100,7 +101,14 @@ impl Session<'_> {
             return Ok(Outcome::New);
         };
         let at = arrival.record.received_at;
-        match self.dedup.take(at, key, event.id, &event.projection)? {
+        let holder = match self.dedup.take(at, key, event.id, &event.projection)? {
+            Some(_) if sabotage::on(Defect::NoDedup) => None,
+            Some((_, held)) if held != event.projection && sabotage::on(Defect::ConflictPasses) => {
+                None
+            }
+            holder => holder,
+        };
+        match holder {
             None => {
                 self.insert_event(arrival, event, &as_it_came)?;
                 Ok(Outcome::New)

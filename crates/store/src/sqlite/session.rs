@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, Statement};
+use sabotage::Defect;
 use vault::KeyId;
 
 use super::dedup::Dedup;
@@ -73,7 +74,12 @@ impl<'c> Session<'c> {
         body: impl FnOnce(&mut Self) -> Result<T>,
     ) -> std::result::Result<T, StoreError> {
         let result = self.begin().and_then(|()| {
+            let before = self.sequence;
             let done = body(self)?;
+            if sabotage::on(Defect::BatchDropped) && self.sequence > before + 1 {
+                self.connection.execute_batch("ROLLBACK")?;
+                return Ok(done);
+            }
             self.commit.execute([])?;
             Ok(done)
         });

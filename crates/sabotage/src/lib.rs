@@ -1,0 +1,141 @@
+//! Planted defects: a suite that never fails proves nothing, so each of these must make it fail.
+//!
+//! A place that must be right asks [`on`] whether it is to be wrong. Without the feature `planted`
+//! the answer is a constant `false`, and the compiler removes the question. With it, the variable
+//! `COUNTERSIGN_SABOTAGE` names the one defect that a process has.
+
+#[cfg(all(feature = "planted", not(debug_assertions)))]
+compile_error!("the feature `planted` plants defects for the tests and must not be released");
+
+/// Makes the enum, its codes and its list from one table.
+macro_rules! defects {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// What can be made wrong on purpose.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Defect {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Defect {
+            /// Every defect.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable code, as `COUNTERSIGN_SABOTAGE` names it.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+        }
+    };
+}
+
+defects! {
+    /// Only the first eight bytes of a signature are compared.
+    MacPrefix = "mac-prefix",
+    /// A signature may be as short as its sender likes.
+    MacAnyLength = "mac-any-length",
+    /// A signature that is old is taken.
+    OldAccepted = "old-accepted",
+    /// A signature from the future is taken.
+    FutureAccepted = "future-accepted",
+    /// An empty secret is a secret.
+    EmptySecret = "empty-secret",
+    /// Only the first of several signatures is looked at.
+    FirstSignatureOnly = "first-signature-only",
+    /// Of a repeated header the first line counts.
+    RepeatedHeader = "repeated-header",
+    /// Of a repeated JSON name the last value counts.
+    DuplicateKeys = "duplicate-keys",
+    /// Amounts are read as binary floating point.
+    AmountByFloat = "amount-by-float",
+    /// The row is no part of what a record is bound to.
+    RowNotBound = "row-not-bound",
+    /// Every record has the same salt.
+    OneSalt = "one-salt",
+    /// The key commitment is not looked at.
+    CommitmentIgnored = "commitment-ignored",
+    /// What only a person may release passes by itself.
+    HeldPasses = "held-passes",
+    /// Jitter is taken from the wait instead of added.
+    JitterNegative = "jitter-negative",
+    /// A step of the retry schedule is left out.
+    RetryStepSkipped = "retry-step-skipped",
+    /// SQLite does not sync its log at a commit.
+    SynchronousNormal = "synchronous-normal",
+    /// A batch of several commands is answered and then rolled back.
+    BatchDropped = "batch-dropped",
+    /// Nothing is a duplicate.
+    NoDedup = "no-dedup",
+    /// The source is no part of the dedup key.
+    DedupAcrossSources = "dedup-across-sources",
+    /// An event that comes again and says something else passes as new.
+    ConflictPasses = "conflict-passes",
+    /// Whoever held a lease once may settle.
+    FenceIgnored = "fence-ignored",
+    /// A start leaves the leases of the process that crashed.
+    LeasesKept = "leases-kept",
+    /// Deliveries of one order do not wait for each other.
+    OrderIgnored = "order-ignored",
+    /// A failed fsync is an error like any other.
+    FsyncErrorIgnored = "fsync-error-ignored",
+    /// The webhook is acknowledged before it is durable.
+    AckBeforeCommit = "ack-before-commit",
+    /// Test money passes at a live gateway.
+    TestPassesLive = "test-passes-live",
+    /// `X-Forwarded-For` is believed whoever sends it.
+    ForwardedBelieved = "forwarded-believed",
+    /// Private addresses are dialled.
+    PrivateDialled = "private-dialled",
+    /// An IPv6 address is not looked at for the IPv4 address that it carries.
+    CarriedAddress = "carried-address",
+    /// An unknown source is told so.
+    UnknownSourceTold = "unknown-source-told",
+    /// Each attempt has its own `webhook-id`.
+    FreshWebhookId = "fresh-webhook-id",
+    /// A redirect counts as delivered.
+    RedirectDelivers = "redirect-delivers",
+}
+
+/// Whether this process is to have the defect.
+#[cfg(not(feature = "planted"))]
+#[inline(always)]
+pub const fn on(_defect: Defect) -> bool {
+    false
+}
+
+/// Whether this process is to have the defect.
+///
+/// # Panics
+/// When the variable names none: a misspelt defect would make its test pass for nothing.
+#[cfg(feature = "planted")]
+pub fn on(defect: Defect) -> bool {
+    static CHOSEN: std::sync::OnceLock<Option<Defect>> = std::sync::OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| {
+        let code = std::env::var_os("COUNTERSIGN_SABOTAGE")?;
+        let found = Defect::ALL.iter().find(|defect| code == defect.code());
+        assert!(found.is_some(), "COUNTERSIGN_SABOTAGE names no defect");
+        found.copied()
+    });
+    *chosen == Some(defect)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_defect_has_a_code_of_its_own() {
+        let mut codes: Vec<&str> = Defect::ALL.iter().map(|defect| defect.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Defect::ALL.len());
+    }
+
+    #[cfg(not(feature = "planted"))]
+    #[test]
+    fn without_the_feature_nothing_is_wrong() {
+        const NONE: bool = on(Defect::AckBeforeCommit);
+        assert!(Defect::ALL.iter().all(|defect| !on(*defect)) && !NONE);
+    }
+}
