@@ -10,9 +10,10 @@ use hyper::body::Incoming;
 use model::RequestId;
 use store::Store;
 
-use crate::answer::{Answer, problem};
+use crate::answer::{Answer, problem, stay_on_https};
+use crate::listener::Peer;
 use crate::metrics::Metrics;
-use crate::{Clock, entropy};
+use crate::{Clock, Tls, entropy};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -21,11 +22,21 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) metrics: Arc<Metrics>,
+    /// By listener.
+    pub(crate) certificates: Vec<(&'static str, Tls)>,
 }
 
 impl Admin {
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Answer {
+    pub(crate) async fn answer(&self, peer: Peer, request: hyper::Request<Incoming>) -> Answer {
+        let mut answer = self.page(request).await;
+        if peer.is_encrypted {
+            stay_on_https(&mut answer);
+        }
+        answer
+    }
+
+    async fn page(&self, request: hyper::Request<Incoming>) -> Answer {
         let id = RequestId::new(self.clock.now(), entropy::bytes());
         if request.method() != Method::GET {
             return problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", id);
@@ -34,7 +45,7 @@ impl Admin {
             "/healthz" => text("text/plain; charset=utf-8", "ok\n".to_owned()),
             "/readyz" => self.ready(id).await,
             "/metrics" => match self.store.counts().await {
-                Ok(counts) => text(OPENMETRICS, self.metrics.scrape(&counts)),
+                Ok(counts) => text(OPENMETRICS, self.metrics.scrape(&counts, &self.certificates)),
                 Err(error) => {
                     tracing::error!(request = %id, %error, "cannot count for the metrics");
                     problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", id)

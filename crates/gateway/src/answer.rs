@@ -5,7 +5,9 @@
 //! RFC 9457 documents with a stable code and nothing internal.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use model::RequestId;
@@ -55,6 +57,7 @@ pub(crate) fn refusal(
         return response;
     }
     let status = match refusal {
+        Refusal::PlainHttp => StatusCode::FORBIDDEN,
         Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::HostNotAllowed | Refusal::BodyIncomplete => StatusCode::BAD_REQUEST,
@@ -79,12 +82,28 @@ pub(crate) fn refusal(
             headers.insert(RETRY_AFTER, HeaderValue::from(STORE_RETRY_S));
         }
         // What is left of the body must not be read as the next request.
-        Refusal::BodyTooLarge | Refusal::BodyIncomplete | Refusal::BodyTooSlow => {
+        Refusal::PlainHttp
+        | Refusal::BodyTooLarge
+        | Refusal::BodyIncomplete
+        | Refusal::BodyTooSlow => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}
     }
     response
+}
+
+/// Sends whoever reads over plain HTTP to the same place over https.
+pub(crate) fn over_https(location: HeaderValue, request: RequestId) -> Answer {
+    let mut response = problem(StatusCode::PERMANENT_REDIRECT, "https_required", request);
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// Tells a sender that came over TLS never to come without (RFC 6797), for two years.
+pub(crate) fn stay_on_https(answer: &mut Answer) {
+    let two_years = HeaderValue::from_static("max-age=63072000");
+    answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, two_years);
 }
 
 /// A problem document (RFC 9457).
@@ -108,6 +127,7 @@ pub(crate) fn problem(status: StatusCode, code: &str, request: RequestId) -> Ans
 /// The code a sender sees: it follows from the status, so it tells nothing more.
 fn outside_code(status: StatusCode) -> &'static str {
     match status {
+        StatusCode::FORBIDDEN => "https_required",
         StatusCode::NOT_FOUND => "not_found",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
         StatusCode::UNAUTHORIZED => "unauthorized",

@@ -11,9 +11,9 @@ mod decoy;
 mod judge;
 mod limits;
 mod record;
+mod transport;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -27,6 +27,7 @@ use tokio::time::Instant;
 
 use crate::answer::{self, Answer, Limited};
 use crate::keys::KeyRing;
+use crate::listener::Peer;
 use crate::log_budget::{Line, LogBudget};
 use crate::metrics::Metrics;
 use crate::tallies::{Arrived, Tallies};
@@ -97,19 +98,27 @@ impl Inbound {
     }
 
     /// Takes one request to the public listener and answers it.
-    pub(crate) async fn receive(
-        &self,
-        peer: SocketAddr,
-        request: hyper::Request<Incoming>,
-    ) -> Answer {
-        let started = Instant::now();
+    pub(crate) async fn receive(&self, peer: Peer, request: hyper::Request<Incoming>) -> Answer {
+        let is_secure = transport::is_secure(peer, request.headers());
         let arrival = self.arrival(peer, &request);
-        match self.pass(&arrival, request).await {
+        if !is_secure && self.environment == Environment::Live {
+            return self.refuse_plain(&arrival, &request);
+        }
+        let mut answer = self.judge_arrival(&arrival, request).await;
+        if is_secure {
+            answer::stay_on_https(&mut answer);
+        }
+        answer
+    }
+
+    async fn judge_arrival(&self, arrival: &Arrival, request: hyper::Request<Incoming>) -> Answer {
+        let started = Instant::now();
+        match self.pass(arrival, request).await {
             Ok(acknowledgement) => {
                 self.parts.metrics.acknowledged(started.elapsed().as_secs_f64());
                 acknowledgement
             }
-            Err(refused) => self.refuse(&arrival, refused),
+            Err(refused) => self.refuse(arrival, refused),
         }
     }
 
@@ -125,7 +134,7 @@ impl Inbound {
         Ok(answer::acknowledgement(received.source.settings.profile.acknowledgement()))
     }
 
-    fn arrival(&self, peer: SocketAddr, request: &hyper::Request<Incoming>) -> Arrival {
+    fn arrival(&self, peer: Peer, request: &hyper::Request<Incoming>) -> Arrival {
         let at = self.parts.clock.now();
         let random = entropy::bytes::<20>();
         let (one, two) = random.split_at(10);
@@ -133,7 +142,17 @@ impl Inbound {
             at,
             id: ArrivalId::new(at, one.try_into().unwrap_or_default()),
             request: RequestId::new(at, two.try_into().unwrap_or_default()),
-            address: address::source_address(peer.ip(), request.headers(), &self.trusted_proxies),
+            address: address::source_address(peer, request.headers(), &self.trusted_proxies),
+        }
+    }
+
+    /// A live gateway takes nothing over plain HTTP; a reader is shown the way.
+    fn refuse_plain(&self, arrival: &Arrival, request: &hyper::Request<Incoming>) -> Answer {
+        let refused = self.refuse(arrival, Refusal::PlainHttp.into());
+        let location = transport::https_location(request);
+        match location.filter(|_| self.host_allowed(request.headers())) {
+            Some(location) => answer::over_https(location, arrival.request),
+            None => refused,
         }
     }
 

@@ -24,6 +24,7 @@ mod refusal;
 mod running;
 mod settings;
 mod tallies;
+mod tls;
 
 pub use clock::Clock;
 pub use facts::Facts;
@@ -31,3 +32,4 @@ pub use keys::KeyError;
 pub use refusal::Refusal;
 pub use running::{Gateway, Running, StartError};
 pub use settings::{Endpoint, Format, Settings, Source};
+pub use tls::{Identity, IdentityError, Tls};

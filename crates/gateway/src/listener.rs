@@ -2,15 +2,18 @@
 //! connection a place in a count.
 //!
 //! HTTP/1.1 only. A server library's defaults leave idle, half-sent and unread connections open;
-//! here headers, bodies, idle time and stalled writes are all bounded (`model::limits`).
+//! here greetings, headers, bodies, idle time and stalled writes are all bounded (`model::limits`).
 
 mod connections;
+mod greeting;
+mod proxy;
 mod stall;
+mod stream;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,20 +24,49 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
 use model::limits;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Answer;
+use crate::tls::Tls;
 use connections::Connections;
 pub(crate) use connections::network;
 use stall::Stalling;
+use stream::Stream;
 
-/// Which connections are let in.
+/// Which connections are let in, and how they begin.
 pub(crate) struct Doors {
     /// Peers that speak for many senders: only the total bounds them.
     pub(crate) trusted: Vec<IpNet>,
+    /// The only peers that are let in; any if there is none.
+    pub(crate) allowed: Vec<IpNet>,
+    /// Trusted peers begin with a PROXY header.
+    pub(crate) proxy_protocol: bool,
+    /// What is shown over TLS; without it HTTP is plain.
+    pub(crate) tls: Option<Tls>,
     pub(crate) connections_max: usize,
     pub(crate) per_address_max: usize,
+}
+
+impl Doors {
+    fn trust(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|range| range.contains(&address))
+    }
+
+    fn let_in(&self, address: IpAddr) -> bool {
+        self.allowed.is_empty() || self.allowed.iter().any(|range| range.contains(&address))
+    }
+}
+
+/// Who is at the other end of a connection, as far as the transport knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// The socket's address, or the one that a trusted proxy's PROXY header names.
+    pub(crate) address: IpAddr,
+    /// What it says in forwarding headers is believed.
+    pub(crate) is_trusted: bool,
+    /// The connection is TLS.
+    pub(crate) is_encrypted: bool,
 }
 
 /// Serves until the token is cancelled, then lets running requests finish.
@@ -44,37 +76,53 @@ pub(crate) async fn serve<S, F>(
     stop: CancellationToken,
     serve: S,
 ) where
-    S: Fn(SocketAddr, hyper::Request<Incoming>) -> F + Send + Sync + 'static,
+    S: Fn(Peer, hyper::Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
     let connections = Connections::new(doors.connections_max, doors.per_address_max);
     let graceful = GracefulShutdown::new();
-    let serve = Arc::new(serve);
+    let shared = Arc::new((doors, serve));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+        let (stream, address) = match accepted {
+            Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
             Err(error) => {
                 rest_after(&error).await;
                 continue;
             }
         };
-        let exempt = doors.trusted.iter().any(|range| range.contains(&peer.ip().to_canonical()));
-        let Some(place) = connections.enter(peer.ip().to_canonical(), exempt) else {
+        let (doors, _) = &*shared;
+        if !doors.let_in(address) {
+            continue;
+        }
+        let Some(mut place) = connections.enter(address, doors.trust(address)) else {
             continue;
         };
-        let serve = serve.clone();
-        let service = service_fn(move |request| {
-            let answer = serve(peer, request);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
-        let connection = graceful.watch(builder().serve_connection(io_of(stream), service));
+        // A webhook is one small write each way: waiting to fill a packet only adds latency.
+        let _ = stream.set_nodelay(true);
+        let (shared, stop, watcher) = (shared.clone(), stop.clone(), graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%peer, %error, "connection ended early");
+            let (doors, serve) = &*shared;
+            let greeted = tokio::select! {
+                greeted = greeting::greet(stream, address, doors, &mut place) => greeted,
+                () = stop.cancelled() => return,
+            };
+            let ended = match greeted {
+                Ok((stream, peer)) => {
+                    let service = service_fn(|request| {
+                        let answer = serve(peer, request);
+                        async move { Ok::<_, Infallible>(answer.await) }
+                    });
+                    let connection = builder().serve_connection(io_of(stream), service);
+                    watcher.watch(connection).await.map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = ended {
+                tracing::debug!(peer = %address, error, "connection ended early");
             }
             drop(place);
         });
@@ -97,9 +145,7 @@ fn builder() -> http1::Builder {
     builder
 }
 
-fn io_of(stream: TcpStream) -> TokioIo<Stalling<TcpStream>> {
-    // A webhook is one small write each way: waiting to fill a packet only adds latency.
-    let _ = stream.set_nodelay(true);
+fn io_of(stream: Stream) -> TokioIo<Stalling<Stream>> {
     TokioIo::new(Stalling::new(stream, Duration::from_millis(limits::WRITE_STALL_MS_MAX)))
 }
 

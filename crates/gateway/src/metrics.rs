@@ -12,6 +12,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use store::Counts;
 
+use crate::Tls;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Arrival {
     source: Arc<str>,
@@ -94,8 +96,8 @@ impl Metrics {
         self.stale.inc();
     }
 
-    /// The text that Prometheus scrapes, with the store's counts.
-    pub(crate) fn scrape(&self, counts: &Counts) -> String {
+    /// The text that Prometheus scrapes, with the store's counts and the listeners' certificates.
+    pub(crate) fn scrape(&self, counts: &Counts, certificates: &[(&str, Tls)]) -> String {
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             return text;
@@ -112,6 +114,25 @@ impl Metrics {
         gauge("deliveries_dead", "Dead letters", counts.dead);
         gauge("events_held", "Authentic events that wait for a fact or a person", counts.held);
         gauge("events_quarantined", "Authentic events that cannot be trusted", counts.quarantined);
+        let family = |name: &str, help: &str, value: fn(&Tls) -> i64| {
+            let mut text =
+                format!("# HELP countersign_{name} {help}.\n# TYPE countersign_{name} gauge\n");
+            for (listener, tls) in certificates {
+                let value = value(tls);
+                let _ = writeln!(text, "countersign_{name}{{listener=\"{listener}\"}} {value}");
+            }
+            text
+        };
+        gauges += &family(
+            "certificate_expiry_timestamp_seconds",
+            "When the certificate that a listener shows expires, unix time",
+            |tls| tls.expires().as_seconds(),
+        );
+        gauges += &family(
+            "certificate_outdated",
+            "1 while the certificate's files hold a newer one that cannot be used",
+            |tls| i64::from(tls.outdated()),
+        );
         let body = text.strip_suffix("# EOF\n").unwrap_or(&text);
         format!("{body}{gauges}# EOF\n")
     }

@@ -6,6 +6,8 @@ use schemes::Rejection;
 /// Why an arrival was refused. The sender learns the status only; operators see the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
+    /// A live gateway was spoken to over plain HTTP.
+    PlainHttp,
     /// The path is not `/in/{source}`.
     NotFound,
     /// The method is not POST.
@@ -37,6 +39,7 @@ pub enum Refusal {
 impl Refusal {
     /// Every refusal of our own; [`Rejection::ALL`] has the reasons of verification.
     pub const ALL: &'static [Self] = &[
+        Self::PlainHttp,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::HostNotAllowed,
@@ -54,6 +57,7 @@ impl Refusal {
     /// The stable code.
     pub fn code(self) -> &'static str {
         match self {
+            Self::PlainHttp => "plain_http",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::HostNotAllowed => "host_not_allowed",

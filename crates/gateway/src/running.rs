@@ -20,7 +20,7 @@ use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Settings};
+use crate::{Clock, Endpoint, Settings, Tls};
 
 const TALLY: Duration = Duration::from_millis(200);
 const FORGET: Duration = Duration::from_secs(3600);
@@ -99,16 +99,36 @@ impl Gateway {
             inward: Vec::new(),
             outward: Vec::new(),
         };
-        running.serve_admin(admin, &parts);
+        let certificates: Vec<_> = [("public", &settings.tls), ("admin", &settings.admin_tls)]
+            .into_iter()
+            .filter_map(|(listener, tls)| Some((listener, tls.clone()?)))
+            .collect();
+        let admin_doors = Doors {
+            trusted: Vec::new(),
+            allowed: settings.admin_allow,
+            proxy_protocol: false,
+            tls: settings.admin_tls,
+            connections_max: ADMIN_CONNECTIONS_MAX,
+            per_address_max: ADMIN_CONNECTIONS_MAX,
+        };
+        running.serve_admin(admin, admin_doors, certificates, &parts);
         running.deliver(&parts, settings.endpoints, settings.environment);
         running.housekeep(&parts);
+        let public_doors = Doors {
+            trusted: settings.trusted_proxies.clone(),
+            allowed: Vec::new(),
+            proxy_protocol: settings.proxy_protocol,
+            tls: settings.tls,
+            connections_max: limits::CONNECTIONS_MAX,
+            per_address_max: limits::CONNECTIONS_PER_ADDRESS_MAX,
+        };
         let inbound = InboundSettings {
             environment: settings.environment,
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
             sources: settings.sources,
         };
-        running.serve_public(public, parts, inbound);
+        running.serve_public(public, public_doors, parts, inbound);
         Ok(running)
     }
 }
@@ -144,12 +164,13 @@ impl Running {
         self.store.close().await;
     }
 
-    fn serve_public(&mut self, socket: TcpListener, parts: Parts, settings: InboundSettings) {
-        let doors = Doors {
-            trusted: settings.trusted_proxies.clone(),
-            connections_max: limits::CONNECTIONS_MAX,
-            per_address_max: limits::CONNECTIONS_PER_ADDRESS_MAX,
-        };
+    fn serve_public(
+        &mut self,
+        socket: TcpListener,
+        doors: Doors,
+        parts: Parts,
+        settings: InboundSettings,
+    ) {
         let inbound = Arc::new(Inbound::new(parts, settings));
         let stop = self.stop_in.clone();
         self.inward.push(tokio::spawn(listener::serve(
@@ -163,22 +184,29 @@ impl Running {
         )));
     }
 
-    fn serve_admin(&mut self, socket: TcpListener, parts: &Parts) {
-        let doors = Doors {
-            trusted: Vec::new(),
-            connections_max: ADMIN_CONNECTIONS_MAX,
-            per_address_max: ADMIN_CONNECTIONS_MAX,
-        };
+    fn serve_admin(
+        &mut self,
+        socket: TcpListener,
+        doors: Doors,
+        certificates: Vec<(&'static str, Tls)>,
+        parts: &Parts,
+    ) {
         let admin = Arc::new(Admin {
             clock: parts.clock.clone(),
             store: parts.store.clone(),
             metrics: parts.metrics.clone(),
+            certificates,
         });
         let stop = self.stop_out.clone();
-        self.outward.push(tokio::spawn(listener::serve(socket, doors, stop, move |_, request| {
-            let admin = admin.clone();
-            async move { admin.answer(request).await }
-        })));
+        self.outward.push(tokio::spawn(listener::serve(
+            socket,
+            doors,
+            stop,
+            move |peer, request| {
+                let admin = admin.clone();
+                async move { admin.answer(peer, request).await }
+            },
+        )));
     }
 
     fn deliver(

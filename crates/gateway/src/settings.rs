@@ -8,6 +8,8 @@ use model::Environment;
 use model::rate::Rate;
 use schemes::standard_webhooks::SigningKey;
 
+use crate::Tls;
+
 /// Everything the gateway needs to know to start.
 pub struct Settings {
     /// Test or live: events of the other kind are quarantined.
@@ -18,8 +20,16 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// Host names accepted on the public listener; empty accepts any.
     pub hosts: Vec<String>,
-    /// Peers whose `X-Forwarded-For` is believed.
+    /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Connections of trusted proxies begin with a PROXY header.
+    pub proxy_protocol: bool,
+    /// What the public listener shows over TLS; without it HTTP is plain.
+    pub tls: Option<Tls>,
+    /// The same for the admin listener.
+    pub admin_tls: Option<Tls>,
+    /// The only peers of the admin listener; any if there is none.
+    pub admin_allow: Vec<IpNet>,
     /// The key that wraps all others.
     pub root: vault::RootKey,
     /// Where webhooks come from.

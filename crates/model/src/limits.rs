@@ -8,6 +8,10 @@ pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Header lines of a request.
 pub const HEADERS_MAX: usize = 64;
+/// From the accepted connection to the end of the TLS handshake, a PROXY header included.
+pub const GREETING_MS_MAX: u64 = 10_000;
+/// Bytes of a PROXY header with all its extensions.
+pub const PROXY_HEADER_BYTES_MAX: usize = 2048;
 /// From the first byte to the end of the headers; also how long a kept connection may idle.
 pub const HEADER_MS_MAX: u64 = 10_000;
 /// From the end of the headers to the end of the body.

@@ -1,6 +1,7 @@
 //! Who sent it: the peer, or the right-most address that a trusted proxy did not add itself.
 //!
-//! `X-Forwarded-For` is believed only when the peer is a trusted proxy. Its lines are joined and
+//! The peer is the socket's, or the one that a PROXY header names in its place.
+//! `X-Forwarded-For` is believed only when that peer is a trusted proxy. Its lines are joined and
 //! walked from the right; the first address that is no trusted proxy is the sender. What stands
 //! further left was written by that sender and proves nothing.
 
@@ -10,15 +11,17 @@ use http::HeaderMap;
 use ipnet::IpNet;
 use sabotage::Defect;
 
+use crate::listener::Peer;
+
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The sender's address.
-pub(crate) fn source_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(&address));
-    let mut sender = peer.to_canonical();
-    if !is_trusted(sender) && !sabotage::on(Defect::ForwardedBelieved) {
+pub(crate) fn source_address(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let mut sender = peer.address;
+    if !peer.is_trusted && !sabotage::on(Defect::ForwardedBelieved) {
         return sender;
     }
+    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(&address));
     let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
     for line in lines.into_iter().rev() {
         let Ok(text) = line.to_str() else { return sender };
@@ -53,7 +56,9 @@ mod tests {
         }
         let trusted =
             ["10.0.0.0/8".parse().expect("a range"), "fd00::/8".parse().expect("a range")];
-        let peer = peer.parse().expect("an address");
+        let address: IpAddr = peer.parse().expect("an address");
+        let is_trusted = trusted.iter().any(|range: &IpNet| range.contains(&address));
+        let peer = Peer { address, is_trusted, is_encrypted: false };
         let expected: IpAddr = expected.parse().expect("an address");
         assert_eq!(source_address(peer, &headers, &trusted), expected, "{forwarded:?}");
     }
@@ -80,6 +85,5 @@ mod tests {
         check("10.0.0.1", &["203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2");
         check("10.0.0.1", &[""], "10.0.0.1");
         check("10.0.0.1", &[], "10.0.0.1");
-        check("::ffff:192.0.2.1", &["203.0.113.9"], "192.0.2.1");
     }
 }

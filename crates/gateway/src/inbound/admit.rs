@@ -90,7 +90,7 @@ impl Inbound {
         Ok(Received { source, headers: parts.headers, path, body })
     }
 
-    fn host_allowed(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn host_allowed(&self, headers: &HeaderMap) -> bool {
         if self.hosts.is_empty() {
             return true;
         }

@@ -37,15 +37,44 @@ impl Connections {
             return None;
         }
         let address = if exempt { None } else { Some(network(address)) };
-        if let Some(address) = address {
-            let count = counts.per_address.entry(address).or_default();
-            if *count >= self.per_address_max {
-                return None;
-            }
-            *count += 1;
+        if address.is_some_and(|address| !counts.add(address, self.per_address_max)) {
+            return None;
         }
         counts.all += 1;
         Some(Place { connections: self.clone(), address })
+    }
+}
+
+impl Counts {
+    fn add(&mut self, address: IpAddr, max: usize) -> bool {
+        let count = self.per_address.entry(address).or_default();
+        let has_room = *count < max;
+        *count += usize::from(has_room);
+        has_room
+    }
+
+    fn remove(&mut self, address: IpAddr) {
+        if let Some(count) = self.per_address.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Counts the connection for another address from now on, unless that one has its share.
+    pub(crate) fn move_to(&mut self, address: IpAddr) -> bool {
+        let address = network(address);
+        let mut counts = self.connections.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !counts.add(address, self.connections.per_address_max) {
+            return false;
+        }
+        if let Some(before) = self.address.replace(address) {
+            counts.remove(before);
+        }
+        true
     }
 }
 
@@ -53,12 +82,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.connections.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.all = counts.all.saturating_sub(1);
-        let Some(address) = self.address else { return };
-        if let Some(count) = counts.per_address.get_mut(&address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.per_address.remove(&address);
-            }
+        if let Some(address) = self.address {
+            counts.remove(address);
         }
     }
 }
@@ -100,6 +125,20 @@ mod tests {
         let places: Vec<_> = (0..3).map(|_| connections.enter(ip("10.0.0.1"), true)).collect();
         assert!(places.iter().all(Option::is_some));
         assert!(connections.enter(ip("10.0.0.1"), true).is_none());
+    }
+
+    #[test]
+    fn whoever_is_behind_a_proxy_is_counted_like_everybody() {
+        let connections = Connections::new(4, 1);
+        let mut first = connections.enter(ip("10.0.0.1"), true).expect("there is room");
+        let mut second = connections.enter(ip("10.0.0.1"), true).expect("there is room");
+        assert!(first.move_to(ip("192.0.2.1")));
+        assert!(!second.move_to(ip("192.0.2.1")));
+        assert!(connections.enter(ip("192.0.2.1"), false).is_none());
+        assert!(first.move_to(ip("192.0.2.2")));
+        assert!(second.move_to(ip("192.0.2.1")));
+        drop((first, second));
+        assert!(connections.counts.lock().expect("not poisoned").per_address.is_empty());
     }
 
     #[test]

@@ -69,6 +69,10 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         admin: any,
         hosts: Vec::new(),
         trusted_proxies: Vec::new(),
+        proxy_protocol: false,
+        tls: None,
+        admin_tls: None,
+        admin_allow: Vec::new(),
         root: root(),
         sources,
         endpoints,
@@ -183,17 +187,7 @@ impl Harness {
     }
 
     pub(crate) async fn post(&self, path: &str, request: &Signed) -> Reply {
-        let mut text = format!(
-            "POST {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
-            request.body.len()
-        );
-        for (name, value) in &request.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        text.push_str("\r\n");
-        let mut bytes = text.into_bytes();
-        bytes.extend_from_slice(&request.body);
-        raw(self.public, &bytes).await
+        raw(self.public, &request.bytes(path)).await
     }
 
     pub(crate) async fn events(&self) -> Vec<EventRow> {
@@ -256,6 +250,23 @@ pub(crate) struct Signed {
     pub(crate) body: Vec<u8>,
 }
 
+impl Signed {
+    /// The whole request, on a connection that it ends.
+    pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
+        let mut text = format!(
+            "POST {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+            self.body.len()
+        );
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        let mut bytes = text.into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
 /// What came back.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
@@ -265,6 +276,13 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    pub(crate) fn of(answer: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(answer).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -291,10 +309,7 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> Reply {
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    Reply { status, head: head.to_owned(), body: body.to_owned() }
+    Reply::of(&answer)
 }
 
 /// A Stripe event of the test environment.

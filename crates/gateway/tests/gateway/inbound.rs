@@ -148,8 +148,14 @@ async fn wrong_environment_is_quarantined() {
     gateway.application.stays_at(0).await;
     gateway.is_kept_as(EventStatus::Quarantined, Some("wrong_environment")).await;
 
-    let gateway = Harness::start(|s| s.environment = model::Environment::Live).await;
-    assert_eq!(gateway.send(&stripe_event("evt_1", "order-1")).await.status, 200);
+    let gateway = Harness::start(|settings| {
+        settings.environment = model::Environment::Live;
+        settings.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a range")];
+    })
+    .await;
+    let mut test = gateway.signed("stripe", STRIPE_SECRET, &stripe_event("evt_1", "order-1"));
+    test.headers.push(("x-forwarded-proto".to_owned(), "https".to_owned()));
+    assert_eq!(gateway.post("/in/stripe", &test).await.status, 200);
     gateway.application.stays_at(0).await;
     gateway.is_kept_as(EventStatus::Quarantined, Some("wrong_environment")).await;
 }

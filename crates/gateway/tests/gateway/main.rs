@@ -2,9 +2,13 @@
 //! application that answers what it is told to.
 
 mod application;
+mod certificates;
 mod deliveries;
+mod encrypted;
 mod harness;
 mod inbound;
 mod operations;
 mod outage;
+mod plain;
+mod proxied;
 mod refusals;
