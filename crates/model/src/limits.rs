@@ -36,6 +36,9 @@ pub const BATCH_COMMANDS_MAX: usize = 128;
 pub const QUEUE_COMMANDS_MAX: usize = 4096;
 /// How long dedup keys are remembered: longer than the longest retry horizon of any provider.
 pub const DEDUP_DAYS: i64 = 35;
+/// Dedup keys in memory before they are written side by side (6 MiB; the filter of a run is made for
+/// so many).
+pub const DEDUP_RUN_KEYS: usize = 65_536;
 /// Attempts in flight at once, over all endpoints.
 pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
 /// Attempts in flight at once to one endpoint.

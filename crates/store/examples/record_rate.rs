@@ -1,5 +1,5 @@
 //! What recording costs: CPU microseconds a record of the writer's thread, and records a second, at
-//! several batch sizes. `cargo run --release -p store --example record_rate [records] [dedup days] [keys a day] [batch]`
+//! several batch sizes. `cargo run --release -p store --example record_rate [records] [batch]`
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement prints and may panic")]
 
 use std::path::Path;
@@ -18,8 +18,6 @@ const KEY: KeyId = KeyId([1; 16]);
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().unwrap());
     let records = arguments.next().unwrap_or(100_000);
-    let days = arguments.next().unwrap_or(0);
-    let keys = arguments.next().unwrap_or(0);
     let only = arguments.next();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     println!("batch  records/s  writer us/record  all us/record  file MiB");
@@ -30,16 +28,15 @@ fn main() {
         let records = if batch == 1 { records / 10 } else { records };
         let folder = tempfile::tempdir_in(".").unwrap();
         let path = folder.path().join("rate.db");
-        runtime.block_on(run(&path, batch, records, days, keys));
+        runtime.block_on(run(&path, batch, records));
     }
 }
 
-async fn run(path: &Path, batch: usize, records: u64, days: u64, keys: u64) {
+async fn run(path: &Path, batch: usize, records: u64) {
     let options =
         Options { synchronous: Synchronous::Full, batch_commands_max: batch, ..Options::default() };
     let store = Store::open(path, options).unwrap();
     store.add_key(new_key()).await.unwrap();
-    fill(path, days, keys);
     let made: Vec<Record> = (0..records)
         .map(|n| record(n, START.plus_millis(i64::try_from(n / 20).unwrap())))
         .collect();
@@ -70,20 +67,6 @@ async fn run(path: &Path, batch: usize, records: u64, days: u64, keys: u64) {
     let size = std::fs::metadata(path).unwrap().len() / (1024 * 1024);
     println!("{batch:>5}  {:>9.0}  {writer:>16.1}  {all:>13.1}  {size:>8}", count / seconds);
     store.close().await;
-}
-
-/// Gives the store the dedup keys of busy days.
-fn fill(path: &Path, days: u64, keys: u64) {
-    let connection = rusqlite::Connection::open(path).unwrap();
-    let sql = format!(
-        "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < {})
-         INSERT INTO dedup SELECT randomblob(16), randomblob(16), randomblob(16), {} - n / {}
-         FROM n ORDER BY 1",
-        days * keys,
-        START.day(),
-        keys.max(1),
-    );
-    connection.execute(&sql, []).unwrap();
 }
 
 /// Polls all of them: each must have asked before the first answer is waited for.

@@ -34,10 +34,9 @@ pub(crate) enum Command {
         deliveries: Vec<DeliveryId>,
         note: Note,
     },
-    /// Deletes dedup keys that no longer count, from the slice after this key on.
+    /// Forgets dedup keys that no longer count.
     Sweep {
         now: Timestamp,
-        after: Option<[u8; 16]>,
     },
     /// Changes a row of no meaning, to see that a commit is possible.
     Probe,
@@ -55,10 +54,10 @@ pub(crate) enum Answer {
     Settled(Settled),
     Changed(Changed),
     Count(usize),
-    /// Keys that were forgotten, and where the next slice begins, if there is one.
+    /// Dedup keys that were forgotten, and whether more wait.
     Swept {
         forgotten: usize,
-        next: Option<[u8; 16]>,
+        more: bool,
     },
 }
 

@@ -1,6 +1,7 @@
 //! The embedded backend: one SQLite file, one writer thread, a few readers.
 
 mod audit;
+mod checkpoint;
 mod codes;
 mod dedup;
 mod desk;
@@ -77,7 +78,11 @@ impl Sqlite {
         let mut connection = open::connect_writer(path, options.synchronous)?;
         open::migrate(&mut connection)?;
         open::clear_leases(&connection)?;
-        Self::start(path, options, connection, writer::Role::Gateway { lock })
+        let poisoned = Arc::new(AtomicBool::new(false));
+        let beside = open::connect_writer(path, options.synchronous)?;
+        let checkpoints = checkpoint::Checkpoints::start(beside, Arc::clone(&poisoned))?;
+        let role = writer::Role::Gateway { lock, checkpoints };
+        Self::start(path, options, connection, role, poisoned)
     }
 
     fn open_command(path: &Path) -> Result<Self, Opening> {
@@ -85,7 +90,8 @@ impl Sqlite {
         let options = Options::default();
         let connection = open::connect_writer(path, options.synchronous)?;
         open::check_schema(&connection)?;
-        Self::start(path, options, connection, writer::Role::Beside)
+        let poisoned = Arc::new(AtomicBool::new(false));
+        Self::start(path, options, connection, writer::Role::Beside, poisoned)
     }
 
     fn start(
@@ -93,16 +99,17 @@ impl Sqlite {
         options: Options,
         connection: Connection,
         role: writer::Role,
+        poisoned: Arc<AtomicBool>,
     ) -> Result<Self, Opening> {
         let readers =
             (0..READERS).map(|_| open::connect_reader(path)).collect::<Result<Vec<_>, _>>()?;
         let (queue, jobs) = mpsc::channel(options.queue_commands_max.max(1));
-        let poisoned = Arc::new(AtomicBool::new(false));
         let writer = writer::start(writer::Writer {
             connection,
             jobs,
             role,
             batch_commands_max: options.batch_commands_max.max(1),
+            dedup_run_keys: options.dedup_run_keys.max(1),
             poisoned: Arc::clone(&poisoned),
         })?;
         Ok(Self(Arc::new(Inner {

@@ -36,6 +36,8 @@ pub struct Options {
     pub batch_commands_max: usize,
     /// Commands that may wait; more records are refused as overload.
     pub queue_commands_max: usize,
+    /// Dedup keys kept in memory before they are written as a run.
+    pub dedup_run_keys: usize,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             synchronous: Synchronous::Full,
             batch_commands_max: model::limits::BATCH_COMMANDS_MAX,
             queue_commands_max: model::limits::QUEUE_COMMANDS_MAX,
+            dedup_run_keys: model::limits::DEDUP_RUN_KEYS,
         }
     }
 }
@@ -235,15 +238,13 @@ impl Store {
     /// many. Does its work once a day, in slices between which others get their turn.
     pub async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut all = 0;
-        let mut after = None;
         loop {
-            match self.wait(Command::Sweep { now, after }).await? {
-                Answer::Swept { forgotten, next } => {
+            match self.wait(Command::Sweep { now }).await? {
+                Answer::Swept { forgotten, more } => {
                     all += forgotten;
-                    if next.is_none() {
+                    if !more {
                         return Ok(all);
                     }
-                    after = next;
                 }
                 _ => return Err(unexpected()),
             }

@@ -9,20 +9,29 @@ CREATE TABLE counter (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     -- The highest sequence of any event that was deleted: it is never used again.
     sequence_floor INTEGER NOT NULL,
-    -- The last day on which dedup keys that no longer count were deleted.
+    -- The last day on which dedup keys that no longer count were forgotten, and the first day whose
+    -- keys were not.
     dedup_swept_day INTEGER NOT NULL,
+    dedup_first_day INTEGER NOT NULL,
+    -- The dedup keys of the events up to this sequence are in runs; the others are in the events.
+    dedup_merged INTEGER NOT NULL,
     -- Grows whenever somebody asks whether a commit is possible.
     probes INTEGER NOT NULL
 ) STRICT;
-INSERT INTO counter VALUES (1, 0, 0, 0);
+INSERT INTO counter VALUES (1, 0, 0, 0, 0, 0);
 
--- Keyed hashes of events that were seen, the event that holds each, and the day from which it counts.
-CREATE TABLE dedup (
-    key BLOB PRIMARY KEY CHECK (length(key) = 16),
-    event BLOB NOT NULL,
-    projection BLOB NOT NULL,
-    day INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+-- Dedup keys that were written in order at once (src/sqlite/dedup/runs.rs).
+CREATE TABLE dedup_run (
+    run INTEGER PRIMARY KEY,
+    last_day INTEGER NOT NULL,
+    keys INTEGER NOT NULL,
+    filter BLOB NOT NULL
+) STRICT;
+CREATE TABLE dedup_block (
+    -- The run * 1024 + the first ten bits of the keys in it.
+    row INTEGER PRIMARY KEY,
+    entries BLOB NOT NULL
+) STRICT;
 
 -- Names of sources and providers.
 CREATE TABLE name (
@@ -65,6 +74,9 @@ CREATE TABLE event (
     range_start INTEGER NOT NULL,
     range_end INTEGER NOT NULL,
     order_key BLOB,
+    -- The dedup key that it holds, a keyed hash, and that of what it says; none if it holds none.
+    dedup_key BLOB CHECK (length(dedup_key) = 16),
+    projection BLOB CHECK (length(projection) = 16),
     sealed_key BLOB NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;

@@ -1,66 +1,195 @@
-//! Dedup keys: one table, in which each key carries the day from which it counts.
+//! Dedup keys: which event holds each, for thirty-five days.
 //!
-//! A key is taken, renewed when its day is past, or found held, with one statement that touches one
-//! page. (A table a day would be forgotten more easily, but every arrival has to be looked for in
-//! all of them: measured, 35 tables of a busy gateway cost 145 µs a record, this costs 5.) Once a
-//! day the table is swept in slices, and what no longer counts is deleted.
+//! A key is a keyed hash, so a table of keys in their order takes each new one at a random place:
+//! a page of its own to log and to write back for every event. Measured, that was most of what a
+//! record cost. So a new key stands in its event's row alone, which is appended, and in memory; when
+//! memory holds enough of them they are written side by side, in order, as one *run* that never
+//! changes (see [`runs`]). A key is looked for in memory, then in the runs whose filter has it.
+//!
+//! Everything in memory follows from the file: a start reads it anew, and so does a writer that finds
+//! that another process has committed.
+
+mod runs;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use model::limits::DEDUP_DAYS;
 use model::{EventId, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use rusqlite::{Connection, Statement};
 
 use super::failure::Result;
 use super::session::Session;
 use crate::command::Answer;
+use runs::{Run, Runs};
 
-/// Keys looked at in one transaction of a sweep: keeps the writer below 50 ms.
-const KEYS_SWEPT_AT_ONCE: usize = 10_000;
+/// A keyed hash of a source and what identifies its event.
+pub(super) type Key = [u8; 16];
 
-/// An event that holds a dedup key, and its significant projection.
+/// An event that holds a key, and its significant projection.
 pub(super) type Holder = (EventId, [u8; 16]);
 
-/// The statements that every record uses.
+/// How a key is held.
+#[derive(Clone, Copy)]
+struct Held {
+    event: [u8; 16],
+    projection: [u8; 16],
+    /// The day from which it counts.
+    day: i64,
+}
+
+/// The keys, and what was added to them since the last commit.
 pub(super) struct Dedup<'c> {
-    take: Statement<'c>,
-    holder: Statement<'c>,
+    run_keys: usize,
+    loaded: bool,
+    recent: HashMap<Key, Held, BuildHasherDefault<Spread>>,
+    runs: Runs<'c>,
+    /// The keys of the events up to this one are in the runs.
+    merged: i64,
+    /// The keys of the events up to this one are in the runs or in memory.
+    seen: i64,
+    /// Keys of earlier days were forgotten, whatever the clock says now.
+    first_day: i64,
+    /// What each key taken since the last commit was before.
+    undo: Vec<(Key, Option<Held>)>,
+    state: Statement<'c>,
+    unseen: Statement<'c>,
 }
 
 impl<'c> Dedup<'c> {
-    pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(super) fn new(connection: &'c Connection, run_keys: usize) -> rusqlite::Result<Self> {
         Ok(Self {
-            take: connection.prepare(
-                "INSERT INTO dedup (key, event, projection, day) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (key) DO UPDATE SET
-                    event = excluded.event, projection = excluded.projection, day = excluded.day
-                 WHERE day < ?5",
+            run_keys,
+            loaded: false,
+            recent: HashMap::default(),
+            runs: Runs::new(connection)?,
+            merged: 0,
+            seen: 0,
+            first_day: 0,
+            undo: Vec::new(),
+            state: connection.prepare("SELECT dedup_merged, dedup_first_day FROM counter")?,
+            unseen: connection.prepare(
+                "SELECT dedup_key, id, projection, received_at, sequence FROM event
+                 WHERE sequence > ?1 AND dedup_key IS NOT NULL ORDER BY sequence",
             )?,
-            holder: connection.prepare("SELECT event, projection FROM dedup WHERE key = ?1")?,
         })
     }
 
-    /// Takes a key for an event, or says which event holds it.
+    /// Takes note of what another connection has committed.
+    pub(super) fn refresh(&mut self) -> Result<()> {
+        if self.loaded { self.load() } else { Ok(()) }
+    }
+
+    /// Reads what is not known yet.
+    pub(super) fn load(&mut self) -> Result<()> {
+        let (merged, first_day) = self.state.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if !self.loaded || merged != self.merged {
+            self.loaded = false;
+            self.recent.clear();
+            self.runs.load()?;
+            self.seen = merged;
+        }
+        self.merged = merged;
+        self.first_day = first_day;
+        let mut rows = self.unseen.query([self.seen])?;
+        while let Some(row) = rows.next()? {
+            let day = Timestamp::from_millis(row.get(3)?).day();
+            if day >= first_day {
+                let held = Held { event: row.get(1)?, projection: row.get(2)?, day };
+                self.recent.insert(row.get(0)?, held);
+            }
+            self.seen = row.get(4)?;
+        }
+        drop(rows);
+        self.loaded = true;
+        Ok(())
+    }
+
+    /// Takes a key for an event, or says which event holds it. Whoever takes it keeps it in the
+    /// event's row, in the same transaction.
     pub(super) fn take(
         &mut self,
         at: Timestamp,
-        key: &[u8; 16],
+        key: &Key,
         event: EventId,
         projection: &[u8; 16],
     ) -> Result<Option<Holder>> {
-        let day = at.day();
-        let taken = self.take.execute(params![
-            key,
-            event.as_bytes(),
-            projection,
-            day,
-            first_day_that_counts(at)
-        ])?;
-        if taken == 1 {
-            return Ok(None);
+        if !self.loaded {
+            self.load()?;
         }
-        Ok(Some(
-            self.holder
-                .query_row([key], |row| Ok((EventId::from_bytes(row.get(0)?), row.get(1)?)))?,
-        ))
+        let counts_from = self.first_day.max(first_day_that_counts(at));
+        let counts = |held: &Held| held.day >= counts_from;
+        let held = match self.recent.get(key).copied().filter(counts) {
+            Some(held) => Some(held),
+            None => self.runs.find(key, counts_from)?,
+        };
+        if let Some(held) = held {
+            return Ok(Some((EventId::from_bytes(held.event), held.projection)));
+        }
+        let held = Held { event: *event.as_bytes(), projection: *projection, day: at.day() };
+        let before = self.recent.insert(*key, held);
+        self.undo.push((*key, before));
+        Ok(None)
+    }
+
+    /// How far [`Dedup::undo_to`] would go back to come here again.
+    pub(super) fn mark(&self) -> usize {
+        self.undo.len()
+    }
+
+    /// Gives back what was taken since the mark.
+    pub(super) fn undo_to(&mut self, mark: usize) {
+        while self.undo.len() > mark
+            && let Some((key, before)) = self.undo.pop()
+        {
+            match before {
+                Some(held) => self.recent.insert(key, held),
+                None => self.recent.remove(&key),
+            };
+        }
+    }
+
+    /// What was taken is committed, up to this event.
+    pub(super) fn committed(&mut self, sequence: i64) {
+        self.undo.clear();
+        if self.loaded {
+            self.seen = sequence;
+        }
+    }
+
+    /// Reads everything anew before it is used again.
+    pub(super) fn distrust(&mut self) {
+        self.undo.clear();
+        self.loaded = false;
+    }
+
+    /// Whether memory holds enough keys for a run.
+    pub(super) fn is_long(&self) -> bool {
+        self.recent.len() >= self.run_keys
+    }
+
+    /// Writes the keys in memory, those of the events up to this one, as a run.
+    pub(super) fn write_run(&mut self, sequence: i64) -> Result<Run> {
+        let run = self.runs.write(&self.recent)?;
+        self.runs.set_merged(sequence)?;
+        Ok(run)
+    }
+
+    /// The run is committed: its keys need no memory any more.
+    pub(super) fn adopt(&mut self, run: Run, sequence: i64) {
+        self.runs.adopt(run);
+        self.recent.clear();
+        self.merged = sequence;
+    }
+
+    /// Forgets keys before a day: all that are in memory, and a run; says how many, and whether there
+    /// are more.
+    fn forget_before(&mut self, day: i64) -> Result<(usize, bool)> {
+        let held = self.recent.len();
+        self.recent.retain(|_, held| held.day >= day);
+        let of_memory = held - self.recent.len();
+        let of_run = self.runs.drop_one_before(day)?;
+        Ok((of_memory + of_run.unwrap_or(0), of_run.is_some()))
     }
 }
 
@@ -69,39 +198,47 @@ fn first_day_that_counts(now: Timestamp) -> i64 {
 }
 
 impl Session<'_> {
-    /// Deletes what no longer counts from the next slice of the keys. The last slice notes the day,
-    /// so that one sweep a day is made, however often somebody asks.
-    pub(super) fn sweep(&mut self, now: Timestamp, after: Option<[u8; 16]>) -> Result<Answer> {
+    /// Forgets what no longer counts, once a day, however often somebody asks.
+    pub(super) fn sweep(&mut self, now: Timestamp) -> Result<Answer> {
         let swept: i64 = self
             .connection
             .prepare_cached("SELECT dedup_swept_day FROM counter")?
             .query_row([], |row| row.get(0))?;
         if swept == now.day() {
-            return Ok(Answer::Swept { forgotten: 0, next: None });
+            return Ok(Answer::Swept { forgotten: 0, more: false });
         }
-        let after: &[u8] = after.as_ref().map_or(&[], |key| key);
-        let last: Option<[u8; 16]> = self
-            .connection
-            .prepare_cached("SELECT key FROM dedup WHERE key > ?1 ORDER BY key LIMIT 1 OFFSET ?2")?
-            .query_row(params![after, i64::try_from(KEYS_SWEPT_AT_ONCE).unwrap_or(0)], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        let forgotten = match last {
-            Some(last) => self
-                .connection
-                .prepare_cached("DELETE FROM dedup WHERE key > ?1 AND key <= ?2 AND day < ?3")?
-                .execute(params![after, last, first_day_that_counts(now)])?,
-            None => self
-                .connection
-                .prepare_cached("DELETE FROM dedup WHERE key > ?1 AND day < ?2")?
-                .execute(params![after, first_day_that_counts(now)])?,
-        };
-        if last.is_none() {
+        self.distrust_if_undone = true;
+        self.dedup.load()?;
+        let first = first_day_that_counts(now);
+        let (forgotten, more) = self.dedup.forget_before(first)?;
+        if !more {
             self.connection
-                .prepare_cached("UPDATE counter SET dedup_swept_day = ?1")?
-                .execute([now.day()])?;
+                .prepare_cached(
+                    "UPDATE counter SET dedup_swept_day = ?1,
+                        dedup_first_day = max(dedup_first_day, ?2)",
+                )?
+                .execute([now.day(), first])?;
+            self.dedup.first_day = self.dedup.first_day.max(first);
         }
-        Ok(Answer::Swept { forgotten, next: last })
+        Ok(Answer::Swept { forgotten, more })
+    }
+}
+
+/// Keys are keyed hashes already: their first bytes spread as well as any hash of them.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+
+    /// Comes before the bytes, and is the same for all.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

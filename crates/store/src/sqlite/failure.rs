@@ -59,13 +59,23 @@ impl From<OpenError> for Opening {
 impl Opening {
     /// What it means when it happens while opening.
     pub(super) fn from_sqlite(error: &rusqlite::Error) -> Self {
-        Self(match kind_of(error) {
+        Self::from_kind(kind_of(error))
+    }
+
+    fn from_kind(kind: Kind) -> Self {
+        Self(match kind {
             Kind::Full => OpenError::Full,
             Kind::Busy => OpenError::Busy,
             Kind::Corrupt => OpenError::Corrupt,
             Kind::Io => OpenError::NotWritable,
             _ => OpenError::Failed,
         })
+    }
+}
+
+impl From<StoreError> for Opening {
+    fn from(error: StoreError) -> Self {
+        Self::from_kind(error.kind())
     }
 }
 

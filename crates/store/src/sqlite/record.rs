@@ -34,9 +34,9 @@ impl<'c> Inserts<'c> {
             event: connection.prepare(
                 "INSERT INTO event (sequence, id, arrival, body, source, provider, kind, status,
                     reason, covers, failed, received_at, count, range_start, range_end, order_key,
-                    sealed_key, sealed, original)
+                    dedup_key, projection, sealed_key, sealed, original)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, ?13, ?14, ?15, ?16,
-                    ?17, ?18)",
+                    ?17, ?18, ?19, ?20)",
             )?,
             delivery: connection.prepare(
                 "INSERT INTO delivery (row, id, endpoint, order_key, state, tries, attempts, fence,
@@ -53,6 +53,8 @@ struct Kept<'a> {
     reason: Option<&'a str>,
     steps: Steps,
     deliveries: &'a [NewDelivery],
+    /// Whether it is the first with its dedup key.
+    holds_key: bool,
 }
 
 impl Session<'_> {
@@ -91,6 +93,7 @@ impl Session<'_> {
             reason: event.reason,
             steps: event.steps,
             deliveries: &event.deliveries,
+            holds_key: true,
         };
         let Some(key) = &event.dedup_key else {
             if let Some(of) = self.count_again(&event.body_key, &[])? {
@@ -125,6 +128,7 @@ impl Session<'_> {
                     reason: Some(Quarantine::Conflict.code()),
                     steps: Steps::failed_at(Step::Record),
                     deliveries: &[],
+                    holds_key: false,
                 };
                 self.insert_event(arrival, event, &conflict)?;
                 self.remember_bytes(&event.body_key, key)?;
@@ -173,6 +177,7 @@ impl Session<'_> {
         };
         self.see_key(&event.facts)?;
         let record = arrival.record;
+        let dedup_key = event.dedup_key.filter(|_| kept.holds_key);
         self.inserts.event.execute(params![
             sequence,
             event.id.as_bytes(),
@@ -189,6 +194,8 @@ impl Session<'_> {
             event.range.start,
             event.range.end,
             event.order_key,
+            dedup_key,
+            dedup_key.map(|_| event.projection),
             event.facts.key.0,
             event.facts.sealed.as_bytes(),
             event.original,

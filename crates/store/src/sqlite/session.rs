@@ -30,22 +30,33 @@ pub(super) struct Session<'c> {
     pub(super) endpoints: HashMap<String, i64>,
     /// The highest sequence of any event so far. True while a transaction runs.
     pub(super) sequence: i64,
+    /// What changed in memory cannot be undone key by key.
+    pub(super) distrust_if_undone: bool,
+    /// The number of the last state of the file that was looked at, by another's commits.
+    version: Option<i64>,
+    /// The highest sequence at the last commit.
+    committed: i64,
     begin: Statement<'c>,
+    data_version: Statement<'c>,
     last_sequence: Statement<'c>,
     commit: Statement<'c>,
 }
 
 impl<'c> Session<'c> {
-    pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(super) fn new(connection: &'c Connection, dedup_run_keys: usize) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             inserts: Inserts::new(connection)?,
-            dedup: Dedup::new(connection)?,
+            dedup: Dedup::new(connection, dedup_run_keys)?,
             names: Names::default(),
             keys: HashSet::new(),
             endpoints: HashMap::new(),
             sequence: 0,
+            distrust_if_undone: false,
+            version: None,
+            committed: 0,
             begin: connection.prepare("BEGIN IMMEDIATE")?,
+            data_version: connection.prepare("PRAGMA data_version")?,
             last_sequence: connection.prepare(
                 "SELECT max(sequence_floor, coalesce((SELECT max(sequence) FROM event), 0))
                  FROM counter",
@@ -83,8 +94,13 @@ impl<'c> Session<'c> {
             self.commit.execute([])?;
             Ok(done)
         });
+        if result.is_ok() {
+            self.committed = self.sequence;
+            self.distrust_if_undone = false;
+            self.dedup.committed(self.sequence);
+        }
         result.map_err(|failure| {
-            self.forget();
+            self.forget(0);
             // Some failures have ended the transaction by themselves.
             if !self.connection.is_autocommit()
                 && let Err(error) = self.connection.execute_batch("ROLLBACK")
@@ -97,17 +113,43 @@ impl<'c> Session<'c> {
 
     fn begin(&mut self) -> Result<()> {
         self.begin.execute([])?;
-        self.sequence = self.last_sequence.query_row([], |row| row.get(0))?;
+        let version = self.data_version.query_row([], |row| row.get(0))?;
+        if self.version != Some(version) {
+            self.committed = self.last_sequence.query_row([], |row| row.get(0))?;
+            self.dedup.refresh()?;
+            self.version = Some(version);
+        }
+        self.sequence = self.committed;
         if self.keys.len() > KEYS_REMEMBERED_MAX {
             self.keys.clear();
         }
         Ok(())
     }
 
-    fn forget(&mut self) {
+    /// Forgets what may have been rolled back; the dedup keys taken since the mark.
+    fn forget(&mut self, mark: usize) {
         self.names = Names::default();
         self.keys.clear();
         self.endpoints.clear();
+        self.dedup.undo_to(mark);
+        if std::mem::take(&mut self.distrust_if_undone) {
+            self.dedup.distrust();
+        }
+    }
+
+    /// Reads the dedup keys now, so that the first record need not.
+    pub(super) fn load(&mut self) -> std::result::Result<(), StoreError> {
+        self.transaction(|session| session.dedup.load())
+    }
+
+    /// Writes dedup keys from memory as a run when there are enough of them.
+    pub(super) fn keep_dedup_short(&mut self) -> std::result::Result<(), StoreError> {
+        if !self.dedup.is_long() {
+            return Ok(());
+        }
+        let run = self.transaction(|session| session.dedup.write_run(session.sequence))?;
+        self.dedup.adopt(run, self.committed);
+        Ok(())
     }
 
     /// Fails as a whole only when the batch must.
@@ -115,7 +157,7 @@ impl<'c> Session<'c> {
         &mut self,
         command: &Command,
     ) -> Result<std::result::Result<Answer, StoreError>> {
-        let sequence = self.sequence;
+        let (sequence, mark) = (self.sequence, self.dedup.mark());
         self.connection.execute_batch("SAVEPOINT command")?;
         match self.execute(command) {
             Ok(answer) => {
@@ -124,7 +166,7 @@ impl<'c> Session<'c> {
             }
             Err(failure) if super::writer::is_of_the_batch(&failure.0) => Err(failure),
             Err(failure) => {
-                self.forget();
+                self.forget(mark);
                 self.sequence = sequence;
                 self.connection.execute_batch("ROLLBACK TO command; RELEASE command")?;
                 Ok(Err(failure.0))
@@ -149,7 +191,7 @@ impl<'c> Session<'c> {
             Command::Redeliver { deliveries, note } => {
                 self.redeliver(deliveries, note).map(Answer::Count)
             }
-            Command::Sweep { now, after } => self.sweep(*now, *after),
+            Command::Sweep { now } => self.sweep(*now),
             Command::Probe => {
                 self.connection
                     .prepare_cached("UPDATE counter SET probes = probes + 1")?

@@ -17,23 +17,12 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::failure::{Failure, Opening};
-use super::open;
+use super::checkpoint::Checkpoints;
+use super::failure::Opening;
 use super::session::Session;
 use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
 use crate::{OpenError, StoreError};
-
-/// The log is written back when it holds more pages than this (64 MiB). The file keeps its length,
-/// so that most commits need not grow it.
-const LOG_PAGES: i64 = 8192;
-
-/// Readers can keep the log from being started anew. When it holds more pages than this, the writer
-/// waits a moment for them.
-const LOG_PAGES_MAX: i64 = 8 * LOG_PAGES;
-
-/// How long it waits then.
-const LOG_WAIT: Duration = Duration::from_millis(100);
 
 /// The log is looked at after so many commands.
 const LOG_CHECK_COMMANDS: usize = 256;
@@ -41,10 +30,7 @@ const LOG_CHECK_COMMANDS: usize = 256;
 /// What kind of process the writer works for.
 pub(super) enum Role {
     /// The gateway: it alone writes the log back. The lock lasts as long as the writer.
-    Gateway {
-        #[expect(dead_code, reason = "held, never looked at")]
-        lock: File,
-    },
+    Gateway { lock: File, checkpoints: Checkpoints },
     /// A command beside a gateway.
     Beside,
 }
@@ -58,6 +44,7 @@ pub(super) struct Writer {
     pub(super) jobs: mpsc::Receiver<Job>,
     pub(super) role: Role,
     pub(super) batch_commands_max: usize,
+    pub(super) dedup_run_keys: usize,
     pub(super) poisoned: Arc<AtomicBool>,
 }
 
@@ -88,12 +75,13 @@ impl Writer {
             while let Ok(job) = self.jobs.try_recv() {
                 let _ = job.answer.send(Err(StoreError::new(Kind::Poisoned)));
             }
-        } else if matches!(self.role, Role::Gateway { .. }) {
-            let _ = checkpoint(&self.connection, "TRUNCATE");
         }
         // The file is closed and the lock given up before anybody hears that it is.
-        let Self { connection, role, .. } = self;
-        drop((connection, role));
+        let Self { connection, role, poisoned, .. } = self;
+        if let Role::Gateway { checkpoints, lock } = role {
+            checkpoints.finish(&connection, poisoned.load(Ordering::Acquire));
+            drop((connection, lock));
+        }
         for closer in closers {
             let _ = closer.send(Ok(Answer::Done));
         }
@@ -102,13 +90,19 @@ impl Writer {
     /// Serves until the queue ends or a commit's fate is unknown; gives whoever asked to close.
     fn serve(&mut self, ready: &SyncSender<Result<(), Opening>>) -> Vec<Reply> {
         let mut closers = Vec::new();
-        let mut session = match Session::new(&self.connection) {
+        let mut session = match Session::new(&self.connection, self.dedup_run_keys) {
             Ok(session) => session,
             Err(error) => {
                 let _ = ready.send(Err(error.into()));
                 return closers;
             }
         };
+        if matches!(self.role, Role::Gateway { .. })
+            && let Err(error) = session.load()
+        {
+            let _ = ready.send(Err(error.into()));
+            return closers;
+        }
         let _ = ready.send(Ok(()));
 
         let mut batch = Vec::with_capacity(self.batch_commands_max);
@@ -130,42 +124,22 @@ impl Writer {
             last = batch.len();
             unchecked += last;
             let mut written = commit(&mut session, &mut batch, &self.poisoned);
-            if written.is_ok() && unchecked >= LOG_CHECK_COMMANDS {
-                unchecked = 0;
-                written = keep_log_short(&self.connection, &self.role);
+            if let (Ok(()), Role::Gateway { checkpoints, .. }) = (&written, &self.role) {
+                written = session.keep_dedup_short();
+                if written.is_ok() && unchecked >= LOG_CHECK_COMMANDS {
+                    unchecked = 0;
+                    written = checkpoints.keep_log_short(&self.connection);
+                }
             }
-            if written.is_err_and(|error| error.is_poisoned()) {
+            if written.is_err_and(|error| error.is_poisoned())
+                || self.poisoned.load(Ordering::Acquire)
+            {
                 self.poisoned.store(true, Ordering::Release);
                 break;
             }
         }
         closers
     }
-}
-
-/// Writes the log back when it is long. Other failures than fsync's show in the next commit.
-fn keep_log_short(connection: &Connection, role: &Role) -> Result<(), StoreError> {
-    if matches!(role, Role::Beside) {
-        return Ok(());
-    }
-    let pages = checkpoint(connection, "NOOP")?;
-    if pages > LOG_PAGES_MAX {
-        let wait = |time| connection.busy_timeout(time).map_err(|error| Failure::from(error).0);
-        wait(LOG_WAIT)?;
-        let restarted = checkpoint(connection, "RESTART");
-        wait(open::BUSY)?;
-        restarted?;
-    } else if pages > LOG_PAGES {
-        checkpoint(connection, "PASSIVE")?;
-    }
-    Ok(())
-}
-
-/// Writes back what this mode allows, and says how many pages the log holds.
-fn checkpoint(connection: &Connection, mode: &str) -> Result<i64, StoreError> {
-    connection
-        .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))
-        .map_err(|error| Failure::from(error).0)
 }
 
 /// Runs and commits a batch, then answers. Fails if nothing of it was committed.

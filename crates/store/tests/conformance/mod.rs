@@ -41,6 +41,8 @@ macro_rules! every_case {
                 dedup_keys_last_thirty_five_days,
                 dedup_keys_are_found_when_the_clock_steps_back,
                 many_keys_are_forgotten_in_slices,
+                keys_are_found_wherever_they_were_put,
+                a_key_is_renewed_when_its_run_is_past,
                 a_batch_of_a_thousand_events_is_one_arrival,
                 an_arrival_without_events_leaves_nothing,
                 sequences_have_no_gaps_after_a_failure,

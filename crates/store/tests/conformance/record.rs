@@ -1,7 +1,7 @@
 //! Recording arrivals, and dedup.
 
-use model::{EventStatus, Quarantine, Step, Steps};
-use store::{Action, DeliveryQuery, NewDelivery, Outcome};
+use model::{EventStatus, Quarantine, Step, Steps, Timestamp};
+use store::{Action, DeliveryQuery, NewDelivery, Options, Outcome, Record};
 
 use super::fixture::*;
 
@@ -264,12 +264,22 @@ pub(crate) async fn dedup_keys_are_found_when_the_clock_steps_back(place: Place)
     }
 }
 
+/// Few keys a run, so that a small test goes through many runs.
+fn in_small_runs() -> Options {
+    Options { dedup_run_keys: 100, ..Options::default() }
+}
+
+/// An arrival of a thousand events with keys of their own.
+fn thousand(n: u64, at: Timestamp) -> Record {
+    let drafts = (0..1_000).map(|each| draft_at(n * 1_000 + each, at)).collect();
+    arrival(100_000 + n, drafts)
+}
+
 pub(crate) async fn many_keys_are_forgotten_in_slices(place: Place) {
-    let store = place.open().await;
-    for thousand in 0..21 {
-        let at = after(if thousand < 11 { 0 } else { 40 * DAY_MS });
-        let drafts = (0..1_000).map(|n| draft_at(thousand * 1_000 + n, at)).collect();
-        store.record(arrival(100_000 + thousand, drafts)).await.unwrap();
+    let store = place.open_with(in_small_runs()).await;
+    for n in 0..21 {
+        let at = after(if n < 11 { 0 } else { 40 * DAY_MS });
+        store.record(thousand(n, at)).await.unwrap();
     }
     assert_eq!(store.forget(after(40 * DAY_MS)).await.unwrap(), 11_000);
     // Once a day is enough.
@@ -279,6 +289,50 @@ pub(crate) async fn many_keys_are_forgotten_in_slices(place: Place) {
     let kept = draft_at(30_001, at).with(|event| event.dedup_key = Some(hash_bytes(20_000)));
     let recorded = store.record(kept.record()).await.unwrap();
     assert!(matches!(recorded.events[..], [Outcome::Duplicate { .. }]));
+}
+
+pub(crate) async fn keys_are_found_wherever_they_were_put(place: Place) {
+    let store = place.open_with(in_small_runs()).await;
+    for n in 0..70 {
+        store.record(thousand(n, NOON)).await.unwrap();
+    }
+    let again = |n: u64| {
+        let copy = draft(1_000_000 + n).with(|event| event.dedup_key = Some(hash_bytes(n)));
+        (copy.record(), [Outcome::Duplicate { of: draft(n).event.id }])
+    };
+    for n in (0..70_000).step_by(331) {
+        let (copy, expected) = again(n);
+        assert_eq!(store.record(copy).await.unwrap().events, expected, "{n}");
+    }
+    store.close().await;
+    drop(store);
+    let store = place.open_with(in_small_runs()).await;
+    let beside = place.open_beside();
+    for n in (7..70_000).step_by(733) {
+        let (copy, expected) = again(n);
+        assert_eq!(store.record(copy.clone()).await.unwrap().events, expected, "{n}");
+        assert_eq!(beside.record(copy).await.unwrap().events, expected, "{n}");
+    }
+    // What one of two writers puts into a run, the other finds.
+    store.record(thousand(80, NOON)).await.unwrap();
+    let (copy, expected) = again(80_500);
+    assert_eq!(beside.record(copy).await.unwrap().events, expected);
+}
+
+pub(crate) async fn a_key_is_renewed_when_its_run_is_past(place: Place) {
+    let store = place.open_with(in_small_runs()).await;
+    store.record(thousand(0, NOON)).await.unwrap();
+    let late = after(36 * DAY_MS);
+    let renewed = draft_at(5_000, late).with(|event| event.dedup_key = Some(hash_bytes(3)));
+    keep(&store, renewed.clone()).await;
+    store.record(thousand(1, late)).await.unwrap();
+    // It stands in two runs now, and the newer one counts.
+    let copy = draft_at(5_001, late).with(|event| event.dedup_key = Some(hash_bytes(3)));
+    let recorded = store.record(copy.clone().record()).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::Duplicate { of: renewed.event.id }]);
+    store.forget(late).await.unwrap();
+    let recorded = store.record(copy.record()).await.unwrap();
+    assert_eq!(recorded.events, [Outcome::Duplicate { of: renewed.event.id }]);
 }
 
 pub(crate) async fn a_batch_of_a_thousand_events_is_one_arrival(place: Place) {

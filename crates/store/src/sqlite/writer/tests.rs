@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use model::{ArrivalId, Covers, EventId, EventStatus, RequestId, Steps, Timestamp};
 use vault::{KeyId, Sealed, WrappedKey};
 
+use super::super::open;
 use super::*;
 use crate::{KeyKind, NewEvent, NewKey, Record, SealedRow, Synchronous};
 
@@ -80,7 +81,7 @@ fn events(connection: &Connection) -> i64 {
 fn a_full_disk_fails_the_batch_and_goes_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let connection = connect(&folder.path().join("store.db"));
-    let mut session = Session::new(&connection).expect("a session");
+    let mut session = Session::new(&connection, 100).expect("a session");
     assert!(committed(&mut session, vec![record(1, 10)]).iter().all(Result::is_ok));
 
     let pages: i64 = connection
@@ -108,7 +109,7 @@ fn a_full_disk_fails_the_batch_and_goes_by_itself() {
 fn a_failing_command_is_undone_and_the_others_are_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let connection = connect(&folder.path().join("store.db"));
-    let mut session = Session::new(&connection).expect("a session");
+    let mut session = Session::new(&connection, 100).expect("a session");
     let mut unknown = record(5, 10);
     if let Command::Record(record) = &mut unknown {
         // It adds a source before it fails.
@@ -130,7 +131,7 @@ fn another_writer_that_holds_on_is_busy() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("store.db");
     let connection = connect(&path);
-    let mut session = Session::new(&connection).expect("a session");
+    let mut session = Session::new(&connection, 100).expect("a session");
     connection.busy_timeout(Duration::from_millis(10)).expect("a timeout");
     let other = Connection::open(&path).expect("another connection");
     other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
