@@ -7,13 +7,15 @@
 //! those that the application has already seen may come once more, and nothing else may.
 //!
 //! `kill -9` says nothing about power cuts: the kernel still writes what the process handed it. What
-//! it finds is an acknowledgement that was given before the commit.
+//! it finds is an acknowledgement that was given before the commit. [`crate::power`] cuts the power.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -149,7 +151,12 @@ impl Plan {
 }
 
 impl Findings {
-    fn compare(&mut self, acknowledged: &[String], rows: &[serde_json::Value], ledger: &Ledger) {
+    pub(crate) fn compare(
+        &mut self,
+        acknowledged: &[String],
+        rows: &[serde_json::Value],
+        ledger: &Ledger,
+    ) {
         let kept = provider_ids(rows);
         let delivered = ledger.provider_ids();
         let missing_in = |known: &dyn Fn(&str) -> bool| {
@@ -167,7 +174,7 @@ impl Findings {
 
 /// The provider's event ids in the store, with the number of their rows. Repeated and refused
 /// arrivals are listed too, and are not rows of an event.
-fn provider_ids(rows: &[serde_json::Value]) -> HashMap<&str, u32> {
+pub(crate) fn provider_ids(rows: &[serde_json::Value]) -> HashMap<&str, u32> {
     let mut kept = HashMap::new();
     for row in rows {
         let is_event = !matches!(row["status"].as_str(), Some("duplicate" | "refused"));
@@ -179,7 +186,7 @@ fn provider_ids(rows: &[serde_json::Value]) -> HashMap<&str, u32> {
 }
 
 /// Waits until everything acknowledged and kept was delivered, or the patience is at its end.
-fn wait_for_deliveries(
+pub(crate) fn wait_for_deliveries(
     application: &Application,
     is_kept: impl Fn(&str) -> bool,
     acknowledged: &[String],
@@ -196,7 +203,11 @@ fn wait_for_deliveries(
 }
 
 /// Deliveries that the application got since `before` and that the store still calls pending.
-fn in_flight(deployment: &Deployment, application: &Application, before: &Ledger) -> Result<usize> {
+pub(crate) fn in_flight(
+    deployment: &Deployment,
+    application: &Application,
+    before: &Ledger,
+) -> Result<usize> {
     let pending = deployment.lines(&[
         "deliveries",
         "list",
@@ -212,34 +223,37 @@ fn in_flight(deployment: &Deployment, application: &Application, before: &Ledger
     Ok(pending.iter().filter_map(|row| row["event"].as_str()).filter(|event| came(event)).count())
 }
 
-fn damage(store: &Path) -> Result<Option<String>> {
+pub(crate) fn damage(store: &Path) -> Result<Option<String>> {
     let database = rusqlite::Connection::open(store)?;
     let said: String = database.query_row("PRAGMA integrity_check", (), |row| row.get(0))?;
     Ok(Some(said).filter(|said| said != "ok"))
 }
 
 /// Sends events over several connections and remembers which were acknowledged.
-struct Provider {
+pub(crate) struct Provider {
     connections: usize,
     series: Series,
     next: u64,
     unacknowledged: Vec<u64>,
-    acknowledged: Vec<String>,
+    pub(crate) acknowledged: Vec<String>,
+    /// How many there are, for another thread.
+    pub(crate) count: Arc<AtomicUsize>,
 }
 
 impl Provider {
-    fn new(connections: usize) -> Self {
+    pub(crate) fn new(connections: usize) -> Self {
         Self {
             connections,
             series: Series::fresh(),
             next: 0,
             unacknowledged: Vec::new(),
             acknowledged: Vec::new(),
+            count: Arc::default(),
         }
     }
 
     /// Sends until every connection is broken; the unacknowledged of before go first.
-    fn send_until_killed(&mut self, target: SocketAddr) -> Result<()> {
+    pub(crate) fn send_until_killed(&mut self, target: SocketAddr) -> Result<()> {
         let round = Rc::new(Round {
             signer: Signer::new(SECRET),
             series: self.series.clone(),
@@ -248,6 +262,7 @@ impl Provider {
             again: RefCell::new(std::mem::take(&mut self.unacknowledged)),
             unacknowledged: RefCell::default(),
             acknowledged: RefCell::default(),
+            count: self.count.clone(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, async {
@@ -275,6 +290,7 @@ struct Round {
     again: RefCell<Vec<u64>>,
     unacknowledged: RefCell<Vec<u64>>,
     acknowledged: RefCell<Vec<String>>,
+    count: Arc<AtomicUsize>,
 }
 
 impl Round {
@@ -289,6 +305,7 @@ impl Round {
             match connection.exchange(&request).await {
                 Ok(status) if is_success(status) => {
                     self.acknowledged.borrow_mut().push(self.series.id(n));
+                    self.count.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(_) => self.unacknowledged.borrow_mut().push(n),
                 Err(_) => {

@@ -15,6 +15,12 @@ use crate::stripe::SECRET;
 /// The path that events are sent to.
 pub const SOURCE_PATH: &str = "/in/stripe";
 
+/// The folder of the store, in the folder of the deployment: a disk can be mounted over it.
+const DISK: &str = "disk";
+
+/// The name of the store's file.
+pub const STORE_FILE: &str = "countersign.db";
+
 /// Whether what is accepted is also sent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deliveries {
@@ -66,7 +72,7 @@ admin = "{admin}"
 api = "{api}"
 
 [store]
-url = "sqlite:countersign.db"
+url = "sqlite:{DISK}/{STORE_FILE}"
 
 [vault]
 key = "${{file:countersign.key}}"
@@ -86,6 +92,7 @@ paused = {paused}
 "#
         );
         std::fs::write(folder.path().join("countersign.toml"), configuration)?;
+        std::fs::create_dir(folder.path().join(DISK))?;
         Ok(Self { binary: binary.to_owned(), folder, root_key, public, admin, sabotage: None })
     }
 
@@ -94,16 +101,31 @@ paused = {paused}
     /// # Errors
     /// When it does not become ready; the error ends with what it said.
     pub fn serve(&self) -> Result<Server> {
-        let log = self.folder.path().join("serve.log");
+        Server::start(self.serve_command()?, self.admin, "/readyz").with_context(|| {
+            let said = std::fs::read_to_string(self.log()).unwrap_or_default();
+            format!("the gateway said:\n{said}")
+        })
+    }
+
+    /// Starts the gateway and does not wait for it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&self) -> Result<Server> {
+        Server::spawn(&mut self.serve_command()?)
+    }
+
+    fn serve_command(&self) -> Result<Command> {
         let mut command = self.command(&["serve"]);
-        command.stdout(Stdio::null()).stderr(std::fs::File::create(&log)?);
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(self.log())?);
         if let Some(defect) = self.sabotage {
             command.env("COUNTERSIGN_SABOTAGE", defect);
         }
-        Server::start(command, self.admin, "/readyz").with_context(|| {
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            format!("the gateway said:\n{said}")
-        })
+        Ok(command)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("serve.log")
     }
 
     /// Runs a command that prints JSON lines beside the gateway, and gives the lines.
@@ -124,7 +146,12 @@ paused = {paused}
 
     /// The store's file.
     pub fn store(&self) -> PathBuf {
-        self.folder.path().join("countersign.db")
+        self.disk().join(STORE_FILE)
+    }
+
+    /// The folder of the store, which holds nothing else.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join(DISK)
     }
 
     /// The root key in its text form.

@@ -12,6 +12,8 @@
 //! - [`application`] takes the deliveries and counts them by `webhook-id`;
 //! - [`crash`] kills a gateway under load, again and again, and compares what it acknowledged with
 //!   what it kept and delivered;
+//! - [`forgetful`] is a disk that forgets what was not synced, and [`power`] cuts its power under a
+//!   gateway's load;
 //! - [`preload`] fills a store with many events quickly;
 //! - [`prove`] puts them together into claims, one JSON line each.
 
@@ -20,7 +22,9 @@ pub mod bare;
 pub mod clock;
 pub mod crash;
 pub mod deployment;
+pub mod forgetful;
 pub mod load;
+pub mod power;
 pub mod preload;
 pub mod prove;
 pub mod server;

@@ -40,11 +40,7 @@ impl Server {
     /// When it cannot be started, ends, or is not ready in time.
     pub fn start(mut command: Command, address: SocketAddr, path: &str) -> Result<Self> {
         let start = Instant::now();
-        let child = command
-            .stdin(Stdio::null())
-            .spawn()
-            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-        let mut server = Self { child, ready_after: Duration::ZERO };
+        let mut server = Self::spawn(&mut command)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         loop {
             let answer = runtime.block_on(wire::get(address, path));
@@ -62,6 +58,18 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Starts the command, and does not wait for it to be ready.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command) -> Result<Self> {
+        let child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        Ok(Self { child, ready_after: Duration::ZERO })
     }
 
     /// CPU time used so far, user and system, all threads.

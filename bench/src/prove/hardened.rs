@@ -2,11 +2,13 @@
 //!
 //! A file under `hardened/` a kind of claim; each adds its lines to the proof.
 
+mod power;
+
 use anyhow::Result;
 
 use super::{Proof, Tools};
 
 /// Measures every claim of the topic.
-pub(super) fn prove(_tools: &Tools, _proof: &mut Proof) -> Result<()> {
-    Ok(())
+pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    power::prove(tools, proof)
 }

@@ -1,0 +1,46 @@
+//! The claims about power cuts.
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::power::{Findings, Plan};
+use crate::prove::{Got, Proof, Tools};
+
+pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    let seed = crate::clock::fresh_seed();
+    let (lives, cuts_per_life) = if tools.short { (2, 5) } else { (10, 10) };
+    let binary = tools.binary.clone();
+    let plan = Plan { binary, lives, cuts_per_life, seed, connections: 16, sabotage: None };
+    let findings = plan.run();
+    proof.claim(
+        "power cuts under load: acknowledged events lost",
+        "0, and no other promise broken",
+        Ok(Got {
+            got: json!(findings.lost),
+            ok: findings.lost == 0 && findings.faults.is_empty() && findings.in_write_back > 0,
+            n: findings.cuts.into(),
+            detail: told(seed, &findings),
+        }),
+    )?;
+    proof.claim(
+        "power cuts under load: stores that SQLite calls damaged",
+        "0",
+        Ok(Got {
+            got: json!(findings.damaged),
+            ok: findings.damaged == 0 && findings.cuts == lives * cuts_per_life,
+            n: findings.cuts.into(),
+            detail: "integrity_check of what each cut left".into(),
+        }),
+    )
+}
+
+fn told(seed: u64, findings: &Findings) -> String {
+    let Findings { cuts, torn, in_write_back, acknowledged, .. } = findings;
+    format!(
+        "seed {seed}: {acknowledged} acknowledged, {cuts} cuts, {torn} of them tore what was not \
+         synced, {in_write_back} came in a write-back, ready again within {} ms{}{}",
+        findings.ready_after_max.as_millis(),
+        if findings.faults.is_empty() { "" } else { ": " },
+        findings.faults.join("; "),
+    )
+}
