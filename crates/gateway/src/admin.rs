@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use model::RequestId;
 use store::Store;
 
-use crate::answer::{Answer, problem, stay_on_https};
-use crate::listener::Peer;
+use crate::answer::{self, Answer, problem, stay_on_https};
+use crate::listener::{self, Peer};
 use crate::metrics::Metrics;
 use crate::{Clock, Tls, entropy};
 
@@ -38,6 +38,9 @@ impl Admin {
 
     async fn page(&self, request: hyper::Request<Incoming>) -> Answer {
         let id = RequestId::new(self.clock.now(), entropy::bytes());
+        if let Some(refusal) = listener::refused(&request) {
+            return answer::refusal(refusal, None, 401, id);
+        }
         if request.method() != Method::GET {
             return problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", id);
         }

@@ -60,7 +60,18 @@ pub(crate) fn refusal(
         Refusal::PlainHttp => StatusCode::FORBIDDEN,
         Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Refusal::HostNotAllowed | Refusal::BodyIncomplete => StatusCode::BAD_REQUEST,
+        Refusal::HeadMalformed
+        | Refusal::HostInvalid
+        | Refusal::HostNotAllowed
+        | Refusal::LengthAmbiguous
+        | Refusal::HeaderRepeated
+        | Refusal::BodyUnexpected
+        | Refusal::BodyIncomplete => StatusCode::BAD_REQUEST,
+        Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
+        Refusal::HttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        Refusal::LengthRequired => StatusCode::LENGTH_REQUIRED,
+        Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
         Refusal::UnknownSource if sabotage::on(Defect::UnknownSourceTold) => StatusCode::NOT_FOUND,
         Refusal::UnknownSource => StatusCode::UNAUTHORIZED,
         Refusal::AddressNotAllowed | Refusal::Unverified(_) => {
@@ -74,19 +85,15 @@ pub(crate) fn refusal(
     };
     let mut response = problem(status, outside_code(status), request);
     let headers = response.headers_mut();
+    if closes(refusal) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     match refusal {
         Refusal::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
         Refusal::NotDurable | Refusal::Overloaded => {
             headers.insert(RETRY_AFTER, HeaderValue::from(STORE_RETRY_S));
-        }
-        // What is left of the body must not be read as the next request.
-        Refusal::PlainHttp
-        | Refusal::BodyTooLarge
-        | Refusal::BodyIncomplete
-        | Refusal::BodyTooSlow => {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}
     }
@@ -104,6 +111,20 @@ pub(crate) fn over_https(location: HeaderValue, request: RequestId) -> Answer {
 pub(crate) fn stay_on_https(answer: &mut Answer) {
     let two_years = HeaderValue::from_static("max-age=63072000");
     answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, two_years);
+}
+
+/// What is refused as HTTP ends its connection: what is left of it must not be read as the next
+/// request. What was understood and not taken does not.
+fn closes(refusal: Refusal) -> bool {
+    !matches!(
+        refusal,
+        Refusal::UnknownSource
+            | Refusal::AddressNotAllowed
+            | Refusal::Unverified(_)
+            | Refusal::RateLimited
+            | Refusal::NotDurable
+            | Refusal::Overloaded
+    )
 }
 
 /// A problem document (RFC 9457).
@@ -131,6 +152,11 @@ fn outside_code(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND => "not_found",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
         StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::LENGTH_REQUIRED => "length_required",
+        StatusCode::URI_TOO_LONG => "target_too_long",
+        StatusCode::EXPECTATION_FAILED => "expectation",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "head_too_large",
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => "http_version",
         StatusCode::TOO_MANY_REQUESTS => "rate_limited",
         StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_encoding",
@@ -178,10 +204,11 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_is_a_server_error_but_the_store() {
+    fn no_refusal_is_a_server_error_but_the_store_and_the_version() {
         for refused in Refusal::ALL {
             let status = refusal(*refused, None, 401, id()).status();
-            let ours = matches!(refused, Refusal::NotDurable | Refusal::Overloaded);
+            let ours =
+                matches!(refused, Refusal::NotDurable | Refusal::Overloaded | Refusal::HttpVersion);
             assert_eq!(status.is_server_error(), ours, "{}", refused.code());
         }
     }

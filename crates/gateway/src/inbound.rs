@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 use crate::answer::{self, Answer, Limited};
 use crate::keys::KeyRing;
-use crate::listener::Peer;
+use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
 use crate::metrics::Metrics;
 use crate::tallies::{Arrived, Tallies};
@@ -101,7 +101,9 @@ impl Inbound {
     pub(crate) async fn receive(&self, peer: Peer, request: hyper::Request<Incoming>) -> Answer {
         let is_secure = transport::is_secure(peer, request.headers());
         let arrival = self.arrival(peer, &request);
-        if !is_secure && self.environment == Environment::Live {
+        // What the gate refused says nothing of its transport any more: that is answered in admit.
+        let is_marker = listener::refused(&request).is_some();
+        if !is_secure && !is_marker && self.environment == Environment::Live {
             return self.refuse_plain(&arrival, &request);
         }
         let mut answer = self.judge_arrival(&arrival, request).await;

@@ -1,10 +1,12 @@
 //! The public listener: our own accept loop, so that every wait has a deadline and every
 //! connection a place in a count.
 //!
-//! HTTP/1.1 only. A server library's defaults leave idle, half-sent and unread connections open;
-//! here greetings, headers, bodies, idle time and stalled writes are all bounded (`model::limits`).
+//! HTTP/1.1 only, and of that only what one reading is possible of ([`gate`]). A server library's
+//! defaults leave idle, half-sent and unread connections open; here greetings,
+//! headers, bodies, idle time and stalled writes are all bounded (`model::limits`).
 
 mod connections;
+mod gate;
 mod greeting;
 mod proxy;
 mod stall;
@@ -31,6 +33,8 @@ use crate::answer::Answer;
 use crate::tls::Tls;
 use connections::Connections;
 pub(crate) use connections::network;
+use gate::Gate;
+pub(crate) use gate::refused;
 use stall::Stalling;
 use stream::Stream;
 
@@ -145,8 +149,9 @@ fn builder() -> http1::Builder {
     builder
 }
 
-fn io_of(stream: Stream) -> TokioIo<Stalling<Stream>> {
-    TokioIo::new(Stalling::new(stream, Duration::from_millis(limits::WRITE_STALL_MS_MAX)))
+fn io_of(stream: Stream) -> TokioIo<Stalling<Gate<Stream>>> {
+    let patience = Duration::from_millis(limits::WRITE_STALL_MS_MAX);
+    TokioIo::new(Stalling::new(Gate::new(stream), patience))
 }
 
 /// Out of file descriptors: accepting again at once would spin.

@@ -8,6 +8,26 @@ use schemes::Rejection;
 pub enum Refusal {
     /// A live gateway was spoken to over plain HTTP.
     PlainHttp,
+    /// The request's line or headers are not HTTP/1.1 as everybody reads it.
+    HeadMalformed,
+    /// The headers are too many or too long.
+    HeadTooLarge,
+    /// The path and query are too long.
+    TargetTooLong,
+    /// The version is not HTTP/1.1.
+    HttpVersion,
+    /// There is not exactly one good `Host`, or the target names another.
+    HostInvalid,
+    /// There is no `Content-Length`.
+    LengthRequired,
+    /// The body's length is told twice, or not in plain digits.
+    LengthAmbiguous,
+    /// A header of which one line counts comes twice.
+    HeaderRepeated,
+    /// `Expect` asks for more than `100-continue`.
+    Expectation,
+    /// A method without a body has one.
+    BodyUnexpected,
     /// The path is not `/in/{source}`.
     NotFound,
     /// The method is not POST.
@@ -40,6 +60,16 @@ impl Refusal {
     /// Every refusal of our own; [`Rejection::ALL`] has the reasons of verification.
     pub const ALL: &'static [Self] = &[
         Self::PlainHttp,
+        Self::HeadMalformed,
+        Self::HeadTooLarge,
+        Self::TargetTooLong,
+        Self::HttpVersion,
+        Self::HostInvalid,
+        Self::LengthRequired,
+        Self::LengthAmbiguous,
+        Self::HeaderRepeated,
+        Self::Expectation,
+        Self::BodyUnexpected,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::HostNotAllowed,
@@ -58,6 +88,16 @@ impl Refusal {
     pub fn code(self) -> &'static str {
         match self {
             Self::PlainHttp => "plain_http",
+            Self::HeadMalformed => "head_malformed",
+            Self::HeadTooLarge => "head_too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::HttpVersion => "http_version",
+            Self::HostInvalid => "host_invalid",
+            Self::LengthRequired => "length_required",
+            Self::LengthAmbiguous => "length_ambiguous",
+            Self::HeaderRepeated => "header_repeated",
+            Self::Expectation => "expectation",
+            Self::BodyUnexpected => "body_unexpected",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::HostNotAllowed => "host_not_allowed",

@@ -6,6 +6,10 @@ pub const BODY_BYTES_DEFAULT: usize = 1024 * 1024;
 pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// Bytes of a request's line and headers.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a request's method.
+pub const METHOD_BYTES_MAX: usize = 16;
+/// Bytes of a request's target: path and query, and the authority where it has one.
+pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Header lines of a request.
 pub const HEADERS_MAX: usize = 64;
 /// From the accepted connection to the end of the TLS handshake, a PROXY header included.
@@ -18,6 +22,8 @@ pub const HEADER_MS_MAX: u64 = 10_000;
 pub const BODY_MS_MAX: u64 = 30_000;
 /// Bytes a second that a body must keep up, after the first second.
 pub const BODY_BYTES_PER_SECOND_MIN: u64 = 1024;
+/// Bytes that are still read of a request that was refused, so that the answer arrives.
+pub const LINGER_BYTES_MAX: usize = 64 * 1024;
 /// A write of an answer that makes no progress.
 pub const WRITE_STALL_MS_MAX: u64 = 15_000;
 /// Open connections of the public listener.
@@ -55,6 +61,7 @@ pub const KEYS_CACHED_MAX: u64 = 10_000;
 pub const DRAIN_MS_MAX: u64 = 25_000;
 
 const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);
+const _: () = assert!(METHOD_BYTES_MAX + TARGET_BYTES_MAX < HEADER_BYTES_MAX);
 const _: () = assert!(LEASE_MS as u64 > 2 * ATTEMPT_MS_MAX);
 const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MAX < ATTEMPTS_IN_FLIGHT_MAX);
 const _: () = assert!(QUEUE_COMMANDS_MAX >= BATCH_COMMANDS_MAX);

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use model::{ArrivalId, RequestId, Timestamp};
 
 use super::{ActiveSource, Inbound, Refused, body};
-use crate::Refusal;
+use crate::{Refusal, listener};
 
 const PREFIX: &str = "/in/";
 
@@ -50,8 +50,11 @@ impl Inbound {
         arrival: &Arrival,
         request: hyper::Request<Incoming>,
     ) -> Result<Received, Refused> {
+        if let Some(refusal) = listener::refused(&request) {
+            return Err(refusal.into());
+        }
         let name = request.uri().path().strip_prefix(PREFIX).unwrap_or_default();
-        if name.is_empty() || name.contains('/') {
+        if !is_name(name) {
             return Err(Refusal::NotFound.into());
         }
         if request.method() != Method::POST {
@@ -114,6 +117,13 @@ impl ActiveSource {
             source: Some(self.clone()),
         })
     }
+}
+
+/// The alphabet of sources' names. It has no `/`, `.` or `%`, so each source has one path and no
+/// second spelling of it.
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    !text.is_empty() && text.bytes().all(plain)
 }
 
 fn is_port(text: &str) -> bool {
