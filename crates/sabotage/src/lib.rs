@@ -2,7 +2,8 @@
 //!
 //! A place that must be right asks [`on`] whether it is to be wrong. Without the feature `planted`
 //! the answer is a constant `false`, and the compiler removes the question. With it, the variable
-//! `COUNTERSIGN_SABOTAGE` names the one defect that a process has.
+//! `COUNTERSIGN_SABOTAGE` names the one defect that a process has. `docs/testing.md` names the test
+//! that catches each; `tests/caught.rs` runs them.
 
 #[cfg(all(feature = "planted", not(debug_assertions)))]
 compile_error!("the feature `planted` plants defects for the tests and must not be released");

@@ -113,6 +113,28 @@ fn malformed_signature() {
 }
 
 #[test]
+fn every_byte_of_a_signature_counts() {
+    let header = stripe_header(NOW_S);
+    let first = header.len() - 64;
+    for at in first..header.len() {
+        let digit = if header.as_bytes()[at] == b'0' { "1" } else { "0" };
+        let mut changed = header.clone();
+        changed.replace_range(at..=at, digit);
+        assert_eq!(stripe(&changed), Err(Rejection::NoMatchingKey), "digit {}", at - first);
+    }
+}
+
+#[test]
+fn amounts_are_kept_as_written() {
+    // No double holds this one.
+    for amount in ["9007199254740993", "10.50"] {
+        let body = GOOD.replace("1999", amount);
+        let events = read("stripe", SECRET, body.as_bytes()).expect("it is readable");
+        assert_eq!(events[0].amount.as_deref(), Some(amount));
+    }
+}
+
+#[test]
 fn too_many_signatures() {
     let header = stripe_header(NOW_S);
     let wrong = format!(",v1={}", "0".repeat(64));
