@@ -1,5 +1,6 @@
 //! The demo passes, and finds each defect that is planted in it.
 
+use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -145,4 +146,19 @@ fn an_application_that_loses_deliveries_is_found() {
 #[test]
 fn a_forgery_that_gets_through_is_found() {
     check_defect("forge-accept", "WRONG: forged against stripe: accepted");
+}
+
+#[test]
+fn proxies_of_the_environment_are_ignored() {
+    let trap = TcpListener::bind("127.0.0.1:0").expect("a port");
+    trap.set_nonblocking(true).expect("set");
+    let proxy = format!("http://{}", trap.local_addr().expect("an address"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    for name in ["http_proxy", "https_proxy", "all_proxy"] {
+        command.env(name, &proxy).env(name.to_uppercase(), &proxy);
+    }
+    command.env_remove("NO_PROXY").env_remove("no_proxy");
+    let output = command.arg("demo").output().expect("the binary runs");
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(trap.accept().is_err(), "somebody asked the proxy");
 }

@@ -10,7 +10,7 @@
 mod attempt;
 mod client;
 mod document;
-mod forbidden;
+mod resolver;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,7 @@ use crate::inbound::Parts;
 use crate::{Endpoint, entropy};
 use attempt::Ended;
 use client::Client;
+pub use resolver::{Resolver, Script};
 
 /// How often the store is asked for work that nobody rang for: retries that fall due, and what
 /// another process released.
@@ -54,12 +55,13 @@ impl Outbound {
         parts: Parts,
         endpoints: HashMap<String, Arc<Endpoint>>,
         environment: Environment,
+        resolver: &Resolver,
     ) -> Self {
         Self {
             parts,
             environment,
             endpoints,
-            client: Client::new(),
+            client: Client::new(resolver),
             in_flight: InFlight::default(),
         }
     }

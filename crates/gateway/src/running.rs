@@ -20,7 +20,7 @@ use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Settings, Tls};
+use crate::{Clock, Endpoint, Resolver, Settings, Tls};
 
 const TALLY: Duration = Duration::from_millis(200);
 const FORGET: Duration = Duration::from_secs(3600);
@@ -112,7 +112,8 @@ impl Gateway {
             per_address_max: ADMIN_CONNECTIONS_MAX,
         };
         running.serve_admin(admin, admin_doors, certificates, &parts);
-        running.deliver(&parts, settings.endpoints, settings.environment);
+        let resolver = settings.resolver;
+        running.deliver(&parts, settings.endpoints, settings.environment, &resolver);
         running.housekeep(&parts);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
@@ -214,12 +215,13 @@ impl Running {
         parts: &Parts,
         endpoints: Vec<Endpoint>,
         environment: model::Environment,
+        resolver: &Resolver,
     ) {
         let endpoints: HashMap<_, _> = endpoints
             .into_iter()
             .map(|endpoint| (endpoint.name.clone(), Arc::new(endpoint)))
             .collect();
-        let outbound = Arc::new(Outbound::new(parts.clone(), endpoints, environment));
+        let outbound = Arc::new(Outbound::new(parts.clone(), endpoints, environment, resolver));
         self.outward.push(tokio::spawn(outbound.run(self.stop_out.clone())));
     }
 

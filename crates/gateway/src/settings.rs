@@ -8,7 +8,7 @@ use model::Environment;
 use model::rate::Rate;
 use schemes::standard_webhooks::SigningKey;
 
-use crate::Tls;
+use crate::{Resolver, Tls};
 
 /// Everything the gateway needs to know to start.
 pub struct Settings {
@@ -36,6 +36,8 @@ pub struct Settings {
     pub sources: Vec<Source>,
     /// Where deliveries go to.
     pub endpoints: Vec<Endpoint>,
+    /// Who is asked for the addresses of endpoints.
+    pub resolver: Resolver,
 }
 
 /// A configured place webhooks come from: `POST /in/{name}`.

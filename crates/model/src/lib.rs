@@ -4,6 +4,7 @@
 //! parameters, so that every state machine can be tested without waiting.
 
 pub mod delivery;
+pub mod destination;
 pub mod event;
 pub mod id;
 pub mod limits;

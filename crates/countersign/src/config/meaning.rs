@@ -150,6 +150,7 @@ pub(super) fn configuration(
         root: root?,
         sources: sources.into_iter().collect::<Option<_>>()?,
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
+        resolver: gateway::Resolver::System,
     };
     Some(Configuration { settings, api, store: store?, notices })
 }

@@ -113,6 +113,8 @@ refusals! {
     PlainHttpInLive = "plain_http_in_live",
     /// A private or loopback address without leave.
     PrivateAddress = "private_address",
+    /// A port of another protocol than HTTP, without leave.
+    PortNotHttp = "port_not_http",
     /// The scheme signs the URL, and it is not known.
     PublicUrlMissing = "public_url_missing",
     /// The provider's unit of money must be said.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::Environment;
+use model::{Environment, destination};
 use url::{Host, Url};
 
 use super::document::At;
@@ -50,6 +50,13 @@ pub(super) fn endpoint(
         found.add(Refusal::PrivateAddress, &written.place, message, fix);
         is_fine = false;
     }
+    if url.port().is_some_and(destination::is_never_http) && !allow_private {
+        let message = "this port is known for another protocol than HTTP";
+        let fix = "write the port of the application's web server; add allow_private = true to \
+                   this endpoint if this is it";
+        found.add(Refusal::PortNotHttp, &written.place, message, fix);
+        is_fine = false;
+    }
     let on_this_host = allow_private && is_loopback(&url);
     if environment == Environment::Live && url.scheme() == "http" && !on_this_host {
         let message = "a live gateway does not deliver over plain HTTP";
@@ -91,9 +98,9 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 /// The address as written is not a public one. Names are resolved and judged when they are dialled.
 pub(super) fn is_private(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => is_localhost(name),
-        Some(Host::Ipv4(v4)) => is_private_address(IpAddr::V4(v4)),
-        Some(Host::Ipv6(v6)) => is_private_address(v6.to_canonical()),
+        Some(Host::Domain(name)) => destination::is_local_name(name),
+        Some(Host::Ipv4(v4)) => !destination::is_public(IpAddr::V4(v4)),
+        Some(Host::Ipv6(v6)) => !destination::is_public(IpAddr::V6(v6)),
         None => false,
     }
 }
@@ -101,20 +108,6 @@ pub(super) fn is_private(url: &Url) -> bool {
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
-}
-
-fn is_private_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified()
-        }
-        IpAddr::V6(v6) => {
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-        }
-    }
 }
 
 #[cfg(test)]
@@ -164,6 +157,34 @@ mod tests {
             assert_eq!(check(&url, false, Environment::Test), [Refusal::PrivateAddress], "{host}");
             assert_eq!(check(&url, true, Environment::Test), [], "{host}");
         }
+    }
+
+    #[test]
+    fn ports_of_other_protocols_need_leave() {
+        for port in [22, 25, 5432, 6379] {
+            let url = format!("https://shop.example.com:{port}/w");
+            assert_eq!(check(&url, false, Environment::Test), [Refusal::PortNotHttp], "{port}");
+            assert_eq!(check(&url, true, Environment::Test), [], "{port}");
+        }
+        assert_eq!(check("https://shop.example.com:8080/w", false, Environment::Test), []);
+    }
+
+    /// The targets that the gateway is tested to never dial; those that can be seen to be private
+    /// from their spelling do not even start.
+    #[test]
+    fn every_spelling_of_a_private_address_stops_the_start() {
+        let targets = include_str!("../../../gateway/tests/ssrf/targets.tsv");
+        let mut stopped = 0;
+        for line in targets.lines().filter(|line| !line.starts_with('#')) {
+            let [url, _, want] = line.split('\t').collect::<Vec<_>>()[..] else {
+                panic!("three columns: {line}")
+            };
+            let refused = check(&url.replace("{port}", "8080"), false, Environment::Test);
+            let got = refused.first().map_or("starts", |refusal| refusal.code());
+            assert_eq!(got, want, "{url}");
+            stopped += usize::from(got != "starts");
+        }
+        assert!(stopped >= 250, "{stopped} targets");
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,10 +17,11 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use model::destination;
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::forbidden::is_forbidden;
+use super::resolver::Resolver;
 
 const DIAL: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(30);
@@ -47,8 +47,8 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client that trusts the system's certificates, or Mozilla's where the system has none.
-    pub(crate) fn new() -> Self {
-        Self { public: pool(false), private: pool(true) }
+    pub(crate) fn new(resolver: &Resolver) -> Self {
+        Self { public: pool(false, resolver), private: pool(true, resolver) }
     }
 
     /// Sends one request.
@@ -64,8 +64,8 @@ impl Client {
     }
 }
 
-fn pool(allow_private: bool) -> Pool {
-    let dialler = Dialler { allow_private };
+fn pool(allow_private: bool, resolver: &Resolver) -> Pool {
+    let dialler = Dialler { allow_private, resolver: resolver.clone() };
     let native = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider());
     let trusting = native.unwrap_or_else(|_| {
@@ -86,6 +86,7 @@ fn pool(allow_private: bool) -> Pool {
 #[derive(Clone)]
 struct Dialler {
     allow_private: bool,
+    resolver: Resolver,
 }
 
 /// The error that tells a forbidden address from an unreachable one.
@@ -103,40 +104,38 @@ impl Service<Uri> for Dialler {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let allow_private = self.allow_private;
+        let dialler = self.clone();
         Box::pin(async move {
-            let dialled = tokio::time::timeout(DIAL, dial(&uri, allow_private)).await;
+            let dialled = tokio::time::timeout(DIAL, dialler.dial(&uri)).await;
             dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(TokioIo::new)
         })
     }
 }
 
-async fn dial(uri: &Uri, allow_private: bool) -> io::Result<TcpStream> {
-    let host = uri.host().ok_or(io::ErrorKind::InvalidInput)?;
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    let addresses = resolve(host, port).await?;
-    if !allow_private && addresses.iter().any(|address| is_forbidden(address.ip())) {
-        return Err(io::Error::other(Forbidden));
-    }
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
+impl Dialler {
+    /// Resolves once and dials what was checked. One address that is not public among others
+    /// forbids all of them: nobody has such names by accident.
+    async fn dial(&self, uri: &Uri) -> io::Result<TcpStream> {
+        let host = uri.host().ok_or(io::ErrorKind::InvalidInput)?;
+        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default);
+        let addresses = self.resolver.resolve(host, port).await?;
+        let is_public = addresses.iter().all(|address| destination::is_public(address.ip()));
+        if !self.allow_private && (!is_public || destination::is_never_http(port)) {
+            return Err(io::Error::other(Forbidden));
         }
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
-    Err(last)
-}
-
-async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let literal = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = literal.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
 fn caused_by_forbidden(error: &legacy::Error) -> bool {
@@ -160,14 +159,17 @@ mod tests {
 
     async fn call(url: &str, allow_private: bool) -> Result<(), CallError> {
         let request = Request::post(url).body(Full::default()).expect("a request");
-        Client::new().call(request, allow_private).await.map(drop)
+        Client::new(&Resolver::System).call(request, allow_private).await.map(drop)
     }
 
+    /// As the system's resolver reads them, which knows more spellings than the URL standard.
     #[tokio::test]
     async fn private_addresses_are_refused_in_every_spelling_and_never_dialled() {
         let trap = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = trap.local_addr().expect("an address").port();
-        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"] {
+        let named = ["localhost", "127.1", "0x7f.1", "0177.0.0.01", "2130706433", "0", "127.0.0.1"];
+        let bracketed = ["[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[::127.0.0.1]"];
+        for host in named.into_iter().chain(bracketed) {
             let url = format!("http://{host}:{port}/");
             assert_eq!(call(&url, false).await, Err(CallError::Forbidden), "{host}");
         }
@@ -177,6 +179,14 @@ mod tests {
             tokio::spawn(async move { call(&format!("http://127.0.0.1:{port}/"), true).await });
         trap.accept().await.expect("with leave it is dialled");
         dialled.abort();
+    }
+
+    #[tokio::test]
+    async fn a_port_of_another_protocol_is_refused() {
+        for port in [22, 25, 6379] {
+            let url = format!("http://1.1.1.1:{port}/");
+            assert_eq!(call(&url, false).await, Err(CallError::Forbidden), "{port}");
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine;
-use gateway::{Clock, Endpoint, Format, Gateway, Running, Settings, Source};
+use gateway::{Clock, Endpoint, Format, Gateway, Resolver, Running, Settings, Source};
 use model::{Environment, EventStatus};
 use schemes::standard_webhooks::SigningKey;
 use schemes::{Draft, Profile, Secret};
@@ -76,6 +76,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         root: root(),
         sources,
         endpoints,
+        resolver: Resolver::System,
     }
 }
 

@@ -12,3 +12,4 @@ mod outage;
 mod plain;
 mod proxied;
 mod refusals;
+mod ssrf;
