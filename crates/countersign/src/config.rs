@@ -2,10 +2,13 @@
 //!
 //! `document` reads what was written (types, keys, lines); `meaning` judges it and resolves
 //! references. Only this module reads the environment and the files of secrets, once; after the
-//! start nothing does. `docs/configuration.md` is the manual.
+//! start only the files of certificates are read again. `docs/configuration.md` is the manual.
 
+#[cfg(test)]
+pub(crate) mod certificates;
 mod document;
 mod endpoint;
+mod identity;
 mod meaning;
 mod network;
 mod problem;
@@ -13,6 +16,7 @@ mod profiles;
 mod reference;
 mod secrets;
 mod source;
+mod transport;
 mod web;
 
 use std::collections::BTreeMap;
@@ -20,6 +24,8 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use identity::Shown;
+pub(crate) use identity::{IdentityFault, Stamp};
 pub use meaning::Notice;
 pub use problem::{Place, Problem, Problems, Refusal};
 pub use profiles::Profiles;
@@ -40,6 +46,8 @@ pub struct Configuration {
     pub api: SocketAddr,
     /// The file of the embedded store.
     pub store: PathBuf,
+    /// The certificates that its listeners show, to be looked after.
+    pub certificates: Vec<Shown>,
     /// What whoever starts it should know.
     pub notices: Vec<Notice>,
 }

@@ -9,6 +9,7 @@ pub mod config;
 mod demo;
 mod failure;
 mod logs;
+mod renewal;
 mod table;
 
 use std::io::Write;

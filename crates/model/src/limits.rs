@@ -16,6 +16,8 @@ pub const HEADERS_MAX: usize = 64;
 pub const GREETING_MS_MAX: u64 = 10_000;
 /// Bytes of a PROXY header with all its extensions.
 pub const PROXY_HEADER_BYTES_MAX: usize = 2048;
+/// How often the files of a certificate are looked at; a change is shown after two looks.
+pub const CERTIFICATE_POLL_MS: u64 = 2_000;
 /// From the first byte to the end of the headers; also how long a kept connection may idle.
 pub const HEADER_MS_MAX: u64 = 10_000;
 /// From the end of the headers to the end of the body.

@@ -10,6 +10,7 @@ use crate::args::{Arguments, Serve};
 use crate::config::{Configuration, Notice};
 use crate::failure::{Failure, Outcome};
 use crate::logs;
+use crate::renewal;
 use crate::table::Table;
 
 /// Starts, says what it does, and waits for SIGINT or SIGTERM.
@@ -21,7 +22,7 @@ pub(super) fn run(serve: &Serve, arguments: &Arguments) -> Ended {
 }
 
 async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
-    let Configuration { settings, api, store: path, notices } = configuration;
+    let Configuration { settings, api, store: path, certificates, notices } = configuration;
     let mut signals = Signals::new()?;
     let store = Store::open(&path, Options::default())
         .map_err(|error| Failure::told(error.code(), &error.to_string()))?;
@@ -42,6 +43,9 @@ async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
         say(summary.json())?;
     } else {
         say(summary.text())?;
+    }
+    for shown in certificates {
+        tokio::spawn(renewal::watch(shown));
     }
     wait(running, &mut signals).await
 }
@@ -90,6 +94,8 @@ impl Signals {
 /// What whoever starts the gateway is told.
 struct Summary {
     environment: Environment,
+    has_tls: bool,
+    has_admin_tls: bool,
     public: String,
     admin: String,
     api: String,
@@ -127,6 +133,8 @@ impl Summary {
         };
         Self {
             environment: settings.environment,
+            has_tls: settings.tls.is_some(),
+            has_admin_tls: settings.admin_tls.is_some(),
             public: settings.public.to_string(),
             admin: settings.admin.to_string(),
             api: String::new(),
@@ -158,7 +166,8 @@ impl Summary {
             .collect();
         serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "environment": self.environment.code(),
-            "public": self.public, "admin": self.admin, "api": null, "store": self.store,
+            "public": self.public, "public_tls": self.has_tls,
+            "admin": self.admin, "admin_tls": self.has_admin_tls, "api": null, "store": self.store,
             "sources": sources, "endpoints": endpoints, "notices": self.notices,
         })
     }
@@ -170,13 +179,15 @@ impl Summary {
         self.endpoints.iter().for_each(|row| endpoints.row(row.clone()));
         let mut text = format!(
             "countersign {} ({})\n\n\
-             webhooks  http://{}/in/{{source}}\n\
-             admin     http://{}/healthz /readyz /metrics\n\
+             webhooks  {}://{}/in/{{source}}\n\
+             admin     {}://{}/healthz /readyz /metrics\n\
              api       {} is reserved: this version serves nothing there\n\
              store     {}\n\n{sources}\n\n{endpoints}\n",
             env!("CARGO_PKG_VERSION"),
             self.environment,
+            scheme(self.has_tls),
             self.public,
+            scheme(self.has_admin_tls),
             self.admin,
             self.api,
             self.store,
@@ -189,4 +200,8 @@ impl Summary {
         }
         text
     }
+}
+
+fn scheme(has_tls: bool) -> &'static str {
+    if has_tls { "https" } else { "http" }
 }

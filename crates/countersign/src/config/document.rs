@@ -36,6 +36,19 @@ pub(super) struct Server {
     pub(super) admin: Option<At<String>>,
     pub(super) hosts: Option<Texts>,
     pub(super) trusted_proxies: Option<Texts>,
+    pub(super) proxy_protocol: Option<At<bool>>,
+    pub(super) admin_allow: Option<Texts>,
+    pub(super) tls: Option<Tls>,
+    pub(super) admin_tls: Option<Tls>,
+}
+
+/// `[server.tls]` and `[server.admin_tls]`.
+pub(super) struct Tls {
+    pub(super) place: Place,
+    pub(super) certificate: Option<At<String>>,
+    pub(super) key: Option<At<String>>,
+    /// Of the admin listener only.
+    pub(super) client_ca: Option<At<String>>,
 }
 
 /// `[[source]]`.
@@ -96,6 +109,10 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
             admin: table.text("admin", found),
             hosts: table.texts("hosts", found),
             trusted_proxies: table.texts("trusted_proxies", found),
+            proxy_protocol: table.boolean("proxy_protocol", found),
+            admin_allow: table.texts("admin_allow", found),
+            tls: table.table("tls", found).map(|table| tls(&table, false, found)),
+            admin_tls: table.table("admin_tls", found).map(|table| tls(&table, true, found)),
         };
         table.finish(found);
     }
@@ -115,6 +132,17 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
     document.endpoints =
         root.tables("endpoint", found).iter().map(|t| endpoint(t, found)).collect();
     document
+}
+
+fn tls(table: &Table<'_>, is_mutual: bool, found: &mut Found) -> Tls {
+    let tls = Tls {
+        place: table.place.clone(),
+        certificate: table.text("certificate", found),
+        key: table.text("key", found),
+        client_ca: if is_mutual { table.text("client_ca", found) } else { None },
+    };
+    table.finish(found);
+    tls
 }
 
 fn source(table: &Table<'_>, found: &mut Found) -> Source {
@@ -240,7 +268,7 @@ impl<'t> Table<'t> {
     fn table(&self, key: &'static str, found: &mut Found) -> Option<Table<'t>> {
         let At { value, place } = self.entry(key)?;
         let Some(entries) = value.as_table() else {
-            wrong(value, &place, &format!("a table: write it as [{key}]"), found);
+            wrong(value, &place, &format!("a table: write it as [{}]", place.key), found);
             return None;
         };
         Some(Table::new(self.reader, entries, place))

@@ -9,11 +9,14 @@ use std::path::PathBuf;
 use model::Environment;
 
 use super::document::{At, Document};
-use super::problem::{Found, Place, Refusal, shown};
+use super::problem::{Found, Place, Refusal};
 use super::profiles::Profiles;
 use super::reference::Resolver;
 use super::secrets::Ledger;
-use super::{Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, source};
+use super::transport::Transport;
+use super::{
+    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, source, transport,
+};
 
 const NAME_BYTES_MAX: usize = 64;
 
@@ -102,6 +105,8 @@ pub(super) fn configuration(
     let hosts = network::hosts(document.server.hosts.as_ref(), resolver, found);
     let trusted_proxies =
         network::networks(document.server.trusted_proxies.as_ref(), resolver, found);
+    let transport = transport::transport(document, resolver, found);
+    transport::live(document, environment, listeners.as_ref(), found);
     let store = store(document, resolver, found);
     let root = root(document, resolver, found);
     let profiles = profiles(document, resolver, found);
@@ -137,22 +142,24 @@ pub(super) fn configuration(
         return None;
     }
     let Listeners { public, api, admin } = listeners?;
+    let Transport { tls, admin_tls, admin_allow, proxy_protocol } = transport?;
     let settings = gateway::Settings {
         environment: environment?,
         public,
         admin,
         hosts,
         trusted_proxies,
-        proxy_protocol: false,
-        tls: None,
-        admin_tls: None,
-        admin_allow: Vec::new(),
+        proxy_protocol,
+        tls: tls.as_ref().map(|shown| shown.tls.clone()),
+        admin_tls: admin_tls.as_ref().map(|shown| shown.tls.clone()),
+        admin_allow,
         root: root?,
         sources: sources.into_iter().collect::<Option<_>>()?,
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
         resolver: gateway::Resolver::System,
     };
-    Some(Configuration { settings, api, store: store?, notices })
+    let certificates = tls.into_iter().chain(admin_tls).collect();
+    Some(Configuration { settings, api, store: store?, certificates, notices })
 }
 
 /// What a command needs that works beside a running gateway: no provider's secret.
@@ -210,10 +217,11 @@ fn environment(document: &Document, found: &mut Found) -> Option<Environment> {
     environment
 }
 
-struct Listeners {
+/// Where the listeners are.
+pub(super) struct Listeners {
     public: SocketAddr,
     api: SocketAddr,
-    admin: SocketAddr,
+    pub(super) admin: SocketAddr,
 }
 
 fn listeners(document: &Document, resolver: &Resolver<'_>, found: &mut Found) -> Option<Listeners> {
@@ -312,20 +320,24 @@ fn surroundings(
     hosts: &[String],
     scope: &mut Scope<'_>,
 ) {
-    let place = |key: &str| Place { line: 0, key: shown(key) };
+    let place = |key: &str| Place { line: 0, key: key.to_owned() };
     let mut notice = |key: &str, text: &str| scope.notices.push(Notice::new(&place(key), text));
     if document.sources.is_empty() {
         notice("source", "no source: every webhook is refused");
     }
     let Some(listeners) = listeners else { return };
     if !listeners.public.ip().is_loopback() {
-        notice("server.public", "plain HTTP off loopback: let a proxy in front end TLS");
+        if document.server.tls.is_none() {
+            let text = "plain HTTP off loopback: add [server.tls], or let a proxy end TLS";
+            notice("server.public", text);
+        }
         if hosts.is_empty() {
             notice("server.hosts", "any Host name is accepted: list the public one");
         }
     }
-    if !listeners.admin.ip().is_loopback() {
-        notice("server.admin", "the admin listener is off loopback and has no sign-in");
+    let is_named = document.server.admin_allow.as_ref().is_some_and(|l| !l.value.is_empty());
+    if !listeners.admin.ip().is_loopback() && document.server.admin_tls.is_none() && !is_named {
+        notice("server.admin", "the admin listener is off loopback and open to everybody");
     }
     if scope.environment == Environment::Test {
         notice("environment", "test: live events are quarantined");

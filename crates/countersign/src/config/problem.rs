@@ -51,6 +51,22 @@ refusals! {
     HostBitsSet = "host_bits_set",
     /// A network that holds every address.
     NetworkIsEverything = "network_is_everything",
+    /// The PROXY protocol without a proxy that may speak it.
+    ProxyProtocolAlone = "proxy_protocol_alone",
+    /// A live gateway's admin listener is off loopback and open to everybody.
+    AdminExposed = "admin_exposed",
+    /// The certificate cannot be read.
+    BadCertificate = "bad_certificate",
+    /// The certificate, or one of its chain, has expired.
+    CertificateExpired = "certificate_expired",
+    /// The certificate, or one of its chain, is not valid yet.
+    CertificateNotYetValid = "certificate_not_yet_valid",
+    /// The private key cannot be used.
+    BadTlsKey = "bad_tls_key",
+    /// The private key belongs to another certificate.
+    TlsKeyMismatch = "tls_key_mismatch",
+    /// The authority of the clients cannot be read.
+    BadClientCa = "bad_client_ca",
     /// The store's URL is not one we know.
     BadStoreUrl = "bad_store_url",
     /// The root key has not the shape of one.

@@ -152,6 +152,22 @@ impl Resolver<'_> {
         }
     }
 
+    /// A path that may also be written as a reference: the file itself, not its text.
+    pub(super) fn file_named(&self, text: &At<String>, found: &mut Found) -> Option<PathBuf> {
+        match parse(&text.value) {
+            Written::Literal if text.value.contains("-----BEGIN") => {
+                let message = "this is the content of a file, not its path";
+                let fix = "put it into a file of mode 0600 and write its path; replace the key if \
+                           this file was ever committed";
+                found.add(Refusal::LiteralSecret, &text.place, message, fix);
+                None
+            }
+            Written::Literal => Some(self.path(&text.value)),
+            Written::File(path) => Some(self.path(path)),
+            written => Some(self.path(&self.referred(written, &text.place, found)?)),
+        }
+    }
+
     /// A path, from the configuration's folder.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
@@ -226,7 +242,7 @@ impl Resolver<'_> {
 }
 
 /// Why a file with secrets is not used. Paths stay out: the line of the configuration has them.
-enum FileFault {
+pub(super) enum FileFault {
     Missing,
     Unreadable(std::io::ErrorKind),
     TooLarge,
@@ -236,7 +252,7 @@ enum FileFault {
 }
 
 impl FileFault {
-    fn refusal(&self) -> Refusal {
+    pub(super) fn refusal(&self) -> Refusal {
         match self {
             Self::Missing => Refusal::FileMissing,
             Self::Unreadable(_) | Self::TooLarge | Self::NotText => Refusal::FileUnreadable,
@@ -245,7 +261,7 @@ impl FileFault {
         }
     }
 
-    fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         match self {
             Self::Missing => "does not exist".into(),
             Self::Unreadable(kind) => format!("cannot be read ({kind})"),
@@ -272,16 +288,28 @@ impl FileFault {
 
 /// Reads a file that others must not read. What a container's runtime mounts under `/run/secrets`
 /// is readable for all inside of the container by design.
-fn read_private(path: &Path) -> Result<String, FileFault> {
-    let unreadable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => FileFault::Missing,
-        kind => FileFault::Unreadable(kind),
-    };
+pub(super) fn read_private(path: &Path) -> Result<String, FileFault> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if is_exposed(&metadata) && !path.starts_with("/run/secrets") {
         return Err(FileFault::Exposed);
     }
+    bounded(file)
+}
+
+/// Reads a file that is no secret.
+pub(super) fn read_text(path: &Path) -> Result<String, FileFault> {
+    bounded(std::fs::File::open(path).map_err(unreadable)?)
+}
+
+fn unreadable(error: std::io::Error) -> FileFault {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => FileFault::Missing,
+        kind => FileFault::Unreadable(kind),
+    }
+}
+
+fn bounded(file: std::fs::File) -> Result<String, FileFault> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use super::*;
 
+mod transport;
+
 /// A secret that must never be said.
 const HUSH: &str = "whsec_test_hush0123456789abcdef0123";
 const ROOT: &str = "cs_root_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -342,7 +344,7 @@ fn keys_of_the_other_environment_are_refused() {
     let variable = "${env:STRIPE_WEBHOOK_SECRET}";
     let key = "source[0].secrets[0]";
     check(variable, "${env:LIVE_SECRET}", Refusal::LiveKeyInTest, 14, key);
-    let live = GOOD.replace("\"test\"", "\"live\"");
+    let live = GOOD.replace("\"test\"", "\"live\"").replace("= []", "= [\"10.0.0.0/8\"]");
     assert_eq!(faults(&live), [("test_key_in_live", 14, key.to_owned())]);
     assert_eq!(faults(&live.replace("STRIPE_WEBHOOK_SECRET", "LIVE_SECRET")), []);
 }
@@ -355,7 +357,8 @@ fn bad_urls_are_refused() {
     check(url, "ftp://shop.example.com/", Refusal::BadUrl, 18, key);
     check(url, "https://u:hush@shop.example.com/", Refusal::UrlCredentials, 18, key);
     check("allow_private = true", "allow_private = false", Refusal::PrivateAddress, 18, key);
-    let live = GOOD.replace("\"test\"", "\"live\"").replace("STRIPE_WEBHOOK_SECRET", "LIVE_SECRET");
+    let live = GOOD.replace("\"test\"", "\"live\"").replace("= []", "= [\"10.0.0.0/8\"]");
+    let live = live.replace("STRIPE_WEBHOOK_SECRET", "LIVE_SECRET");
     let plain = live.replace(url, "http://shop.example.com/w");
     assert_eq!(faults(&plain), [("plain_http_in_live", 18, key.to_owned())]);
 }
