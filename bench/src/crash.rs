@@ -25,11 +25,15 @@ use crate::application::{Application, Ledger, Reading};
 use crate::clock::{Chance, now_ms};
 use crate::deployment::{Deliveries, Deployment, SOURCE_PATH};
 use crate::load::{is_success, signed_request};
+use crate::server::Server;
 use crate::stripe::{SECRET, Series, Signer};
 use crate::wire::Connection;
 
 /// The load of one round ends by itself after this, should the kill not end it.
 const ROUND_MAX: Duration = Duration::from_secs(20);
+
+/// How long a connection waits that was told to come back.
+const REFUSED_WAIT: Duration = Duration::from_millis(50);
 
 /// How long the deliveries of everything acknowledged may take after the last restart.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(60);
@@ -139,18 +143,30 @@ impl Plan {
         }
 
         let server = deployment.serve().context("after the last kill")?;
-        let rows =
-            deployment.lines(&["events", "list", "--all", "--json", "--limit", "1000000"])?;
-        let kept = provider_ids(&rows);
-        wait_for_deliveries(&application, |id| kept.contains_key(id), &provider.acknowledged);
-        server.stop()?;
+        findings.conclude(&deployment, &application, &provider, server)?;
         findings.damage = damage(&deployment.store())?;
-        findings.compare(&provider.acknowledged, &rows, &application.ledger());
         Ok(findings)
     }
 }
 
 impl Findings {
+    /// Waits for the deliveries of a gateway that is well again, stops it, and compares.
+    pub(crate) fn conclude(
+        &mut self,
+        deployment: &Deployment,
+        application: &Application,
+        provider: &Provider,
+        server: Server,
+    ) -> Result<()> {
+        let rows =
+            deployment.lines(&["events", "list", "--all", "--json", "--limit", "1000000"])?;
+        let kept = provider_ids(&rows);
+        wait_for_deliveries(application, |id| kept.contains_key(id), &provider.acknowledged);
+        server.stop()?;
+        self.compare(&provider.acknowledged, &rows, &application.ledger());
+        Ok(())
+    }
+
     pub(crate) fn compare(
         &mut self,
         acknowledged: &[String],
@@ -238,6 +254,9 @@ pub(crate) struct Provider {
     pub(crate) acknowledged: Vec<String>,
     /// How many there are, for another thread.
     pub(crate) count: Arc<AtomicUsize>,
+    /// Other answers, and the longest that one of them took.
+    pub(crate) refused: u64,
+    pub(crate) refused_after_max: Duration,
 }
 
 impl Provider {
@@ -249,11 +268,18 @@ impl Provider {
             unacknowledged: Vec::new(),
             acknowledged: Vec::new(),
             count: Arc::default(),
+            refused: 0,
+            refused_after_max: Duration::ZERO,
         }
     }
 
     /// Sends until every connection is broken; the unacknowledged of before go first.
     pub(crate) fn send_until_killed(&mut self, target: SocketAddr) -> Result<()> {
+        self.send_for(target, ROUND_MAX)
+    }
+
+    /// The same, for at most so long.
+    pub(crate) fn send_for(&mut self, target: SocketAddr, at_most: Duration) -> Result<()> {
         let round = Rc::new(Round {
             signer: Signer::new(SECRET),
             series: self.series.clone(),
@@ -263,11 +289,13 @@ impl Provider {
             unacknowledged: RefCell::default(),
             acknowledged: RefCell::default(),
             count: self.count.clone(),
+            refused: Cell::default(),
+            refused_after_max: Cell::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, async {
             let senders = (0..self.connections)
-                .map(|_| tokio::task::spawn_local(round.clone().send_all(target)))
+                .map(|_| tokio::task::spawn_local(round.clone().send_all(target, at_most)))
                 .collect::<Vec<_>>();
             for sender in senders {
                 sender.await.context("a connection's task")?;
@@ -278,6 +306,8 @@ impl Provider {
         self.unacknowledged = round.unacknowledged.take();
         self.unacknowledged.append(&mut round.again.borrow_mut());
         self.acknowledged.append(&mut round.acknowledged.borrow_mut());
+        self.refused += round.refused.get();
+        self.refused_after_max = self.refused_after_max.max(round.refused_after_max.get());
         Ok(())
     }
 }
@@ -291,23 +321,32 @@ struct Round {
     unacknowledged: RefCell<Vec<u64>>,
     acknowledged: RefCell<Vec<String>>,
     count: Arc<AtomicUsize>,
+    refused: Cell<u64>,
+    refused_after_max: Cell<Duration>,
 }
 
 impl Round {
-    async fn send_all(self: Rc<Self>, target: SocketAddr) {
+    async fn send_all(self: Rc<Self>, target: SocketAddr, at_most: Duration) {
         let start = Instant::now();
         let Ok(mut connection) = Connection::open(target).await else { return };
-        while start.elapsed() < ROUND_MAX {
+        while start.elapsed() < at_most {
             let again = self.again.borrow_mut().pop();
             let n = again.unwrap_or_else(|| self.next.replace(self.next.get() + 1));
             let body = self.series.body(n, now_ms() / 1000);
             let request = signed_request(&self.head, &self.signer, &body);
+            let sent = Instant::now();
             match connection.exchange(&request).await {
                 Ok(status) if is_success(status) => {
                     self.acknowledged.borrow_mut().push(self.series.id(n));
                     self.count.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(_) => self.unacknowledged.borrow_mut().push(n),
+                Ok(_) => {
+                    self.unacknowledged.borrow_mut().push(n);
+                    self.refused.set(self.refused.get() + 1);
+                    self.refused_after_max.set(self.refused_after_max.get().max(sent.elapsed()));
+                    // As a provider: not at once.
+                    tokio::time::sleep(REFUSED_WAIT).await;
+                }
                 Err(_) => {
                     self.unacknowledged.borrow_mut().push(n);
                     return;

@@ -40,6 +40,8 @@ pub struct Deployment {
     pub public: SocketAddr,
     /// Where `/readyz` is.
     pub admin: SocketAddr,
+    /// What every command is run under, such as `nsenter`.
+    pub within: Vec<String>,
     /// Run the gateway with this defect; the binary must be built to have it.
     pub sabotage: Option<&'static str>,
 }
@@ -93,7 +95,15 @@ paused = {paused}
         );
         std::fs::write(folder.path().join("countersign.toml"), configuration)?;
         std::fs::create_dir(folder.path().join(DISK))?;
-        Ok(Self { binary: binary.to_owned(), folder, root_key, public, admin, sabotage: None })
+        Ok(Self {
+            binary: binary.to_owned(),
+            folder,
+            root_key,
+            public,
+            admin,
+            within: Vec::new(),
+            sabotage: None,
+        })
     }
 
     /// Starts the gateway and waits until it is ready. What it logs is kept in the folder.
@@ -101,7 +111,16 @@ paused = {paused}
     /// # Errors
     /// When it does not become ready; the error ends with what it said.
     pub fn serve(&self) -> Result<Server> {
-        Server::start(self.serve_command()?, self.admin, "/readyz").with_context(|| {
+        self.serve_until("/readyz", &[])
+    }
+
+    /// Starts the gateway under another command, such as `strace`, and waits until this path of its
+    /// admin listener answers 2xx.
+    ///
+    /// # Errors
+    /// When it does not; the error ends with what it said.
+    pub fn serve_until(&self, path: &str, under: &[String]) -> Result<Server> {
+        Server::start(self.serve_command(under)?, self.admin, path).with_context(|| {
             let said = std::fs::read_to_string(self.log()).unwrap_or_default();
             format!("the gateway said:\n{said}")
         })
@@ -112,11 +131,11 @@ paused = {paused}
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self) -> Result<Server> {
-        Server::spawn(&mut self.serve_command()?)
+        Server::spawn(&mut self.serve_command(&[])?)
     }
 
-    fn serve_command(&self) -> Result<Command> {
-        let mut command = self.command(&["serve"]);
+    fn serve_command(&self, under: &[String]) -> Result<Command> {
+        let mut command = self.command(under, &["serve"]);
         command.stdout(Stdio::null()).stderr(std::fs::File::create(self.log())?);
         if let Some(defect) = self.sabotage {
             command.env("COUNTERSIGN_SABOTAGE", defect);
@@ -124,7 +143,8 @@ paused = {paused}
         Ok(command)
     }
 
-    fn log(&self) -> PathBuf {
+    /// What the gateway logged since its last start.
+    pub fn log(&self) -> PathBuf {
         self.folder.path().join("serve.log")
     }
 
@@ -133,7 +153,7 @@ paused = {paused}
     /// # Errors
     /// When it fails, or prints something else.
     pub fn lines(&self, arguments: &[&str]) -> Result<Vec<serde_json::Value>> {
-        let output = self.command(arguments).output().context("cannot run the binary")?;
+        let output = self.command(&[], arguments).output().context("cannot run the binary")?;
         ensure!(
             output.status.success(),
             "{arguments:?} ended with {}: {}",
@@ -159,9 +179,11 @@ paused = {paused}
         &self.root_key
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+    fn command(&self, under: &[String], arguments: &[&str]) -> Command {
+        let mut words = self.within.iter().chain(under).map(Path::new).chain([&*self.binary]);
+        let mut command = Command::new(words.next().unwrap_or(&self.binary));
         command
+            .args(words)
             .args(arguments)
             .arg("--config")
             .arg(self.folder.path().join("countersign.toml"))

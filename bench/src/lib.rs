@@ -14,6 +14,7 @@
 //!   what it kept and delivered;
 //! - [`forgetful`] is a disk that forgets what was not synced, and [`power`] cuts its power under a
 //!   gateway's load;
+//! - [`full`] fills the [`disk`] under a gateway, and sees what it still does;
 //! - [`preload`] fills a store with many events quickly;
 //! - [`prove`] puts them together into claims, one JSON line each.
 
@@ -22,7 +23,9 @@ pub mod bare;
 pub mod clock;
 pub mod crash;
 pub mod deployment;
+pub mod disk;
 pub mod forgetful;
+pub mod full;
 pub mod load;
 pub mod power;
 pub mod preload;

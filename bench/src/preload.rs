@@ -57,6 +57,7 @@ impl Fill {
             synchronous: Synchronous::DangerNormal,
             batch_commands_max: AT_ONCE,
             queue_commands_max: 2 * AT_ONCE,
+            reserve_bytes: 0,
             ..Options::default()
         };
         let store = Store::open(path, options).context("the store to fill")?;

@@ -2,6 +2,7 @@
 //!
 //! A file under `hardened/` a kind of claim; each adds its lines to the proof.
 
+mod faults;
 mod power;
 
 use anyhow::Result;
@@ -10,5 +11,6 @@ use super::{Proof, Tools};
 
 /// Measures every claim of the topic.
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    power::prove(tools, proof)
+    power::prove(tools, proof)?;
+    faults::prove(tools, proof)
 }

@@ -32,6 +32,8 @@ pub(crate) fn start(level: Level) {
     let filter = format!("{library},countersign={level},gateway={level},store={level}");
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
+        // A line that cannot be written would be told to standard error: a panic where that is full.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second start in one process keeps the first: there is nothing to do about it.
     let _ = if std::io::stderr().is_terminal() {

@@ -64,7 +64,7 @@ impl Admin {
             Ok(()) => text("text/plain; charset=utf-8", "ready\n".to_owned()),
             Err(error) => {
                 tracing::warn!(request = %id, %error, "not ready");
-                problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", id)
+                problem(StatusCode::SERVICE_UNAVAILABLE, error.code(), id)
             }
         }
     }

@@ -114,6 +114,8 @@ impl Metrics {
         gauge("deliveries_dead", "Dead letters", counts.dead);
         gauge("events_held", "Authentic events that wait for a fact or a person", counts.held);
         gauge("events_quarantined", "Authentic events that cannot be trusted", counts.quarantined);
+        let full = u64::from(counts.full);
+        gauge("store_full", "1 while the disk is full and webhooks are refused", full);
         let family = |name: &str, help: &str, value: fn(&Tls) -> i64| {
             let mut text =
                 format!("# HELP countersign_{name} {help}.\n# TYPE countersign_{name} gauge\n");

@@ -104,6 +104,8 @@ impl Outbound {
         let leased =
             match self.parts.store.lease(LeaseRequest { now, until, max: free, endpoints }).await {
                 Ok(leased) => leased,
+                // The store has said so once, and says when it is over.
+                Err(error) if error.is_full() => return false,
                 Err(error) => {
                     tracing::error!(%error, "cannot lease deliveries");
                     return false;

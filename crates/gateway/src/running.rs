@@ -24,6 +24,8 @@ use crate::{Clock, Endpoint, Resolver, Settings, Tls};
 
 const TALLY: Duration = Duration::from_millis(200);
 const FORGET: Duration = Duration::from_secs(3600);
+/// How soon a disk that has room again is noticed.
+const RESERVE: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS_MAX: usize = 256;
 
 /// Why the gateway does not start.
@@ -232,6 +234,7 @@ impl Running {
         self.outward.push(tokio::spawn(async move {
             let mut tally = tokio::time::interval(TALLY);
             let mut forget = tokio::time::interval(FORGET);
+            let mut reserve = tokio::time::interval(RESERVE);
             loop {
                 tokio::select! {
                     _ = tally.tick() => {
@@ -245,6 +248,11 @@ impl Running {
                             tracing::error!(%error, "cannot forget old dedup keys");
                         }
                     }
+                    _ = reserve.tick() => {
+                        if let Err(error) = store.keep_reserve().await {
+                            tracing::error!(%error, "cannot see to the reserve");
+                        }
+                    }
                     () = stop.cancelled() => return,
                 }
             }
@@ -253,6 +261,10 @@ impl Running {
 }
 
 async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {
+    if store.is_full() {
+        // They wait in memory, which is bounded.
+        return;
+    }
     match tallies.take(keys).await {
         Ok(rows) if rows.is_empty() => {}
         Ok(rows) => {

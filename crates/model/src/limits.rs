@@ -42,6 +42,8 @@ pub const FAILED_SIGNATURES_PERIOD_MS: i64 = 60_000;
 pub const BATCH_COMMANDS_MAX: usize = 128;
 /// Commands that wait for the store's writer; more are refused with 503.
 pub const QUEUE_COMMANDS_MAX: usize = 4096;
+/// Kept free on the disk beside the store, so that what was begun can be settled when it is full.
+pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 /// How long dedup keys are remembered: longer than the longest retry horizon of any provider.
 pub const DEDUP_DAYS: i64 = 35;
 /// Dedup keys in memory before they are written side by side (6 MiB; the filter of a run is made for

@@ -40,6 +40,8 @@ pub(crate) enum Command {
     },
     /// Changes a row of no meaning, to see that a commit is possible.
     Probe,
+    /// Sees that the reserve on the disk stands, or makes it.
+    KeepReserve,
     /// The last one: what waits is still done, then the writer ends.
     Close,
 }

@@ -108,7 +108,7 @@ pub enum Changed {
     NotFound,
 }
 
-/// How much there is of what.
+/// How much there is of what, and whether there is room for more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Accepted events.
@@ -119,6 +119,8 @@ pub struct Counts {
     pub denied: u64,
     /// Quarantined events.
     pub quarantined: u64,
+    /// Whether the disk is full.
+    pub full: bool,
     /// Deliveries that will be tried, parked ones included.
     pub pending: u64,
     /// Pending deliveries that their order key no longer waits for.

@@ -12,6 +12,7 @@ mod names;
 mod open;
 mod read;
 mod record;
+mod room;
 mod session;
 mod settle;
 mod tally;
@@ -30,6 +31,7 @@ use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
 use crate::{OpenError, Options, StoreError};
 use failure::{Failure, Opening};
+use room::Room;
 
 /// Connections that read beside the writer.
 const READERS: usize = 4;
@@ -43,6 +45,7 @@ struct Inner {
     queue: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     poisoned: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
     readers: Mutex<Vec<Connection>>,
     free_readers: Arc<Semaphore>,
 }
@@ -74,15 +77,19 @@ impl Sqlite {
 
     fn open_gateway(path: &Path, options: Options) -> Result<Self, Opening> {
         let lock = open::lock(path)?;
-        open::make_file(path)?;
-        let mut connection = open::connect_writer(path, options.synchronous)?;
-        open::migrate(&mut connection)?;
-        open::clear_leases(&connection)?;
+        let room = Room::new(path, options.reserve_bytes);
+        let connection = match open::prepare(path, options.synchronous) {
+            Err(Opening(OpenError::Full)) if room.give_up() => {
+                open::prepare(path, options.synchronous)?
+            }
+            prepared => prepared?,
+        };
+        room.keep();
         let poisoned = Arc::new(AtomicBool::new(false));
         let beside = open::connect_writer(path, options.synchronous)?;
         let checkpoints = checkpoint::Checkpoints::start(beside, Arc::clone(&poisoned))?;
         let role = writer::Role::Gateway { lock, checkpoints };
-        Self::start(path, options, connection, role, poisoned)
+        Self::start(path, options, connection, role, (poisoned, room))
     }
 
     fn open_command(path: &Path) -> Result<Self, Opening> {
@@ -91,7 +98,8 @@ impl Sqlite {
         let connection = open::connect_writer(path, options.synchronous)?;
         open::check_schema(&connection)?;
         let poisoned = Arc::new(AtomicBool::new(false));
-        Self::start(path, options, connection, writer::Role::Beside, poisoned)
+        let room = Room::new(path, options.reserve_bytes);
+        Self::start(path, options, connection, writer::Role::Beside, (poisoned, room))
     }
 
     fn start(
@@ -99,11 +107,12 @@ impl Sqlite {
         options: Options,
         connection: Connection,
         role: writer::Role,
-        poisoned: Arc<AtomicBool>,
+        (poisoned, room): (Arc<AtomicBool>, Room),
     ) -> Result<Self, Opening> {
         let readers =
             (0..READERS).map(|_| open::connect_reader(path)).collect::<Result<Vec<_>, _>>()?;
         let (queue, jobs) = mpsc::channel(options.queue_commands_max.max(1));
+        let full = room.full();
         let writer = writer::start(writer::Writer {
             connection,
             jobs,
@@ -111,11 +120,13 @@ impl Sqlite {
             batch_commands_max: options.batch_commands_max.max(1),
             dedup_run_keys: options.dedup_run_keys.max(1),
             poisoned: Arc::clone(&poisoned),
+            room,
         })?;
         Ok(Self(Arc::new(Inner {
             queue: Some(queue),
             writer: Some(writer),
             poisoned,
+            full,
             readers: Mutex::new(readers),
             free_readers: Arc::new(Semaphore::new(READERS)),
         })))
@@ -123,6 +134,10 @@ impl Sqlite {
 
     pub(crate) fn poisoned(&self) -> bool {
         self.0.poisoned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.full.load(Ordering::Acquire)
     }
 
     /// Asks the writer, waiting for a place in its queue.

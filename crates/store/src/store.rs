@@ -38,6 +38,8 @@ pub struct Options {
     pub queue_commands_max: usize,
     /// Dedup keys kept in memory before they are written as a run.
     pub dedup_run_keys: usize,
+    /// Kept free on the disk, so that what was begun can be settled when it is full; 0 is none.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             batch_commands_max: model::limits::BATCH_COMMANDS_MAX,
             queue_commands_max: model::limits::QUEUE_COMMANDS_MAX,
             dedup_run_keys: model::limits::DEDUP_RUN_KEYS,
+            reserve_bytes: model::limits::RESERVE_BYTES,
         }
     }
 }
@@ -85,6 +88,17 @@ impl Store {
     /// the next start finds out.
     pub fn poisoned(&self) -> bool {
         self.sqlite().poisoned()
+    }
+
+    /// Whether the disk is full: arrivals are refused and nothing is leased until there is room for
+    /// the reserve again, while what was begun is settled and people's commands are done.
+    pub fn is_full(&self) -> bool {
+        self.sqlite().is_full()
+    }
+
+    /// Sees that the reserve stands, or makes it, which ends [`Store::is_full`]. Call it every second.
+    pub async fn keep_reserve(&self) -> Result<(), StoreError> {
+        self.done(Command::KeepReserve).await
     }
 
     /// Keeps an authentic arrival. Resolves when the commit is durable; fails at once when too much

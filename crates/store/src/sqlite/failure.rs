@@ -98,6 +98,10 @@ fn kind_of(error: &rusqlite::Error) -> Kind {
     match error {
         rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
             ErrorCode::DiskFull => Kind::Full,
+            // The log's index is a file that could not grow.
+            ErrorCode::SystemIoFailure if cause.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
+                Kind::Full
+            }
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Kind::Busy,
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Kind::Corrupt,
             ErrorCode::ConstraintViolation => Kind::Constraint,

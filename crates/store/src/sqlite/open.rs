@@ -25,7 +25,7 @@ const MIGRATIONS: [(&str, &str); 2] = [
 ];
 
 /// Only the owner reads and writes.
-const MODE: u32 = 0o600;
+pub(super) const MODE: u32 = 0o600;
 
 /// How long to wait for a process beside this one.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -80,10 +80,20 @@ pub(super) fn see_file(path: &Path) -> Result<(), Opening> {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path of a file that belongs to the store.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Makes or migrates the file for a gateway, and ends the leases that a crash left.
+pub(super) fn prepare(path: &Path, synchronous: Synchronous) -> Result<Connection, Opening> {
+    make_file(path)?;
+    let mut connection = connect_writer(path, synchronous)?;
+    migrate(&mut connection)?;
+    clear_leases(&connection)?;
+    Ok(connection)
 }
 
 /// A connection that may write.

@@ -198,7 +198,7 @@ impl<'c> Session<'c> {
                     .execute([])?;
                 Ok(Answer::Done)
             }
-            Command::Close => Ok(Answer::Done),
+            Command::KeepReserve | Command::Close => Ok(Answer::Done),
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpoints;
 use super::failure::Opening;
+use super::room::Room;
 use super::session::Session;
 use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
@@ -46,6 +47,7 @@ pub(super) struct Writer {
     pub(super) batch_commands_max: usize,
     pub(super) dedup_run_keys: usize,
     pub(super) poisoned: Arc<AtomicBool>,
+    pub(super) room: Room,
 }
 
 /// A batch of so many commands shows that more are on their way.
@@ -121,12 +123,15 @@ impl Writer {
                 closers.push(job.answer);
                 self.jobs.close();
             }
+            self.room.admit(&mut batch);
             last = batch.len();
             unchecked += last;
-            let mut written = commit(&mut session, &mut batch, &self.poisoned);
+            let mut written = commit(&mut session, &mut batch, &self.poisoned, &self.room);
             if let (Ok(()), Role::Gateway { checkpoints, .. }) = (&written, &self.role) {
                 written = session.keep_dedup_short();
-                if written.is_ok() && unchecked >= LOG_CHECK_COMMANDS {
+                // Writing back can take room in the file, which the reserve is not for.
+                let may_write_back = written.is_ok() && !self.room.is_full();
+                if may_write_back && unchecked >= LOG_CHECK_COMMANDS {
                     unchecked = 0;
                     written = checkpoints.keep_log_short(&self.connection);
                 }
@@ -147,12 +152,17 @@ fn commit(
     session: &mut Session<'_>,
     batch: &mut Vec<Job>,
     poisoned: &AtomicBool,
+    room: &Room,
 ) -> Result<(), StoreError> {
     if batch.is_empty() {
         return Ok(());
     }
     let answers = match session.run(batch) {
         Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
+        Err(error) if error.is_full() && room.give_up() => {
+            room.admit(batch);
+            return commit(session, batch, poisoned, room);
+        }
         // Alone in its batch, it is the one that failed.
         Err(error) if batch.len() == 1 && !error.is_poisoned() => Ok(vec![Err(error)]),
         Err(error) if is_of_the_batch(&error) => Err(error),

@@ -66,7 +66,7 @@ pub(crate) async fn everything_recorded_at_once_is_there(place: Place) {
 }
 
 pub(crate) async fn a_full_queue_refuses_and_loses_nothing(place: Place) {
-    let options = Options { queue_commands_max: 2, batch_commands_max: 1, ..Options::default() };
+    let options = Options { queue_commands_max: 2, batch_commands_max: 1, ..small() };
     let store = place.open_with(options).await;
     let mut tasks = JoinSet::new();
     for n in 0..200 {

@@ -36,7 +36,7 @@ impl Place {
 
     /// Opens the store as a gateway and sees that the key of the fixtures is kept.
     pub(crate) async fn open(&self) -> Store {
-        self.open_with(Options::default()).await
+        self.open_with(small()).await
     }
 
     pub(crate) async fn open_with(&self, options: Options) -> Store {
@@ -48,6 +48,11 @@ impl Place {
     pub(crate) fn open_beside(&self) -> Store {
         (self.backend.open_beside)(&self.path())
     }
+}
+
+/// As the gateway's, with a reserve that takes no time to make.
+pub(crate) fn small() -> Options {
+    Options { reserve_bytes: 64 * 1024, ..Options::default() }
 }
 
 /// 2026-01-01, noon.

@@ -202,6 +202,7 @@ pub(crate) async fn counts_add_up(place: Place) {
     keep(&store, draft(9).ordered(1).to("app")).await;
     lease(&store, NOON, "app", 4).await;
     let expected = Counts {
+        full: false,
         accepted: 5,
         held: 2,
         denied: 1,

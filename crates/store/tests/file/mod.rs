@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use store::{OpenError, Options, Store};
+use store::{OpenError, Store};
 
 use crate::conformance::fixture::*;
 
 fn opened(path: &Path) -> Result<Store, OpenError> {
-    Store::open(path, Options::default())
+    Store::open(path, small())
 }
 
 /// A store that was made and closed.
@@ -54,7 +54,7 @@ async fn only_the_owner_reads_the_files() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let store = opened(&path).unwrap();
     keep(&store, draft(2)).await;
-    for suffix in ["", "-wal", "-shm", ".lock"] {
+    for suffix in ["", "-wal", "-shm", ".lock", ".reserve"] {
         assert_eq!(mode(&beside(&path, suffix)), 0o600, "{suffix}");
     }
 }

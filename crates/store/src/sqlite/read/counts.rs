@@ -10,7 +10,8 @@ use crate::{Counts, StoreError};
 
 impl Sqlite {
     pub(crate) async fn counts(&self) -> std::result::Result<Counts, StoreError> {
-        self.read(counts).await
+        let counts = self.read(counts).await?;
+        Ok(Counts { full: self.is_full(), ..counts })
     }
 }
 

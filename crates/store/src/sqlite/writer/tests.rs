@@ -60,6 +60,14 @@ fn record(n: u8, body_bytes: usize) -> Command {
 
 /// Commits these commands in one batch and gives their answers.
 fn committed(session: &mut Session<'_>, commands: Vec<Command>) -> Vec<Result<Answer, StoreError>> {
+    committed_with(&Room::new(Path::new("none"), 0), session, commands)
+}
+
+fn committed_with(
+    room: &Room,
+    session: &mut Session<'_>,
+    commands: Vec<Command>,
+) -> Vec<Result<Answer, StoreError>> {
     let (mut batch, answered): (Vec<_>, Vec<_>) = commands
         .into_iter()
         .map(|command| {
@@ -68,7 +76,8 @@ fn committed(session: &mut Session<'_>, commands: Vec<Command>) -> Vec<Result<An
         })
         .unzip();
     let poisoned = AtomicBool::new(false);
-    let _ = commit(session, &mut batch, &poisoned);
+    room.admit(&mut batch);
+    let _ = commit(session, &mut batch, &poisoned, room);
     assert!(!poisoned.into_inner(), "nothing here leaves a commit's fate unknown");
     answered.into_iter().map(|mut answered| answered.try_recv().expect("an answer")).collect()
 }
@@ -103,6 +112,54 @@ fn a_full_disk_fails_the_batch_and_goes_by_itself() {
     bound(100_000);
     assert!(committed(&mut session, batch()).iter().all(Result::is_ok));
     assert_eq!(events(&connection), 4);
+}
+
+#[test]
+fn the_reserve_is_for_what_is_owed_and_stands_again_when_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.db");
+    let connection = connect(&path);
+    let mut session = Session::new(&connection, 100).expect("a session");
+    let room = Room::new(&path, 100_000);
+    room.keep();
+    let reserve = folder.path().join("store.db.reserve");
+    assert!(reserve.exists());
+    let mut committed = |commands| committed_with(&room, &mut session, commands);
+    assert!(committed(vec![record(1, 10)]).iter().all(Result::is_ok));
+
+    let pages: i64 = connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .expect("a number of pages");
+    connection
+        .pragma_update_and_check(None, "max_page_count", pages + 3, |_| Ok(()))
+        .expect("a bound");
+    let pause = |n: u8| Command::SetEndpointState {
+        endpoint: "app".to_owned(),
+        state: crate::EndpointState::Paused,
+        note: crate::Note {
+            at: NOON,
+            actor: "operator ada".to_owned(),
+            reason: "the disk is full".to_owned(),
+            request: RequestId::new(NOON, [n; 10]),
+        },
+    };
+    let answers = committed(vec![record(2, 10), pause(1), record(3, 100_000), Command::Probe]);
+    let codes: Vec<_> = answers.iter().map(|a| a.as_ref().err().map(StoreError::code)).collect();
+    let full = Some("store_full");
+    assert_eq!(codes, [full, None, full, full]);
+    assert!(!reserve.exists(), "it was given up");
+    // Nothing comes in now, not even what would fit, and people's commands are still done.
+    let answers = committed(vec![record(2, 10), pause(2)]);
+    assert!(answers[0].as_ref().is_err_and(StoreError::is_full) && answers[1].is_ok());
+    let entries: i64 = connection
+        .query_row("SELECT count(*) FROM audit_entry WHERE actor IS NOT NULL", [], |row| row.get(0))
+        .expect("a count");
+    assert_eq!((events(&connection), entries), (1, 2));
+
+    assert!(committed(vec![Command::KeepReserve]).iter().all(Result::is_ok));
+    assert!(reserve.exists());
+    assert!(committed(vec![record(2, 10), Command::Probe]).iter().all(Result::is_ok));
+    assert_eq!(events(&connection), 2);
 }
 
 #[test]
