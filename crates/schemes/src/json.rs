@@ -138,15 +138,20 @@ impl<'d, 'a> Value<'d, 'a> {
 
     /// The value of a member.
     pub(crate) fn member(&self, name: &str) -> Option<Value<'d, 'a>> {
-        self.members()
-            .find(|(key, _)| match key.node.kind {
-                Kind::Text => {
-                    key.source().get(1..name.len() + 1) == Some(name)
-                        && key.source().len() == name.len() + 2
-                }
-                _ => key.text().is_some_and(|text| text == name),
-            })
-            .map(|(_, value)| value)
+        self.members().find(|(key, _)| key.is_name(name)).map(|(_, value)| value)
+    }
+
+    /// Whether this is a text that says `name`. The length is looked at first, since most names of
+    /// an object are told apart by it.
+    fn is_name(&self, name: &str) -> bool {
+        let Range { start, end } = self.range();
+        match self.node.kind {
+            Kind::Text if end - start != name.len() + 2 => false,
+            Kind::Text => {
+                self.document.text.as_bytes().get(start + 1..end - 1) == Some(name.as_bytes())
+            }
+            _ => self.text().is_some_and(|text| text == name),
+        }
     }
 
     /// The value that a pointer leads to from here; `null` counts as absent.

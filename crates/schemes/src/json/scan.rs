@@ -162,12 +162,14 @@ impl Scanner<'_> {
             names.sort_unstable();
             return names.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
         }
-        let mut earlier = self.names(object);
-        for seen in 0..count {
-            let Some(name) = earlier.next() else { break };
-            if self.names(object).take(seen).any(|other| other == name) {
+        // A name is compared with the earlier ones only where one of them may be the same.
+        let mut marks = 0_u64;
+        for (seen, name) in self.names(object).enumerate() {
+            let mark = 1 << (mark_of(name.as_bytes()) % u64::BITS);
+            if marks & mark != 0 && self.names(object).take(seen).any(|other| other == name) {
                 return true;
             }
+            marks |= mark;
         }
         false
     }
@@ -286,6 +288,13 @@ impl Scanner<'_> {
         }
         if self.at == start { Err(Unreadable::NotJson) } else { Ok(()) }
     }
+}
+
+/// The same for equal names, and mostly another for others: from their ends and their length.
+fn mark_of(name: &[u8]) -> u32 {
+    let end = |byte: Option<&u8>| byte.copied().map_or(0, u32::from);
+    let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
+    length.wrapping_mul(7) ^ end(name.first()).wrapping_mul(3) ^ end(name.last()).wrapping_mul(5)
 }
 
 /// Resolves the escapes of a text that the scanner has accepted.
