@@ -46,7 +46,7 @@ pub const QUEUE_COMMANDS_MAX: usize = 4096;
 pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 /// How long dedup keys are remembered: longer than the longest retry horizon of any provider.
 pub const DEDUP_DAYS: i64 = 35;
-/// Dedup keys in memory before they are written side by side (6 MiB; the filter of a run is made for
+/// Dedup keys in memory before they are written side by side (8 MiB; the filter of a run is made for
 /// so many).
 pub const DEDUP_RUN_KEYS: usize = 65_536;
 /// Attempts in flight at once, over all endpoints.
