@@ -8,6 +8,7 @@
 //! - [`bare`] is the *bare receiver*: the least that verifies a signature and keeps the event
 //!   durably (hyper, one HMAC, one group-committed insert). It does nothing else, so the ratio to
 //!   it is the price of everything else;
+//! - [`peers`] are receivers as they are commonly written;
 //! - [`load`] offers events over kept connections, in a closed or an open loop;
 //! - [`application`] takes the deliveries and counts them by `webhook-id`;
 //! - [`crash`] kills a gateway under load, again and again, and compares what it acknowledged with
@@ -27,6 +28,7 @@ pub mod disk;
 pub mod forgetful;
 pub mod full;
 pub mod load;
+pub mod peers;
 pub mod power;
 pub mod preload;
 pub mod prove;

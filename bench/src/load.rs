@@ -214,7 +214,11 @@ impl Shared {
 
 /// A whole request, signed now.
 pub(crate) fn signed_request(head: &str, signer: &Signer, body: &[u8]) -> Vec<u8> {
-    let signature = signer.header(now_ms() / 1000, body);
+    request(head, &signer.header(now_ms() / 1000, body), body)
+}
+
+/// A whole request under this signature.
+pub(crate) fn request(head: &str, signature: &str, body: &[u8]) -> Vec<u8> {
     let mut request = Vec::with_capacity(head.len() + 256 + body.len());
     request.extend_from_slice(head.as_bytes());
     request.extend_from_slice(b"content-type: application/json\r\nstripe-signature: ");

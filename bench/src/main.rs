@@ -47,6 +47,12 @@ enum Command {
         topic: Topic,
         #[arg(long)]
         binary: PathBuf,
+        /// The gateway's binary with planted defects, for the topic `hardened`
+        #[arg(long)]
+        sabotaged: Option<PathBuf>,
+        /// The folder of the peers with their packages, for the topic `peers`
+        #[arg(long)]
+        peers: Option<PathBuf>,
         /// Smaller counts, within a minute
         #[arg(long, conflicts_with = "long")]
         short: bool,
@@ -92,9 +98,12 @@ fn main() -> Result<ExitCode> {
                 outcome.broken,
             )?;
         }
-        Command::Prove { topic, binary, short, long, stored_events } => {
+        Command::Prove { topic, binary, sabotaged, peers, short, long, stored_events } => {
             let bench = std::env::current_exe()?;
-            if !prove::run(topic, &Tools { binary, bench, short, long, stored_events })? {
+            if !prove::run(
+                topic,
+                &Tools { binary, bench, sabotaged, peers, short, long, stored_events },
+            )? {
                 return Ok(ExitCode::FAILURE);
             }
         }

@@ -5,6 +5,7 @@ mod deliveries;
 mod hardened;
 mod inbound;
 mod millions;
+mod peers;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -19,6 +20,10 @@ pub struct Tools {
     pub binary: PathBuf,
     /// This program, which serves the bare receiver too.
     pub bench: PathBuf,
+    /// The gateway's binary with planted defects, which is a debug build.
+    pub sabotaged: Option<PathBuf>,
+    /// The folder of the peers, with the packages that they need.
+    pub peers: Option<PathBuf>,
     /// Smaller counts, within a minute. Only the full run may claim a target.
     pub short: bool,
     /// The run that takes hours where a topic has one.
@@ -34,6 +39,8 @@ pub enum Topic {
     Inbound,
     /// Hostile input, hostile networks, failing machines.
     Hardened,
+    /// Receivers as they are commonly written.
+    Peers,
 }
 
 /// One line of the proof.
@@ -91,6 +98,7 @@ pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
     match topic {
         Topic::Inbound => inbound::prove(tools, &mut proof)?,
         Topic::Hardened => hardened::prove(tools, &mut proof)?,
+        Topic::Peers => peers::prove(tools, &mut proof)?,
     }
     Ok(proof.all_ok)
 }

@@ -16,6 +16,9 @@ const READY_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a server may take to end after it was asked to.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long one that nobody waits for may take.
+const DROP_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Below the range that Linux takes the ports of outgoing connections from.
 const PORTS: Range<u64> = 12_000..32_000;
 
@@ -25,7 +28,7 @@ const PORT_TRIES: u32 = 100;
 /// Ticks a second of the times in `/proc/PID/stat`: 100 on every Linux that this runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// A running server. It is killed when dropped.
+/// A running server. It is stopped when dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -72,15 +75,19 @@ impl Server {
         Ok(Self { child, ready_after: Duration::ZERO })
     }
 
-    /// CPU time used so far, user and system, all threads.
+    /// CPU time used so far, user and system, by the process and all that it started.
     ///
     /// # Errors
     /// When the process is gone.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        cpu_ticks(&stat)
+        let mut processes = Vec::new();
+        for entry in std::fs::read_dir("/proc")? {
+            let stat = std::fs::read_to_string(entry?.path().join("stat"));
+            processes.extend(stat.ok().as_deref().and_then(Process::read));
+        }
+        ticks_of_tree(self.child.id(), &processes)
             .map(|ticks| Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
-            .context("no CPU time in /proc/PID/stat")
+            .context("the process is gone")
     }
 
     /// Resident memory now, in bytes.
@@ -116,8 +123,7 @@ impl Server {
     /// # Errors
     /// When it does not stop in time, or not with success.
     pub fn stop(mut self) -> Result<()> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().context("cannot run kill")?;
+        self.ask_to_stop()?;
         let start = Instant::now();
         while start.elapsed() < STOP_PATIENCE {
             if let Some(status) = self.child.try_wait()? {
@@ -129,6 +135,16 @@ impl Server {
         bail!("the server did not stop in time");
     }
 
+    fn ask_to_stop(&self) -> Result<()> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().context("cannot run kill")?;
+        Ok(())
+    }
+
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -136,7 +152,13 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Asks first, since one that is killed leaves the processes that it started behind.
     fn drop(&mut self) {
+        let start = Instant::now();
+        let asked = !self.has_ended() && self.ask_to_stop().is_ok();
+        while asked && !self.has_ended() && start.elapsed() < DROP_PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.end();
     }
 }
@@ -158,13 +180,34 @@ pub fn free_address() -> Result<SocketAddr> {
     bail!("no free port between {} and {}", PORTS.start, PORTS.end)
 }
 
-/// `utime` and `stime`, the 14th and 15th field; the 2nd may hold spaces, so count from its end.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+/// A process as `/proc/PID/stat` tells of it.
+#[derive(Debug, PartialEq)]
+struct Process {
+    id: u32,
+    parent: u32,
+    /// Its own, and those of its children that have ended.
+    ticks: u64,
+}
+
+impl Process {
+    /// The parent is the 4th field, and the 14th to 17th are `utime`, `stime`, `cutime` and
+    /// `cstime`; the 2nd may hold spaces, so count from its end.
+    fn read(stat: &str) -> Option<Self> {
+        let (id, rest) = stat.split_once(' ')?;
+        let (_, rest) = rest.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let mut ticks = 0;
+        for field in fields.get(11..15)? {
+            ticks += field.parse::<u64>().ok()?;
+        }
+        Some(Self { id: id.parse().ok()?, parent: fields.get(1)?.parse().ok()?, ticks })
+    }
+}
+
+fn ticks_of_tree(root: u32, processes: &[Process]) -> Option<u64> {
+    let own = processes.iter().find(|process| process.id == root)?.ticks;
+    let children = processes.iter().filter(|process| process.parent == root);
+    Some(own + children.filter_map(|child| ticks_of_tree(child.id, processes)).sum::<u64>())
 }
 
 fn status_kib(status: &str, name: &str) -> Option<u64> {
@@ -177,10 +220,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_user_and_system_whatever_the_program_is_called() {
-        let stat = "42 (a b) c) S 1 42 42 0 -1 4194560 900 0 0 0 310 45 0 0 20 0 5 0 100 1 2";
-        assert_eq!(cpu_ticks(stat), Some(355));
-        assert_eq!(cpu_ticks("42 (short) S 1"), None);
+    fn cpu_time_is_that_of_all_whatever_the_program_is_called() {
+        let stat = "42 (a b) c) S 7 42 42 0 -1 4194560 900 0 0 0 310 45 2 1 20 0 5 0 100 1 2";
+        assert_eq!(Process::read(stat), Some(Process { id: 42, parent: 7, ticks: 358 }));
+        assert_eq!(Process::read("42 (short) S 1"), None);
+    }
+
+    #[test]
+    fn cpu_time_counts_descendants_and_nobody_else() {
+        let tree = [(7, 1, 1), (42, 7, 10), (43, 42, 100), (8, 1, 1000)];
+        let tree = tree.map(|(id, parent, ticks)| Process { id, parent, ticks });
+        assert_eq!(ticks_of_tree(7, &tree), Some(111));
+        assert_eq!(ticks_of_tree(9, &tree), None);
     }
 
     #[test]

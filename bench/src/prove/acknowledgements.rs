@@ -1,6 +1,7 @@
 //! Acknowledgements with the endpoint paused, beside the bare receiver: rate, CPU, latency, memory.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -13,11 +14,16 @@ use crate::load::{Load, Outcome, Pace};
 use crate::server::{Server, free_address};
 
 /// Above this the baseline is not what it should be, and no ratio to it says anything.
-const BARE_CPU_US_MAX: f64 = 45.0;
+pub(super) const BARE_CPU_US_MAX: f64 = 45.0;
+
+/// The file of the bare receiver's store.
+pub(super) const BARE_STORE: &str = "bare.db";
 
 /// A server with what was measured of it so far.
 pub(super) struct Measured {
     server: Server,
+    /// The database of one that has it in a process of its own.
+    database: Option<Server>,
     address: SocketAddr,
     requests: u64,
     failed: u64,
@@ -30,6 +36,7 @@ impl Measured {
     pub(super) fn new(server: Server, address: SocketAddr) -> Self {
         Self {
             server,
+            database: None,
             address,
             requests: 0,
             failed: 0,
@@ -39,19 +46,28 @@ impl Measured {
         }
     }
 
+    pub(super) fn with_database(self, database: Option<Server>) -> Self {
+        Self { database, ..self }
+    }
+
     fn load(&self, pace: Pace, duration: Duration) -> Result<Outcome> {
         Load::new(self.address, SOURCE_PATH, pace, duration).run()
     }
 
-    pub(super) fn closed(&mut self, counts: &Counts) -> Result<()> {
-        self.load(Pace::Closed, counts.warm_up)?;
-        let before = self.server.cpu()?;
-        let outcome = self.load(Pace::Closed, counts.throughput)?;
-        self.cpu += self.server.cpu()?.saturating_sub(before);
+    pub(super) fn closed(&mut self, warm_up: Duration, measured: Duration) -> Result<()> {
+        self.load(Pace::Closed, warm_up)?;
+        let before = self.cpu_so_far()?;
+        let outcome = self.load(Pace::Closed, measured)?;
+        self.cpu += self.cpu_so_far()?.saturating_sub(before);
         self.requests += outcome.acknowledged();
         self.failed += outcome.failed();
         self.seconds += outcome.elapsed.as_secs_f64();
         Ok(())
+    }
+
+    fn cpu_so_far(&self) -> Result<Duration> {
+        let database = self.database.as_ref().map(Server::cpu).transpose()?;
+        Ok(self.server.cpu()? + database.unwrap_or_default())
     }
 
     fn open(&mut self, per_second: f64, duration: Duration) -> Result<()> {
@@ -59,6 +75,10 @@ impl Measured {
         self.failed += outcome.failed();
         self.p99s_ms.push(outcome.latencies.quantile_ms(990));
         Ok(())
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.requests
     }
 
     pub(super) fn failed(&self) -> u64 {
@@ -74,15 +94,16 @@ impl Measured {
     }
 }
 
-fn bare(tools: &Tools, folder: &tempfile::TempDir) -> Result<Measured> {
+/// The bare receiver, with its store in the folder.
+pub(super) fn bare(tools: &Tools, folder: &Path) -> Result<(Server, SocketAddr)> {
     let address = free_address()?;
     let mut command = Command::new(&tools.bench);
     command
         .args(["bare-receiver", "--listen", &address.to_string(), "--store"])
-        .arg(folder.path().join("bare.db"))
+        .arg(folder.join(BARE_STORE))
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    Ok(Measured::new(Server::start(command, address, "/")?, address))
+    Ok((Server::start(command, address, "/")?, address))
 }
 
 /// Gateway and bare receiver side by side, interleaved, the endpoint paused.
@@ -91,10 +112,11 @@ pub(super) fn prove(tools: &Tools, counts: &Counts, proof: &mut Proof) -> Result
         let deployment = Deployment::new(&tools.binary, NO_APPLICATION, Deliveries::Paused)?;
         let folder = tempfile::tempdir()?;
         let mut ours = Measured::new(deployment.serve()?, deployment.public);
-        let mut bare = bare(tools, &folder)?;
+        let (server, address) = bare(tools, folder.path())?;
+        let mut bare = Measured::new(server, address);
         for _ in 0..counts.pairs {
-            ours.closed(counts)?;
-            bare.closed(counts)?;
+            ours.closed(counts.warm_up, counts.throughput)?;
+            bare.closed(counts.warm_up, counts.throughput)?;
         }
         let half = ours.per_second() / 2.0;
         for _ in 0..counts.pairs {

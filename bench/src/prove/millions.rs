@@ -78,8 +78,8 @@ fn measure(tools: &Tools, counts: &Counts) -> Result<Found> {
         gibibytes: bytes as f64 / f64::from(1 << 30),
     };
     for _ in 0..counts.pairs {
-        found.empty.closed(counts)?;
-        found.filled.closed(counts)?;
+        found.empty.closed(counts.warm_up, counts.throughput)?;
+        found.filled.closed(counts.warm_up, counts.throughput)?;
     }
     Ok(found)
 }

@@ -1,6 +1,6 @@
 //! The claims about power cuts.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::power::{Findings, Plan};
@@ -31,7 +31,28 @@ pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
             n: findings.cuts.into(),
             detail: "integrity_check of what each cut left".into(),
         }),
+    )?;
+    proof.claim(
+        "power cuts notice a store that does not sync its log: acknowledged events lost",
+        "> 0",
+        unsynced(tools),
     )
+}
+
+/// A test that cannot fail shows nothing: the same cuts, `synchronous=NORMAL`.
+fn unsynced(tools: &Tools) -> Result<Got> {
+    let seed = crate::clock::fresh_seed();
+    let binary = tools.sabotaged.clone().context("no binary with planted defects was given")?;
+    let sabotage = Some("synchronous-normal");
+    let lives = if tools.short { 1 } else { 3 };
+    let plan = Plan { binary, lives, cuts_per_life: 3, seed, connections: 16, sabotage };
+    let findings = plan.run();
+    Ok(Got {
+        got: json!(findings.lost),
+        ok: findings.lost > 0,
+        n: findings.cuts.into(),
+        detail: format!("seed {seed}: of {} acknowledged; debug build", findings.acknowledged),
+    })
 }
 
 fn told(seed: u64, findings: &Findings) -> String {
