@@ -78,6 +78,8 @@ pub struct EndpointNamed {
     pub name: String,
     /// Paused by the configuration.
     pub paused: bool,
+    /// It takes the original bytes.
+    pub takes_originals: bool,
 }
 
 /// Where the configuration is, and where its variables come from.

@@ -11,6 +11,7 @@ mod decoy;
 mod judge;
 mod limits;
 mod record;
+mod redaction;
 mod transport;
 
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
 use crate::metrics::Metrics;
 use crate::tallies::{Arrived, Tallies};
-use crate::{Clock, Refusal, Source, entropy};
+use crate::{Clock, Format, Refusal, Source, entropy};
 use admit::Arrival;
 use decoy::Decoy;
 use limits::AddressLimit;
@@ -42,6 +43,8 @@ pub(crate) struct ActiveSource {
     name: Arc<str>,
     provider: Arc<str>,
     endpoints: Vec<Arc<str>>,
+    /// Those of them that may get a redacted event.
+    document_endpoints: Vec<Arc<str>>,
     limit: Option<AddressLimit>,
     settings: Source,
 }
@@ -83,7 +86,9 @@ impl Inbound {
         let sources = settings
             .sources
             .into_iter()
-            .map(|source| (source.name.clone(), Arc::new(ActiveSource::new(source))))
+            .map(|source| {
+                (source.name.clone(), Arc::new(ActiveSource::new(source, &settings.formats)))
+            })
             .collect();
         Self {
             parts,
@@ -204,14 +209,17 @@ pub(crate) struct InboundSettings {
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) sources: Vec<Source>,
+    /// What each endpoint takes.
+    pub(crate) formats: Vec<(String, Format)>,
 }
 
 impl ActiveSource {
-    fn new(settings: Source) -> Self {
+    fn new(settings: Source, formats: &[(String, Format)]) -> Self {
         Self {
             name: Arc::from(settings.name.as_str()),
             provider: Arc::from(settings.profile.name()),
             endpoints: settings.endpoints.iter().map(|name| Arc::from(name.as_str())).collect(),
+            document_endpoints: redaction::document_endpoints(&settings, formats),
             limit: settings.rate_limit.map(AddressLimit::new),
             settings,
         }

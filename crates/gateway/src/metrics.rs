@@ -26,12 +26,19 @@ struct Attempt {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Redacted {
+    source: Arc<str>,
+    kind: &'static str,
+}
+
 /// The counters of the process.
 pub(crate) struct Metrics {
     registry: Registry,
     arrivals: Family<Arrival, Counter>,
     recorded: HashMap<Arc<str>, Counter>,
     attempts: Family<Attempt, Counter>,
+    redacted: Family<Redacted, Counter>,
     acknowledgement: Histogram,
     stale: Counter,
 }
@@ -52,6 +59,12 @@ impl Metrics {
         );
         let attempts = Family::<Attempt, Counter>::default();
         registry.register("attempts", "Attempts by endpoint and outcome", attempts.clone());
+        let redacted = Family::<Redacted, Counter>::default();
+        registry.register(
+            "redacted",
+            "Cards and secrets that were masked before an event was kept, by source and kind",
+            redacted.clone(),
+        );
         let acknowledgement = Histogram::new(BUCKETS_S);
         registry.register(
             "acknowledgement_seconds",
@@ -66,7 +79,7 @@ impl Metrics {
                 (source.clone(), arrivals.get_or_create_owned(&label))
             })
             .collect();
-        Self { registry, arrivals, recorded, attempts, acknowledgement, stale }
+        Self { registry, arrivals, recorded, attempts, redacted, acknowledgement, stale }
     }
 
     /// Counts an arrival.
@@ -83,6 +96,12 @@ impl Metrics {
     /// Notes how long an acknowledgement took, seconds.
     pub(crate) fn acknowledged(&self, seconds: f64) {
         self.acknowledgement.observe(seconds);
+    }
+
+    /// Counts what was masked before an event was kept.
+    pub(crate) fn redacted(&self, source: &Arc<str>, kind: &'static str, count: usize) {
+        let label = Redacted { source: source.clone(), kind };
+        self.redacted.get_or_create(&label).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// Counts an attempt.

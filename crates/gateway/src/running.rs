@@ -114,6 +114,7 @@ impl Gateway {
             per_address_max: ADMIN_CONNECTIONS_MAX,
         };
         running.serve_admin(admin, admin_doors, certificates, &parts);
+        let formats = settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
         let resolver = settings.resolver;
         running.deliver(&parts, settings.endpoints, settings.environment, &resolver);
         running.housekeep(&parts);
@@ -130,6 +131,7 @@ impl Gateway {
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
             sources: settings.sources,
+            formats,
         };
         running.serve_public(public, public_doors, parts, inbound);
         Ok(running)

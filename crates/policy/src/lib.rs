@@ -18,16 +18,19 @@ pub struct Permit(());
 pub enum HoldReason {
     /// The signature covers less than the whole body, so what the event says must be confirmed.
     NeedsConfirmation,
+    /// It held what must not be kept, and every endpoint takes the original bytes, which are gone.
+    RedactedOriginalOnly,
 }
 
 impl HoldReason {
     /// Every reason.
-    pub const ALL: &'static [Self] = &[Self::NeedsConfirmation];
+    pub const ALL: &'static [Self] = &[Self::NeedsConfirmation, Self::RedactedOriginalOnly];
 
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::NeedsConfirmation => "needs_confirmation",
+            Self::RedactedOriginalOnly => "redacted_original_only",
         }
     }
 }
@@ -61,15 +64,20 @@ pub struct Evidence {
     pub covers: Covers,
     /// The scheme's form is known to be weak (its time is not signed, for one).
     pub weak: bool,
+    /// What may be kept of it is less than what came, and its endpoints take only what came.
+    pub original_only: bool,
 }
 
 /// Decides about one authentic event.
 pub fn decide(rules: Rules, evidence: Evidence) -> Decided {
     let strong = evidence.covers == Covers::Full && !evidence.weak;
-    if strong || rules.accept_unconfirmed || sabotage::on(Defect::HeldPasses) {
-        Decided::Permit(Permit(()))
-    } else {
+    let may_pass = strong || rules.accept_unconfirmed || sabotage::on(Defect::HeldPasses);
+    if !may_pass {
         Decided::Hold(HoldReason::NeedsConfirmation)
+    } else if evidence.original_only {
+        Decided::Hold(HoldReason::RedactedOriginalOnly)
+    } else {
+        Decided::Permit(Permit(()))
     }
 }
 
@@ -84,7 +92,7 @@ mod tests {
 
     fn passes(covers: Covers, weak: bool, accept_unconfirmed: bool) -> bool {
         matches!(
-            decide(Rules { accept_unconfirmed }, Evidence { covers, weak }),
+            decide(Rules { accept_unconfirmed }, Evidence { covers, weak, original_only: false }),
             Decided::Permit(_)
         )
     }
@@ -105,8 +113,19 @@ mod tests {
     }
 
     #[test]
+    fn nobody_gets_original_bytes_that_are_not_kept() {
+        for (covers, reason) in [
+            (Covers::Full, HoldReason::RedactedOriginalOnly),
+            (Covers::Fields, HoldReason::NeedsConfirmation),
+        ] {
+            let evidence = Evidence { covers, weak: false, original_only: true };
+            assert_eq!(decide(Rules::default(), evidence), Decided::Hold(reason));
+        }
+    }
+
+    #[test]
     fn every_reason_has_a_code() {
-        assert_eq!(HoldReason::ALL.len(), 1);
+        assert_eq!(HoldReason::ALL.len(), 2);
         assert_eq!(HoldReason::NeedsConfirmation.to_string(), "needs_confirmation");
     }
 }

@@ -161,6 +161,24 @@ async fn show(office: &Office, id: EventId, raw: bool, json: bool) -> Ended {
     Ok(Outcome::Done)
 }
 
+/// The endpoints that get an event when it is released. Of a redacted one the original bytes are
+/// gone, so whoever takes those gets nothing of it.
+fn receivers(office: &Office, event: &EventRow) -> Result<Vec<Arc<str>>, Failure> {
+    let named = office.sources.get(&event.source).map(|source| source.endpoints.as_slice());
+    let named = named.unwrap_or_default();
+    let takes_originals = |name: &str| {
+        office.endpoints.iter().any(|endpoint| endpoint.name == name && endpoint.takes_originals)
+    };
+    let gets = |name: &&String| event.original.is_none() || !takes_originals(name);
+    let receivers: Vec<_> = named.iter().filter(gets).map(|name| Arc::from(&**name)).collect();
+    if receivers.is_empty() && !named.is_empty() {
+        let message = "every endpoint of the source takes the original bytes, which are not kept";
+        let fix = "give the source an endpoint with format = \"event\", then release again";
+        return Err(Failure::new("redacted_original_only", message, fix));
+    }
+    Ok(receivers)
+}
+
 async fn judge(office: &Office, judgement: &Judgement, release: bool, json: bool) -> Ended {
     if judgement.reason.trim().is_empty() {
         let fix = "say why with --reason: it is kept with the decision";
@@ -170,8 +188,7 @@ async fn judge(office: &Office, judgement: &Judgement, release: bool, json: bool
     let order = order(&judgement.reason);
     let mut endpoints: Vec<Arc<str>> = Vec::new();
     let changed = if release {
-        let source = office.sources.get(&event.source);
-        endpoints.extend(source.iter().flat_map(|s| &s.endpoints).map(|name| Arc::from(&**name)));
+        endpoints = receivers(office, &event)?;
         office.desk.release(event.id, order, &endpoints).await?
     } else {
         office.desk.refuse(event.id, order).await?

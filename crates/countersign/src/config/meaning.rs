@@ -180,7 +180,9 @@ pub(super) fn beside(
     let sources = sources.collect();
     let endpoints = document.endpoints.iter().filter_map(|endpoint| {
         let paused = endpoint.paused.as_ref().is_some_and(|paused| paused.value);
-        Some(EndpointNamed { name: text(endpoint.name.as_ref())?, paused })
+        let takes_originals =
+            endpoint.format.as_ref().is_some_and(|format| format.value == "original");
+        Some(EndpointNamed { name: text(endpoint.name.as_ref())?, paused, takes_originals })
     });
     let endpoints = endpoints.collect();
     if !found.is_empty() {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use model::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Timestamp};
 use policy::{Decided, Evidence, Permit, Rules};
+use redact::Redacted;
 use sabotage::Defect;
 use schemes::{Fields, Freshness, Request, Verified};
 
@@ -15,6 +16,8 @@ use crate::{Facts, Refusal};
 /// An authentic arrival, judged.
 pub(super) struct Judged {
     pub(super) covers: Covers,
+    /// The body as it may be kept, where that is not as it came.
+    pub(super) redacted: Option<Redacted>,
     pub(super) events: Vec<JudgedEvent>,
 }
 
@@ -54,11 +57,13 @@ impl Inbound {
                 })?;
         let covers = covers(&verified);
         let facts = facts(arrival, received, &verified);
+        let redacted = self.redact(arrival, received);
+        let original_only = redacted.is_some() && received.source.takes_only_originals();
         let events =
             match schemes::read(&settings.profile, &verified, settings.amount_unit.as_deref()) {
                 Ok(events) => {
                     let rules = Rules { accept_unconfirmed: settings.accept_unconfirmed };
-                    let evidence = Evidence { covers, weak: verified.weak() };
+                    let evidence = Evidence { covers, weak: verified.weak(), original_only };
                     let decided = policy::decide(rules, evidence);
                     let judged = |fields| decide(fields, decided, self.environment, &facts);
                     events.into_iter().map(judged).collect()
@@ -77,7 +82,7 @@ impl Inbound {
                     }]
                 }
             };
-        Ok(Judged { covers, events })
+        Ok(Judged { covers, redacted, events })
     }
 }
 

@@ -11,7 +11,7 @@ use store::{NewDelivery, NewEvent, Outcome, Record, Recorded, StoreError};
 
 use super::admit::{Arrival, Received};
 use super::judge::{Judged, JudgedEvent};
-use super::{Inbound, Refused};
+use super::{Inbound, Refused, redaction};
 use crate::keys::{Held, KeyError};
 use crate::tallies::Arrived;
 use crate::{Refusal, entropy};
@@ -35,11 +35,15 @@ impl Inbound {
             tracing::error!(request = %arrival.request, %error, "no key to seal under");
             Refused::of(Refusal::NotDurable, &received.source)
         })?;
-        let statuses = judged.events.iter().map(|event| event.status).collect();
-        let events = judged
-            .events
+        let Judged { covers, redacted, events } = judged;
+        let statuses = events.iter().map(|event| event.status).collect();
+        let original = redacted.as_ref().map(|_| {
+            self.parts.keys.index("original", &[received.source.name.as_bytes(), &received.body])
+        });
+        let body = redacted.as_ref().map_or(&*received.body, |redacted| &redacted.bytes);
+        let events = events
             .into_iter()
-            .map(|event| self.new_event(arrival, received, &key, judged.covers, event))
+            .map(|event| self.new_event(arrival, received, &key, covers, original, event))
             .collect();
         let record = Record {
             request: arrival.request,
@@ -48,7 +52,7 @@ impl Inbound {
             source: received.source.name.clone(),
             provider: received.source.provider.clone(),
             keys: key.to_store().into_iter().collect(),
-            body: key.seal("body", "bytes", arrival.id.as_bytes(), &received.body),
+            body: key.seal("body", "bytes", arrival.id.as_bytes(), body),
             events,
         };
         Ok(SealedRecord { record, key, statuses })
@@ -77,12 +81,21 @@ impl Inbound {
         received: &Received,
         key: &Held,
         covers: model::Covers,
-        event: JudgedEvent,
+        original: Option<[u8; 16]>,
+        mut event: JudgedEvent,
     ) -> NewEvent {
         let source = received.source.name.as_bytes();
         let projection = self.parts.keys.index("projection", &[source, &event.projection]);
         let id = EventId::new(arrival.at, entropy::bytes());
-        let order = event.facts.order.as_deref();
+        let order_key = event.facts.order.as_deref();
+        let order_key =
+            order_key.map(|order| self.parts.keys.index("order", &[source, order.as_bytes()]));
+        // From here on nothing of what must not be kept is left.
+        redaction::mask(&mut event, original.is_some());
+        let endpoints = match original {
+            Some(_) => &received.source.document_endpoints,
+            None => &received.source.endpoints,
+        };
         let bound = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         NewEvent {
             id,
@@ -101,14 +114,13 @@ impl Inbound {
             reason: event.reason,
             covers,
             steps: event.steps,
-            order_key: order
-                .map(|order| self.parts.keys.index("order", &[source, order.as_bytes()])),
+            order_key,
             range: bound(event.range.start)..bound(event.range.end),
             facts: key.seal("event", "facts", id.as_bytes(), &event.facts.to_bytes()),
-            original: None,
+            original,
             deliveries: event
                 .permit
-                .map(|permit| plan(permit, arrival.at, &received.source.endpoints))
+                .map(|permit| plan(permit, arrival.at, endpoints))
                 .unwrap_or_default(),
         }
     }

@@ -41,6 +41,11 @@ impl Outbound {
         leased: &Leased,
         now: Timestamp,
     ) -> Ended {
+        if leased.event.original.is_some() && endpoint.format == Format::Original {
+            // Planned when the endpoint still took documents.
+            tracing::error!(delivery = %leased.delivery, "redacted: the original bytes, which this endpoint takes, are not kept");
+            return Ended::without_answer(AttemptOutcome::Unreadable);
+        }
         let request = match self.request(endpoint, leased, now).await {
             Ok(request) => request,
             Err(error) => {

@@ -1,4 +1,5 @@
-//! The document that is delivered in format `event`: what was checked, beside the original bytes.
+//! The document that is delivered in format `event`: what was checked, beside the original bytes
+//! as they are kept.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +26,8 @@ struct Document<'a> {
     order: Option<&'a str>,
     order_version: Option<i64>,
     sequence: i64,
+    /// What must not be kept was masked: `data` and `body_base64` are truncated.
+    redacted: bool,
     data: Option<&'a RawValue>,
     body_base64: String,
 }
@@ -51,6 +54,7 @@ pub(super) fn event(
         order: facts.order.as_deref(),
         order_version: None,
         sequence: event.sequence,
+        redacted: event.original.is_some(),
         data: serde_json::from_slice::<&RawValue>(own).ok(),
         body_base64: STANDARD.encode(original),
     };

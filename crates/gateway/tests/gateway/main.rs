@@ -11,5 +11,6 @@ mod operations;
 mod outage;
 mod plain;
 mod proxied;
+mod redaction;
 mod refusals;
 mod ssrf;

@@ -12,6 +12,9 @@ use crate::args::Status;
 use crate::failure::Failure;
 use crate::table::or_dash;
 
+/// What a person is told of a redacted event.
+const REDACTED: &str = "yes: it held what must not be kept, which is masked (docs/redaction.md)";
+
 /// What is printed of an event or a refusal.
 #[derive(Debug, Serialize)]
 pub(super) struct Line {
@@ -28,6 +31,8 @@ pub(super) struct Line {
     received_at: String,
     steps: Vec<Stamp>,
     count: u32,
+    /// What is kept is truncated.
+    redacted: bool,
     #[serde(skip)]
     at: Timestamp,
 }
@@ -55,8 +60,9 @@ impl Line {
             reason: event.reason.clone(),
             covers: Some(event.covers.code()),
             received_at: event.received_at.to_string(),
-            steps: stamps(event.steps, event.reason.as_deref()),
+            steps: stamps_of(event),
             count: event.count,
+            redacted: event.original.is_some(),
             at: event.received_at,
         }
     }
@@ -89,6 +95,7 @@ impl Line {
             received_at: tally.first_at.to_string(),
             steps: stamps(Steps::failed_at(tally.step), Some(&tally.reason)),
             count: tally.count,
+            redacted: first.as_ref().is_some_and(|event| event.original.is_some()),
             at: tally.first_at,
         })
     }
@@ -141,6 +148,7 @@ impl Line {
             ("received at", self.received_at.clone()),
             ("steps", self.stamped()),
             ("count", self.count.to_string()),
+            ("redacted", if self.redacted { REDACTED } else { "no" }.to_owned()),
         ]
     }
 
@@ -153,6 +161,16 @@ impl Line {
         };
         self.steps.iter().map(stamp).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The verdicts on an event. That something was masked is said by the step that read it.
+fn stamps_of(event: &EventRow) -> Vec<Stamp> {
+    let mut stamps = stamps(event.steps, event.reason.as_deref());
+    let read = stamps.iter_mut().find(|stamp| stamp.step == Step::Read.code());
+    if let Some(read) = read.filter(|read| event.original.is_some() && read.reason.is_none()) {
+        read.reason = Some("redacted".to_owned());
+    }
+    stamps
 }
 
 fn stamps(steps: Steps, reason: Option<&str>) -> Vec<Stamp> {
@@ -184,13 +202,14 @@ mod tests {
             received_at: "2026-01-01T00:00:00.000Z".into(),
             steps: stamps(Steps::failed_at(Step::Decide), Some("needs_confirmation")),
             count: 1,
+            redacted: false,
             at: Timestamp::from_millis(0),
         }
     }
 
     #[test]
     fn members_stand_in_the_order_of_the_contract() {
-        insta::assert_snapshot!(line().json(), @r#"{"id":"evt_1","arrival":"arr_1","source":"stripe","provider":"stripe","provider_event_id":"evt_1","type":"payment_intent.succeeded","status":"held","reason":"needs_confirmation","covers":"fields","received_at":"2026-01-01T00:00:00.000Z","steps":[{"step":"admit","verdict":"pass","reason":null},{"step":"verify","verdict":"pass","reason":null},{"step":"read","verdict":"pass","reason":null},{"step":"decide","verdict":"fail","reason":"needs_confirmation"},{"step":"record","verdict":"pass","reason":null}],"count":1}"#);
+        insta::assert_snapshot!(line().json(), @r#"{"id":"evt_1","arrival":"arr_1","source":"stripe","provider":"stripe","provider_event_id":"evt_1","type":"payment_intent.succeeded","status":"held","reason":"needs_confirmation","covers":"fields","received_at":"2026-01-01T00:00:00.000Z","steps":[{"step":"admit","verdict":"pass","reason":null},{"step":"verify","verdict":"pass","reason":null},{"step":"read","verdict":"pass","reason":null},{"step":"decide","verdict":"fail","reason":"needs_confirmation"},{"step":"record","verdict":"pass","reason":null}],"count":1,"redacted":false}"#);
     }
 
     #[test]
