@@ -22,6 +22,7 @@ use ipnet::IpNet;
 use model::limits::{FAILED_SIGNATURES_MAX, FAILED_SIGNATURES_PERIOD_MS};
 use model::rate::Rate;
 use model::{ArrivalId, Environment, RequestId};
+use sabotage::Defect;
 use store::Store;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -108,7 +109,8 @@ impl Inbound {
         let arrival = self.arrival(peer, &request);
         // What the gate refused says nothing of its transport any more: that is answered in admit.
         let is_marker = listener::refused(&request).is_some();
-        if !is_secure && !is_marker && self.environment == Environment::Live {
+        let is_refused = !is_secure && !is_marker && self.environment == Environment::Live;
+        if is_refused && !sabotage::on(Defect::PlainHttpTaken) {
             return self.refuse_plain(&arrival, &request);
         }
         let mut answer = self.judge_arrival(&arrival, request).await;

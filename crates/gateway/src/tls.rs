@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedCipherSuite, version};
+use sabotage::Defect;
 
 /// In our order of preference. Named one by one, so that a library's new default adds none.
 const SUITES: [SupportedCipherSuite; 9] = [
@@ -69,7 +70,8 @@ impl Identity {
         let (valid_from, expires) = validity(&chain).ok_or(IdentityError::Certificate)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| IdentityError::Key)?;
         let provider = Arc::new(provider());
-        let verifier = match client_authority {
+        let wanted = client_authority.filter(|_| !sabotage::on(Defect::ClientCertificateIgnored));
+        let verifier = match wanted {
             None => WebPkiClientVerifier::no_client_auth(),
             Some(pem) => verifier(pem, &provider).ok_or(IdentityError::ClientAuthority)?,
         };

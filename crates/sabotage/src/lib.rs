@@ -86,6 +86,14 @@ defects! {
     TestPassesLive = "test-passes-live",
     /// `X-Forwarded-For` is believed whoever sends it.
     ForwardedBelieved = "forwarded-believed",
+    /// A live gateway takes plain HTTP.
+    PlainHttpTaken = "plain-http-taken",
+    /// `X-Forwarded-Proto` is believed whoever sends it.
+    SchemeBelieved = "scheme-believed",
+    /// Anybody may begin with a PROXY header.
+    ProxyHeaderOfAnybody = "proxy-header-of-anybody",
+    /// Clients of the admin listener need no certificate.
+    ClientCertificateIgnored = "client-certificate-ignored",
     /// Private addresses are dialled.
     PrivateDialled = "private-dialled",
     /// An IPv6 address is not looked at for the IPv4 address that it carries.

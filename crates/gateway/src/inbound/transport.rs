@@ -7,6 +7,7 @@
 use http::header::{FORWARDED, HOST};
 use http::{HeaderMap, HeaderValue, Method};
 use hyper::Request;
+use sabotage::Defect;
 
 use crate::listener::Peer;
 
@@ -23,7 +24,7 @@ enum Said {
 
 /// The sender's connection was encrypted: ours, or the one that a trusted proxy took it from.
 pub(super) fn is_secure(peer: Peer, headers: &HeaderMap) -> bool {
-    if !peer.is_trusted {
+    if !peer.is_trusted && !sabotage::on(Defect::SchemeBelieved) {
         return peer.is_encrypted;
     }
     match (forwarded_proto(headers), forwarded(headers)) {

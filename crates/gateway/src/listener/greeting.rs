@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::limits::GREETING_MS_MAX;
+use sabotage::Defect;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -38,7 +39,8 @@ async fn ready(
     place: &mut Place,
 ) -> io::Result<(Stream, Peer)> {
     let mut peer = Peer { address, is_trusted: doors.trust(address), is_encrypted: false };
-    if doors.proxy_protocol && peer.is_trusted {
+    let may_speak = peer.is_trusted || sabotage::on(Defect::ProxyHeaderOfAnybody);
+    if doors.proxy_protocol && may_speak {
         peer = behind(&mut stream, peer, doors, place).await.inspect_err(|error| {
             tracing::warn!(proxy = %address, %error, "a trusted proxy's connection was cut");
         })?;
@@ -75,18 +77,28 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
+    fn tls() -> crate::Tls {
+        let names = vec!["a.example".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let identity = crate::Identity::parse(certificate.as_bytes(), key.as_bytes(), None);
+        crate::Tls::new(identity.expect("a pair"))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_greeting_that_does_not_end_is_cut() {
         let doors = Doors {
             trusted: vec!["127.0.0.1/32".parse().expect("a range")],
             allowed: Vec::new(),
             proxy_protocol: true,
-            tls: None,
+            tls: Some(tls()),
             connections_max: 1,
             per_address_max: 1,
         };
         let connections = Connections::new(1, 1);
-        for begun in ["", "PROXY TCP4 203.0.113.7"] {
+        let line = "PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n";
+        let handshake = format!("{line}\u{16}\u{3}\u{1}\u{2}");
+        for begun in ["", "PROXY TCP4 203.0.113.7", line, &handshake] {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
             let address = listener.local_addr().expect("an address");
             let mut client = TcpStream::connect(address).await.expect("connects");
