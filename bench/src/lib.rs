@@ -16,6 +16,7 @@
 //! - [`forgetful`] is a disk that forgets what was not synced, and [`power`] cuts its power under a
 //!   gateway's load;
 //! - [`full`] fills the [`disk`] under a gateway, and sees what it still does;
+//! - [`refused`] lets the n-th system call of a gateway fail;
 //! - [`preload`] fills a store with many events quickly;
 //! - [`prove`] puts them together into claims, one JSON line each.
 
@@ -32,6 +33,7 @@ pub mod peers;
 pub mod power;
 pub mod preload;
 pub mod prove;
+pub mod refused;
 pub mod server;
 pub mod stripe;
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -111,6 +111,21 @@ impl Server {
         status_kib(&status, name)
             .map(|kib| kib * 1024)
             .with_context(|| format!("no {name} in /proc/PID/status"))
+    }
+
+    /// How it ended, if it does within so long.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn ended_within(&mut self, patience: Duration) -> Result<Option<ExitStatus>> {
+        let start = Instant::now();
+        loop {
+            let status = self.child.try_wait()?;
+            if status.is_some() || start.elapsed() >= patience {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Kills it at once (`SIGKILL`) and waits for its end.

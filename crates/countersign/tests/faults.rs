@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bench::application::{Application, Reading};
 use bench::deployment::{Deliveries, Deployment, SOURCE_PATH};
-use bench::full;
 use bench::load::{Load, Pace};
+use bench::{full, refused};
 
 fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_countersign"))
@@ -44,4 +44,36 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     assert!(outcome.acknowledged() > 0 && outcome.failed() == 0, "{outcome:?}");
     assert!(application.wait_for(1, Duration::from_secs(10)).is_some(), "it delivers");
     server.stop().expect("it stops as it should");
+}
+
+#[test]
+fn a_sync_that_fails_ends_the_process_and_is_never_tried_again() {
+    let plan = refused::Plan {
+        binary: binary(),
+        fault: refused::SYNC,
+        nth: vec![1, 3, 9],
+        sabotage: None,
+    };
+    let found = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    let faults = found.faults();
+    assert!(faults.is_empty(), "{faults:?}");
+    assert!(found.ended > 0, "it never ended under load: {found:?}");
+    println!(
+        "{} acknowledged, {} syncs failed, {} starts refused, ended {} times",
+        found.findings.acknowledged, found.injected, found.not_started, found.ended
+    );
+}
+
+/// Without this, the test above could be green because no sync ever fails.
+#[cfg(feature = "sabotage")]
+#[test]
+fn a_gateway_that_goes_on_after_a_failed_sync_is_caught() {
+    let plan = refused::Plan {
+        binary: binary(),
+        fault: refused::SYNC,
+        nth: vec![3],
+        sabotage: Some("fsync-error-ignored"),
+    };
+    let found = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(!found.wrong.is_empty(), "the defect was not noticed: {found:?}");
 }

@@ -80,6 +80,11 @@ pub(super) fn see_file(path: &Path) -> Result<(), Opening> {
     }
 }
 
+/// The folder of the store.
+pub(super) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// The path of a file that belongs to the store.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
@@ -93,6 +98,8 @@ pub(super) fn prepare(path: &Path, synchronous: Synchronous) -> Result<Connectio
     let mut connection = connect_writer(path, synchronous)?;
     migrate(&mut connection)?;
     clear_leases(&connection)?;
+    // SQLite syncs the folder too, but goes on when that fails: a log whose name is lost is lost.
+    File::open(folder(path))?.sync_all()?;
     Ok(connection)
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::open::{MODE, beside};
+use super::open::{MODE, beside, folder};
 use crate::StoreError;
 use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
@@ -94,8 +94,7 @@ impl Room {
 
     /// Makes the file where a quarter more than it needs is free, so that it is not the last straw.
     fn make(&self) -> bool {
-        let folder = self.reserve.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let Ok(disk) = rustix::fs::statvfs(folder.unwrap_or(Path::new("."))) else { return false };
+        let Ok(disk) = rustix::fs::statvfs(folder(&self.reserve)) else { return false };
         let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
         let made =
             free_bytes >= self.reserve_bytes + self.reserve_bytes / 4 && self.write().is_ok();
