@@ -337,6 +337,12 @@ fn surroundings(
             notice("server.hosts", "any Host name is accepted: list the public one");
         }
     }
+    let speaks_proxy = document.server.proxy_protocol.as_ref().is_some_and(|on| on.value);
+    if speaks_proxy && document.server.tls.is_none() {
+        let text = "whoever is behind a TCP proxy speaks plain HTTP to us: add [server.tls]; live \
+                    refuses it";
+        notice("server.proxy_protocol", text);
+    }
     let is_named = document.server.admin_allow.as_ref().is_some_and(|l| !l.value.is_empty());
     if !listeners.admin.ip().is_loopback() && document.server.admin_tls.is_none() && !is_named {
         notice("server.admin", "the admin listener is off loopback and open to everybody");

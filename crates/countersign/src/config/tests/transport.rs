@@ -163,6 +163,7 @@ fn the_proxy_protocol_needs_a_trusted_proxy() {
     );
     let text = GOOD.replace("trusted_proxies = []", &on.replace("[]", "[\"10.0.0.0/8\"]"));
     assert!(load(&text).is_ok_and(|c| c.settings.proxy_protocol));
+    assert!(notices(&text).iter().any(|notice| notice.starts_with("server.proxy_protocol:")));
     let off = GOOD.replace("trusted_proxies = []", "proxy_protocol = false");
     assert!(load(&off).is_ok_and(|c| !c.settings.proxy_protocol));
 }
