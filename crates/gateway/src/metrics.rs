@@ -8,6 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use store::Counts;
@@ -32,6 +33,11 @@ struct Redacted {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lane {
+    endpoint: String,
+}
+
 /// The counters of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -41,6 +47,7 @@ pub(crate) struct Metrics {
     redacted: Family<Redacted, Counter>,
     acknowledgement: Histogram,
     stale: Counter,
+    breakers: Family<Lane, Gauge>,
 }
 
 /// Upper bounds of the acknowledgement histogram, seconds.
@@ -73,13 +80,19 @@ impl Metrics {
         );
         let stale = Counter::default();
         registry.register("stale_attempts", "Attempts that ended after their lease", stale.clone());
+        let breakers = Family::<Lane, Gauge>::default();
+        registry.register(
+            "breaker_open",
+            "1 while an endpoint keeps failing and is left alone but for probes",
+            breakers.clone(),
+        );
         let recorded = sources
             .map(|source| {
                 let label = Arrival { source: source.clone(), outcome: "accepted" };
                 (source.clone(), arrivals.get_or_create_owned(&label))
             })
             .collect();
-        Self { registry, arrivals, recorded, attempts, redacted, acknowledgement, stale }
+        Self { registry, arrivals, recorded, attempts, redacted, acknowledgement, stale, breakers }
     }
 
     /// Counts an arrival.
@@ -108,6 +121,12 @@ impl Metrics {
     pub(crate) fn attempted(&self, endpoint: &str, outcome: &'static str) {
         let label = Attempt { endpoint: endpoint.to_owned(), outcome };
         self.attempts.get_or_create(&label).inc();
+    }
+
+    /// Notes whether an endpoint is left alone.
+    pub(crate) fn breaker(&self, endpoint: &str, is_open: bool) {
+        let label = Lane { endpoint: endpoint.to_owned() };
+        self.breakers.get_or_create(&label).set(i64::from(is_open));
     }
 
     /// Counts an attempt that ended after its lease was taken over.

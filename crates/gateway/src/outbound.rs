@@ -10,16 +10,17 @@
 mod attempt;
 mod client;
 mod document;
+mod lanes;
 mod resolver;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use model::limits::{ATTEMPTS_IN_FLIGHT_MAX, ATTEMPTS_PER_ENDPOINT_MAX, DRAIN_MS_MAX, LEASE_MS};
+use model::breaker::{Change, Said};
+use model::limits::{DRAIN_MS_MAX, LEASE_MS};
 use model::{AttemptId, AttemptOutcome, Environment, RequestId};
 use store::{EndpointState, LeaseRequest, Leased, Note, Settle, Settled, Then};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,7 @@ use crate::inbound::Parts;
 use crate::{Endpoint, entropy};
 use attempt::Ended;
 use client::Client;
+use lanes::{Free, Lanes};
 pub use resolver::{Resolver, Script};
 
 /// How often the store is asked for work that nobody rang for: retries that fall due, and what
@@ -39,15 +41,7 @@ pub(crate) struct Outbound {
     environment: Environment,
     endpoints: HashMap<String, Arc<Endpoint>>,
     client: Client,
-    in_flight: InFlight,
-}
-
-/// Attempts in flight, per endpoint.
-#[derive(Default)]
-struct InFlight {
-    counts: Mutex<HashMap<String, usize>>,
-    /// Rung when one ends.
-    freed: Notify,
+    lanes: Lanes,
 }
 
 impl Outbound {
@@ -62,7 +56,7 @@ impl Outbound {
             environment,
             endpoints,
             client: Client::new(resolver),
-            in_flight: InFlight::default(),
+            lanes: Lanes::default(),
         }
     }
 
@@ -73,7 +67,7 @@ impl Outbound {
             if !self.lease_round(&attempts).await {
                 tokio::select! {
                     () = self.parts.fresh_work.notified() => {}
-                    () = self.in_flight.freed.notified() => {}
+                    () = self.lanes.freed.notified() => {}
                     () = tokio::time::sleep(POLL) => {}
                     () = stop.cancelled() => {}
                 }
@@ -90,19 +84,20 @@ impl Outbound {
 
     /// Leases and starts what is due; false when there is nothing more to do for now.
     async fn lease_round(self: &Arc<Self>, attempts: &TaskTracker) -> bool {
-        let endpoints = self.free_slots();
-        let free = ATTEMPTS_IN_FLIGHT_MAX.saturating_sub(self.in_flight.all());
-        if free == 0 || endpoints.is_empty() {
+        let now = self.parts.clock.now();
+        let names = self.endpoints.values().filter(|endpoint| !endpoint.paused);
+        let Free { all, endpoints } =
+            self.lanes.free(names.map(|endpoint| endpoint.name.as_str()), now);
+        if all == 0 || endpoints.is_empty() {
             return false;
         }
-        let now = self.parts.clock.now();
         let due = self.parts.store.due(now).await;
         if !matches!(due, Ok(true)) {
             return false;
         }
         let until = now.plus_millis(LEASE_MS);
         let leased =
-            match self.parts.store.lease(LeaseRequest { now, until, max: free, endpoints }).await {
+            match self.parts.store.lease(LeaseRequest { now, until, max: all, endpoints }).await {
                 Ok(leased) => leased,
                 // The store has said so once, and says when it is over.
                 Err(error) if error.is_full() => return false,
@@ -113,24 +108,28 @@ impl Outbound {
             };
         let any = !leased.is_empty();
         for leased in leased {
-            self.in_flight.enter(&leased.endpoint);
+            let is_probe = self.lanes.enter(&leased.endpoint);
             let outbound = self.clone();
             attempts.spawn(async move {
                 let endpoint = leased.endpoint.clone();
-                outbound.carry_out(leased).await;
-                outbound.in_flight.leave(&endpoint);
+                outbound.carry_out(leased, is_probe).await;
+                outbound.lanes.leave(&endpoint);
             });
         }
         any
     }
 
     /// One attempt and its settlement.
-    async fn carry_out(&self, leased: Leased) {
+    async fn carry_out(&self, leased: Leased, is_probe: bool) {
         let Some(endpoint) = self.endpoints.get(&leased.endpoint).cloned() else { return };
         let started_at = self.parts.clock.now();
         let ended = self.attempt(&endpoint, &leased, started_at).await;
         let ended_at = self.parts.clock.now();
         self.parts.metrics.attempted(&endpoint.name, ended.outcome.code());
+        let said = said(ended.outcome);
+        if let Some(change) = self.lanes.heard(&endpoint.name, is_probe, said, ended_at) {
+            self.breaker_changed(&endpoint.name, change).await;
+        }
         let then = self.then(&ended, leased.attempt, ended_at);
         log_ended(&leased, &ended, &then);
         if ended.outcome == AttemptOutcome::Gone {
@@ -188,37 +187,35 @@ impl Outbound {
         }
     }
 
-    fn free_slots(&self) -> Vec<(Arc<str>, usize)> {
-        let counts = self.in_flight.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        self.endpoints
-            .values()
-            .filter(|endpoint| !endpoint.paused)
-            .filter_map(|endpoint| {
-                let used = counts.get(&endpoint.name).copied().unwrap_or(0);
-                let free = ATTEMPTS_PER_ENDPOINT_MAX.saturating_sub(used);
-                (free > 0).then(|| (Arc::from(endpoint.name.as_str()), free))
-            })
-            .collect()
+    /// Says that an endpoint is left alone, until when, and that it is no longer.
+    async fn breaker_changed(&self, endpoint: &str, change: Change) {
+        let until = match change {
+            Change::Opened(until) => {
+                tracing::warn!(endpoint, %until, "the endpoint keeps failing: it is left alone");
+                Some(until)
+            }
+            Change::Closed => {
+                tracing::info!(endpoint, "the endpoint takes deliveries again");
+                None
+            }
+        };
+        self.parts.metrics.breaker(endpoint, until.is_some());
+        if let Err(error) = self.parts.store.set_endpoint_rest(endpoint, until).await {
+            tracing::error!(endpoint, %error, "cannot note that the endpoint is left alone");
+        }
     }
 }
 
-impl InFlight {
-    fn all(&self) -> usize {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
-    }
-
-    fn enter(&self, endpoint: &str) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(endpoint.to_owned()).or_default() += 1;
-    }
-
-    fn leave(&self, endpoint: &str) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(endpoint) {
-            *count = count.saturating_sub(1);
-        }
-        drop(counts);
-        self.freed.notify_one();
+/// What the outcome of an attempt says about the endpoint: only a 2xx is well.
+fn said(outcome: AttemptOutcome) -> Said {
+    match outcome {
+        AttemptOutcome::Delivered => Said::Well,
+        // It was not asked, or it is disabled by its answer.
+        AttemptOutcome::Unreadable | AttemptOutcome::Gone => Said::Nothing,
+        AttemptOutcome::Refused
+        | AttemptOutcome::Unreachable
+        | AttemptOutcome::TimedOut
+        | AttemptOutcome::Forbidden => Said::Failing,
     }
 }
 

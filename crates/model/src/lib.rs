@@ -3,6 +3,7 @@
 //! Everything here is pure: no clock, no randomness, no I/O. Time and random bytes come in as
 //! parameters, so that every state machine can be tested without waiting.
 
+pub mod breaker;
 pub mod delivery;
 pub mod destination;
 pub mod event;

@@ -51,11 +51,26 @@ pub const DEDUP_DAYS: i64 = 35;
 pub const DEDUP_RUN_KEYS: usize = 65_536;
 /// Attempts in flight at once, over all endpoints.
 pub const ATTEMPTS_IN_FLIGHT_MAX: usize = 64;
+/// Of these, kept for endpoints with fewer than [`ATTEMPTS_PER_ENDPOINT_MIN`] in flight.
+pub const ATTEMPTS_RESERVED: usize = 16;
+/// Attempts in flight at once to an endpoint that did not succeed yet, or failed last; doubled by
+/// every success.
+pub const ATTEMPTS_PER_ENDPOINT_MIN: usize = 2;
 /// Attempts in flight at once to one endpoint.
 pub const ATTEMPTS_PER_ENDPOINT_MAX: usize = 32;
-/// From dialling an endpoint to the end of its answer.
+/// Failures in a row after which an endpoint is left alone for a while.
+pub const BREAKER_FAILURES: u32 = 5;
+/// For how long it is left alone at first; doubled by every probe that fails.
+pub const BREAKER_PAUSE_MS_MIN: i64 = 5_000;
+/// For how long it is left alone at most.
+pub const BREAKER_PAUSE_MS_MAX: i64 = 300_000;
+/// From dialling an endpoint to the head of its answer.
 pub const ATTEMPT_MS_MAX: u64 = 20_000;
-/// Bytes of an endpoint's answer that are read.
+/// Header lines of an endpoint's answer.
+pub const ANSWER_HEADERS_MAX: usize = 100;
+/// How long the body of an endpoint's answer is read, once the answer is known.
+pub const ANSWER_BODY_MS_MAX: u64 = 1_000;
+/// Bytes of an endpoint's answer that are read, of its head and of its body.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// How long a lease on a delivery lasts: longer than an attempt can.
 pub const LEASE_MS: i64 = 60_000;
@@ -66,8 +81,9 @@ pub const DRAIN_MS_MAX: u64 = 25_000;
 
 const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);
 const _: () = assert!(METHOD_BYTES_MAX + TARGET_BYTES_MAX < HEADER_BYTES_MAX);
-const _: () = assert!(LEASE_MS as u64 > 2 * ATTEMPT_MS_MAX);
-const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MAX < ATTEMPTS_IN_FLIGHT_MAX);
+const _: () = assert!(LEASE_MS as u64 > 2 * (ATTEMPT_MS_MAX + ANSWER_BODY_MS_MAX));
+const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MAX < ATTEMPTS_IN_FLIGHT_MAX - ATTEMPTS_RESERVED);
+const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MIN < ATTEMPTS_RESERVED);
 const _: () = assert!(QUEUE_COMMANDS_MAX >= BATCH_COMMANDS_MAX);
 // A provider's longest known retry horizon is ten days.
 const _: () = assert!(DEDUP_DAYS > 10);

@@ -21,6 +21,10 @@ pub(crate) enum Command {
         state: EndpointState,
         note: Note,
     },
+    SetEndpointRest {
+        endpoint: String,
+        until: Option<Timestamp>,
+    },
     Release {
         event: EventId,
         note: Note,

@@ -169,6 +169,20 @@ impl Store {
         self.done(Command::SetEndpointState { endpoint: endpoint.to_owned(), state, note }).await
     }
 
+    /// Notes until when an endpoint that keeps failing is left alone. A start forgets it.
+    pub async fn set_endpoint_rest(
+        &self,
+        endpoint: &str,
+        until: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.done(Command::SetEndpointRest { endpoint: endpoint.to_owned(), until }).await
+    }
+
+    /// The endpoints that are left alone because they keep failing, and until when.
+    pub async fn endpoint_rests(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        self.sqlite().endpoint_rests().await
+    }
+
     /// Every endpoint that was ever delivered to or changed: its state, and since when.
     pub async fn endpoint_states(
         &self,

@@ -25,24 +25,27 @@ pub(super) fn run(command: &Endpoints, arguments: &Arguments) -> Ended {
 
 async fn list(office: &Office, json: bool) -> Ended {
     let states = office.store().endpoint_states().await?;
+    let rests = office.store().endpoint_rests().await?;
     let mut table = Table::new(&["ENDPOINT", "STATE", "SINCE", "NOTE"]);
     for endpoint in &office.endpoints {
         let kept = states.iter().find(|(name, ..)| *name == endpoint.name);
         let state = kept.map_or(EndpointState::Active, |(_, state, _)| *state);
+        let rests_until = rests.iter().find(|(name, _)| *name == endpoint.name);
+        let rests_until = rests_until.map(|(_, until)| until.to_string());
         let since = kept.map(|(_, _, since)| since.to_string());
         if json {
             say(serde_json::json!({
                 "name": endpoint.name, "state": word(state), "since": since,
-                "paused_by_configuration": endpoint.paused,
+                "paused_by_configuration": endpoint.paused, "left_alone_until": rests_until,
             }))?;
         }
-        let note = match (state, endpoint.paused) {
-            (EndpointState::Disabled, _) => "it answered 410: endpoints enable",
-            (_, true) => "paused by the configuration",
-            _ => "",
+        let note = match (state, endpoint.paused, rests_until) {
+            (EndpointState::Disabled, ..) => "it answered 410: endpoints enable".to_owned(),
+            (_, true, _) => "paused by the configuration".to_owned(),
+            (.., Some(until)) => format!("keeps failing: next probe at {until}"),
+            _ => String::new(),
         };
-        let cells = [endpoint.name.as_str(), word(state), &or_dash(since), note];
-        table.row(cells.map(str::to_owned));
+        table.row([endpoint.name.clone(), word(state).to_owned(), or_dash(since), note]);
     }
     if !json {
         say(table)?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use model::limits::{ANSWER_BYTES_MAX, ATTEMPT_MS_MAX};
+use model::limits::{ANSWER_BODY_MS_MAX, ANSWER_BYTES_MAX, ATTEMPT_MS_MAX};
 use model::retry::Wish;
 use model::{AttemptOutcome, Timestamp};
 use sabotage::Defect;
@@ -61,9 +61,10 @@ impl Outbound {
             Ok(Ok(answer)) => {
                 let (parts, body) = answer.into_parts();
                 // The answer's body says nothing that is acted on: it is read, so that the
-                // connection can be used again, and no further than a bound.
+                // connection can be used again, and no further than two bounds.
                 let bounded = Limited::new(body, ANSWER_BYTES_MAX).collect();
-                let _ = tokio::time::timeout(Duration::from_secs(5), bounded).await;
+                let _ =
+                    tokio::time::timeout(Duration::from_millis(ANSWER_BODY_MS_MAX), bounded).await;
                 ended(parts.status, &parts.headers, now)
             }
         }

@@ -18,6 +18,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use model::destination;
+use model::limits::{ANSWER_BYTES_MAX, ANSWER_HEADERS_MAX};
 use tokio::net::TcpStream;
 use tower::Service;
 
@@ -77,6 +78,8 @@ fn pool(allow_private: bool, resolver: &Resolver) -> Pool {
     legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .http1_max_headers(ANSWER_HEADERS_MAX)
+        .http1_max_buf_size(ANSWER_BYTES_MAX)
         .pool_timer(hyper_util::rt::TokioTimer::new())
         .retry_canceled_requests(false)
         .build(connector)

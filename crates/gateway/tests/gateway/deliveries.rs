@@ -195,3 +195,48 @@ async fn stopping_waits_for_the_attempt_in_flight() {
     gateway.until(|d| d[0].status == DeliveryStatus::Delivered).await;
     gateway.application.stays_at(1).await;
 }
+
+#[tokio::test]
+async fn an_endpoint_that_keeps_failing_is_left_alone_and_costs_no_attempts() {
+    let gateway = Harness::stripe().await;
+    gateway.application.then((0..7).map(|_| Behaviour::Answer(500)));
+    for n in 1..=5 {
+        gateway.send(&stripe_event(&format!("evt_{n}"), &format!("order-{n}"))).await;
+        gateway.application.wait_for(n).await;
+    }
+    gateway.until(|all| all.iter().all(|delivery| delivery.attempts == 1)).await;
+    let rests = gateway.store.endpoint_rests().await.expect("rests");
+    assert_eq!(rests[0].0, "app");
+    assert!(gateway.metrics().await.contains(r#"countersign_breaker_open{endpoint="app"} 1"#));
+
+    // Fresh work waits without an attempt until the pause is over; then one goes at a time.
+    gateway.send(&stripe_event("evt_6", "order-6")).await;
+    gateway.application.stays_at(5).await;
+    gateway.advance_ms(6_000);
+    gateway.application.wait_for(6).await;
+    gateway.application.stays_at(6).await;
+    gateway.advance_ms(11_000);
+    gateway.application.wait_for(7).await;
+    let attempts: u32 = gateway.deliveries().await.iter().map(|d| d.attempts).sum();
+    assert!(attempts <= 7, "{attempts}");
+
+    // The next probe succeeds, and everything that waits goes.
+    gateway.advance_ms(600_000);
+    gateway.until(|all| all.iter().all(|d| d.status == DeliveryStatus::Delivered)).await;
+    assert_eq!(gateway.store.endpoint_rests().await.expect("rests"), []);
+    assert!(gateway.metrics().await.contains(r#"countersign_breaker_open{endpoint="app"} 0"#));
+}
+
+#[tokio::test]
+async fn a_start_leaves_no_endpoint_alone() {
+    let gateway = Harness::stripe().await;
+    gateway.application.then((0..5).map(|_| Behaviour::Answer(500)));
+    for n in 1..=5 {
+        gateway.send(&stripe_event(&format!("evt_{n}"), &format!("order-{n}"))).await;
+    }
+    gateway.until(|all| all.iter().filter(|delivery| delivery.attempts == 1).count() == 5).await;
+    let gateway = gateway.restart().await;
+    assert_eq!(gateway.store.endpoint_rests().await.expect("rests"), []);
+    gateway.send(&stripe_event("evt_6", "order-6")).await;
+    gateway.application.wait_for(6).await;
+}

@@ -196,6 +196,11 @@ impl Harness {
         raw(self.public, &request.bytes(path)).await
     }
 
+    pub(crate) async fn metrics(&self) -> String {
+        let get = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        raw(self.admin, get).await.body
+    }
+
     pub(crate) async fn events(&self) -> Vec<EventRow> {
         let query = EventQuery { limit: 1000, ..EventQuery::default() };
         self.store.events(query).await.expect("events")

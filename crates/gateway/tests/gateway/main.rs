@@ -7,6 +7,7 @@ mod deliveries;
 mod encrypted;
 mod harness;
 mod inbound;
+mod neighbours;
 mod operations;
 mod outage;
 mod plain;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::{Host, Url};
 
-use crate::application::Behaviour;
+use crate::application::{Application, Behaviour};
 use crate::harness::{Harness, endpoint, stripe_event};
 
 /// A listener on every address of this machine, which says who came.
@@ -223,12 +223,17 @@ async fn the_trap_catches_whoever_is_let_through() {
 async fn no_redirect_leads_anywhere() {
     let trap = Trap::set().await;
     let targets = targets(trap.port);
-    let gateway = Harness::stripe().await;
-    for (n, target) in targets.iter().enumerate() {
-        gateway.application.then([Behaviour::Redirect(target.url.to_string())]);
-        gateway.send(&stripe_event(&format!("evt_{n}"), &format!("order-{n}"))).await;
-        gateway.advance_ms(10);
-    }
-    gateway.until(|all| all.iter().filter(|d| d.attempts > 0).count() >= targets.len()).await;
+    let redirecting = Application::start().await;
+    redirecting.then(targets.iter().map(|target| Behaviour::Redirect(target.url.to_string())));
+    let gateway = Harness::start(|settings| {
+        with_endpoints(settings, &targets, true);
+        for endpoint in &mut settings.endpoints {
+            endpoint.url = format!("http://{}/", redirecting.address).parse().expect("a URL");
+        }
+    })
+    .await;
+    gateway.send(&stripe_event("evt_1", "order-1")).await;
+    gateway.until(|all| !all.is_empty() && all.iter().all(|d| d.attempts == 1)).await;
+    assert_eq!(redirecting.delivered().len(), targets.len());
     assert_eq!(trap.connections(), 0, "{:?}", trap.paths);
 }

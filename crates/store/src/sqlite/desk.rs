@@ -1,6 +1,6 @@
 //! What a person does: release and deny events, redeliver, pause and resume endpoints.
 
-use model::{DeliveryId, EventId, EventStatus};
+use model::{DeliveryId, EventId, EventStatus, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::codes::{Code, State};
@@ -125,6 +125,19 @@ impl Session<'_> {
             .prepare_cached("UPDATE endpoint SET state = ?2, changed_at = ?3 WHERE id = ?1")?
             .execute(params![number, Code(state), note.at.as_millis()])?;
         self.audit_note(Action::EndpointChanged, endpoint.as_bytes(), false, note, state.code())
+    }
+
+    /// Notes until when an endpoint is left alone, for whoever looks. Nobody decided it, so it is
+    /// not in the audit log.
+    pub(super) fn set_endpoint_rest(
+        &mut self,
+        endpoint: &str,
+        until: Option<Timestamp>,
+    ) -> Result<()> {
+        self.connection
+            .prepare_cached("UPDATE endpoint SET rests_until = ?2 WHERE name = ?1")?
+            .execute(params![endpoint, until.map(Timestamp::as_millis)])?;
+        Ok(())
     }
 }
 

@@ -19,9 +19,10 @@ use crate::{OpenError, Synchronous};
 const APPLICATION_ID: i64 = 0x4353_6769;
 
 /// Every migration there ever was, in order: the file of each and its name.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("V1__spine", include_str!("../../migrations/sqlite/V1__spine.sql")),
     ("V2__redacted", include_str!("../../migrations/sqlite/V2__redacted.sql")),
+    ("V3__rest", include_str!("../../migrations/sqlite/V3__rest.sql")),
 ];
 
 /// Only the owner reads and writes.
@@ -223,13 +224,14 @@ fn open_error(error: &refinery::Error) -> Opening {
     }
 }
 
-/// Ends the leases that a crash left: nobody holds them any more.
+/// Ends the leases that a crash left: nobody holds them any more, and no endpoint is left alone.
 pub(super) fn clear_leases(connection: &Connection) -> Result<(), Opening> {
     if sabotage::on(Defect::LeasesKept) {
         return Ok(());
     }
     connection
         .execute("UPDATE delivery SET leased = 0, next_at = updated_at WHERE leased = 1", [])?;
+    connection.execute("UPDATE endpoint SET rests_until = NULL", [])?;
     Ok(())
 }
 

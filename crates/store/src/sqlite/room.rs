@@ -142,6 +142,7 @@ fn is_owed(command: &Command) -> bool {
         Command::AddKey(_)
         | Command::Settle(_)
         | Command::SetEndpointState { .. }
+        | Command::SetEndpointRest { .. }
         | Command::Release { .. }
         | Command::Deny { .. }
         | Command::Redeliver { .. }

@@ -184,6 +184,9 @@ impl<'c> Session<'c> {
             Command::SetEndpointState { endpoint, state, note } => {
                 self.set_endpoint_state(endpoint, *state, note).map(|()| Answer::Done)
             }
+            Command::SetEndpointRest { endpoint, until } => {
+                self.set_endpoint_rest(endpoint, *until).map(|()| Answer::Done)
+            }
             Command::Release { event, note, deliveries } => {
                 self.release(*event, note, deliveries).map(Answer::Changed)
             }

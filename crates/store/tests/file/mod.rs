@@ -142,6 +142,7 @@ async fn places_that_cannot_be_written_are_refused() {
 async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
     let (_folder, path) = made().await;
     let first_release = "ALTER TABLE event DROP COLUMN original;
+        ALTER TABLE endpoint DROP COLUMN rests_until;
         DELETE FROM refinery_schema_history WHERE version > 1";
     Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
     assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);

@@ -64,6 +64,21 @@ impl Sqlite {
         .await
     }
 
+    pub(crate) async fn endpoint_rests(
+        &self,
+    ) -> std::result::Result<Vec<(String, Timestamp)>, StoreError> {
+        self.read(|connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT name, rests_until FROM endpoint
+                     WHERE rests_until IS NOT NULL ORDER BY name",
+                )?
+                .query_map([], |row| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?))))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
     pub(crate) async fn endpoint_states(
         &self,
     ) -> std::result::Result<Vec<(String, EndpointState, Timestamp)>, StoreError> {
