@@ -106,6 +106,16 @@ paused = {paused}
         })
     }
 
+    /// Changes the configuration that the next start reads.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn configure(&self, change: impl FnOnce(&str) -> String) -> Result<()> {
+        let file = self.folder.path().join("countersign.toml");
+        let text = std::fs::read_to_string(&file)?;
+        std::fs::write(&file, change(&text)).context("cannot write the configuration")
+    }
+
     /// Starts the gateway and waits until it is ready. What it logs is kept in the folder.
     ///
     /// # Errors

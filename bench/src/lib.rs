@@ -17,6 +17,7 @@
 //!   gateway's load;
 //! - [`full`] fills the [`disk`] under a gateway, and sees what it still does;
 //! - [`refused`] lets the n-th system call of a gateway fail;
+//! - [`hostile`] sends what two readers could read in two ways, and looks what becomes of it;
 //! - [`preload`] fills a store with many events quickly;
 //! - [`prove`] puts them together into claims, one JSON line each.
 
@@ -28,6 +29,7 @@ pub mod deployment;
 pub mod disk;
 pub mod forgetful;
 pub mod full;
+pub mod hostile;
 pub mod load;
 pub mod peers;
 pub mod power;

@@ -1,6 +1,6 @@
 //! A server process under measurement: started, waited for, watched through `/proc`, stopped.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -41,18 +41,32 @@ impl Server {
     ///
     /// # Errors
     /// When it cannot be started, ends, or is not ready in time.
-    pub fn start(mut command: Command, address: SocketAddr, path: &str) -> Result<Self> {
+    pub fn start(command: Command, address: SocketAddr, path: &str) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Self::until(command, || {
+            runtime.block_on(wire::get(address, path)).is_ok_and(crate::load::is_success)
+        })
+    }
+
+    /// Starts the command and waits until it takes connections.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or does not listen in time.
+    pub fn listening(command: Command, address: SocketAddr) -> Result<Self> {
+        Self::until(command, || TcpStream::connect(address).is_ok())
+    }
+
+    fn until(mut command: Command, is_ready: impl Fn() -> bool) -> Result<Self> {
         let start = Instant::now();
         let mut server = Self::spawn(&mut command)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         loop {
-            let answer = runtime.block_on(wire::get(address, path));
+            let ready = is_ready();
             let elapsed = start.elapsed();
             // First, since whoever answers in the place of one that ended is somebody else.
             if let Some(status) = server.child.try_wait()? {
                 bail!("{} ended with {status}", command.get_program().display());
             }
-            if answer.is_ok_and(crate::load::is_success) {
+            if ready {
                 server.ready_after = elapsed;
                 return Ok(server);
             }

@@ -3,6 +3,8 @@
 //! A file under `hardened/` a kind of claim; each adds its lines to the proof.
 
 mod faults;
+mod half_open;
+mod hostile;
 mod power;
 
 use anyhow::Result;
@@ -11,6 +13,8 @@ use super::{Proof, Tools};
 
 /// Measures every claim of the topic.
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    hostile::prove(tools, proof)?;
+    half_open::prove(tools, proof)?;
     power::prove(tools, proof)?;
     faults::prove(tools, proof)
 }

@@ -7,7 +7,6 @@
 mod address;
 mod admit;
 mod body;
-mod decoy;
 mod judge;
 mod limits;
 mod record;
@@ -35,7 +34,6 @@ use crate::metrics::Metrics;
 use crate::tallies::{Arrived, Tallies};
 use crate::{Clock, Format, Refusal, Source, entropy};
 use admit::Arrival;
-use decoy::Decoy;
 use limits::AddressLimit;
 pub(crate) use record::plan;
 
@@ -57,7 +55,8 @@ pub(crate) struct Inbound {
     hosts: Vec<String>,
     trusted_proxies: Vec<IpNet>,
     sources: HashMap<String, Arc<ActiveSource>>,
-    decoy: Decoy,
+    /// All sources, by name: see `stand_in`.
+    stand_ins: Vec<Arc<ActiveSource>>,
     failed_signatures: AddressLimit,
     log_budget: LogBudget,
 }
@@ -84,20 +83,21 @@ struct Refused {
 impl Inbound {
     pub(crate) fn new(parts: Parts, settings: InboundSettings) -> Self {
         let failed = Rate { count: FAILED_SIGNATURES_MAX, period_ms: FAILED_SIGNATURES_PERIOD_MS };
-        let sources = settings
+        let mut stand_ins: Vec<_> = settings
             .sources
             .into_iter()
-            .map(|source| {
-                (source.name.clone(), Arc::new(ActiveSource::new(source, &settings.formats)))
-            })
+            .map(|source| Arc::new(ActiveSource::new(source, &settings.formats)))
             .collect();
+        stand_ins.sort_by(|one, other| one.name.cmp(&other.name));
+        let sources =
+            stand_ins.iter().map(|source| (source.settings.name.clone(), source.clone())).collect();
         Self {
             parts,
             environment: settings.environment,
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
             sources,
-            decoy: Decoy::new(),
+            stand_ins,
             failed_signatures: AddressLimit::new(failed),
             log_budget: LogBudget::default(),
         }

@@ -51,10 +51,16 @@ impl Inbound {
         let now_ms = arrival.at.as_millis();
         let verified =
             schemes::verify(&settings.profile, &settings.keys, &request, now_ms, freshness)
-                .map_err(|rejection| {
-                    let source = Some(received.source.clone());
-                    self.unverified(arrival, Refusal::Unverified(rejection), source)
-                })?;
+                .map_err(Refusal::Unverified);
+        let source = || Some(received.source.clone());
+        let verified = match (received.refused_anyway, verified) {
+            (None, Ok(verified)) => verified,
+            (None, Err(refusal)) => return Err(self.unverified(arrival, refusal, source())),
+            (Some(Refusal::UnknownSource), _) => {
+                return Err(self.unverified(arrival, Refusal::UnknownSource, None));
+            }
+            (Some(refusal), _) => return Err(self.unverified(arrival, refusal, source())),
+        };
         let covers = covers(&verified);
         let facts = facts(arrival, received, &verified);
         let redacted = self.redact(arrival, received);

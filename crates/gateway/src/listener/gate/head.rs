@@ -156,7 +156,8 @@ impl<'h> Fields<'h> {
                 let plain = digits.iter().all(u8::is_ascii_digit)
                     && (digits.len() == 1 || !digits.starts_with(b"0"));
                 let text = std::str::from_utf8(digits).ok().filter(|_| plain);
-                let bytes = text.and_then(|text| text.parse().ok());
+                // The greatest numbers mean something else to the server.
+                let bytes = text.and_then(|text| text.parse().ok()).filter(|n| *n <= u64::MAX / 2);
                 bytes.map(Some).ok_or(Refusal::LengthAmbiguous)
             }
         }

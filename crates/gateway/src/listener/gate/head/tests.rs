@@ -209,6 +209,7 @@ fn length_ambiguous_in_every_way_known() {
         "Content-Length: 3.0\r\n",
         "Content-Length: \"3\"\r\n",
         "Content-Length: 18446744073709551616\r\n",
+        "Content-Length: 18446744073709551615\r\n",
     ] {
         assert_eq!(refusal(framed(lines)), Some(Refusal::LengthAmbiguous), "{lines}");
     }

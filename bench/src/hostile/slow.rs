@@ -1,0 +1,148 @@
+//! Clients that are slow on purpose, each on a raw socket: when is it cut?
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::HOST;
+
+/// A way to be slow.
+#[derive(Debug, Clone, Copy)]
+pub struct Slow {
+    /// What it does.
+    pub name: &'static str,
+    /// What it sends at once.
+    begin: Begin,
+    /// What it sends every tenth of a second from then on.
+    drip: &'static [u8],
+    /// When it must be cut at the latest, milliseconds.
+    pub cut_ms_max: u64,
+    /// When it must not have been cut yet, milliseconds.
+    pub cut_ms_min: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Begin {
+    Nothing,
+    HalfHead,
+    /// A head that announces a body of 64 KiB.
+    Head,
+}
+
+/// Time that the machine may take on top.
+const TOLERANCE_MS: u64 = 1_500;
+
+/// The ways that are tried; the last takes half a minute.
+pub const WAYS: [Slow; 5] = [
+    Slow { name: "idle", begin: Begin::Nothing, drip: b"", cut_ms_max: 15_000, cut_ms_min: 5_000 },
+    Slow {
+        name: "half a head, then nothing",
+        begin: Begin::HalfHead,
+        drip: b"",
+        cut_ms_max: 10_000,
+        cut_ms_min: 5_000,
+    },
+    Slow {
+        name: "a head byte by byte",
+        begin: Begin::HalfHead,
+        drip: b"a",
+        cut_ms_max: 10_000,
+        cut_ms_min: 5_000,
+    },
+    Slow {
+        name: "a body at 100 bytes a second",
+        begin: Begin::Head,
+        drip: b"0123456789",
+        cut_ms_max: 3_000,
+        cut_ms_min: 1_000,
+    },
+    Slow {
+        name: "a body at 1.3 KiB a second",
+        begin: Begin::Head,
+        drip: &[b'x'; 133],
+        cut_ms_max: 30_000,
+        cut_ms_min: 25_000,
+    },
+];
+
+impl Slow {
+    /// When it was cut.
+    ///
+    /// # Errors
+    /// When nobody listens, or it was cut out of its time.
+    pub fn run(&self, gateway: SocketAddr) -> Result<Duration> {
+        let mut stream = TcpStream::connect(gateway).context("nobody listens")?;
+        let start = Instant::now();
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let head = format!("POST /in/stripe HTTP/1.1\r\nhost: {HOST}\r\n");
+        let begin = match self.begin {
+            Begin::Nothing => String::new(),
+            Begin::HalfHead => format!("{head}x: "),
+            Begin::Head => format!("{head}content-length: 65536\r\n\r\n"),
+        };
+        stream.write_all(begin.as_bytes())?;
+        let mut buffer = [0; 4096];
+        loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    if start.elapsed() > Duration::from_millis(self.cut_ms_max + TOLERANCE_MS) {
+                        bail!("{}: still open after {:?}", self.name, start.elapsed());
+                    }
+                    if stream.write_all(self.drip).is_err() {
+                        break;
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        let cut = start.elapsed();
+        if cut < Duration::from_millis(self.cut_ms_min) {
+            bail!("{}: cut after {cut:?} already", self.name);
+        }
+        Ok(cut)
+    }
+}
+
+/// Tries ways at the same time, and gives when each was cut.
+///
+/// # Errors
+/// When one was not cut in its time.
+pub fn cut(gateway: SocketAddr, ways: &[Slow]) -> Result<Vec<(&'static str, Duration)>> {
+    std::thread::scope(|scope| {
+        let tries: Vec<_> =
+            ways.iter().map(|way| (way.name, scope.spawn(move || way.run(gateway)))).collect();
+        let joined = tries.into_iter().map(|(name, tried)| {
+            let cut = tried.join().map_err(|_| anyhow::anyhow!("{name}: panicked"))??;
+            Ok((name, cut))
+        });
+        joined.collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    #[test]
+    fn a_server_that_cuts_too_early_or_never_is_found_out() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let way = Slow { cut_ms_max: 100, cut_ms_min: 50, ..WAYS[0] };
+        std::thread::spawn(move || {
+            drop(listener.accept());
+            let held = listener.accept();
+            std::thread::sleep(Duration::from_secs(3));
+            drop(held);
+        });
+        assert!(way.run(address).unwrap_err().to_string().contains("already"));
+        assert!(way.run(address).unwrap_err().to_string().contains("still open"));
+    }
+}
