@@ -18,6 +18,9 @@ pub const SOURCE_PATH: &str = "/in/stripe";
 /// The folder of the store, in the folder of the deployment: a disk can be mounted over it.
 const DISK: &str = "disk";
 
+/// How much is told of the log of a gateway that did not become ready.
+const SAID_LINES: usize = 20;
+
 /// The name of the store's file.
 pub const STORE_FILE: &str = "countersign.db";
 
@@ -132,7 +135,9 @@ paused = {paused}
     pub fn serve_until(&self, path: &str, under: &[String]) -> Result<Server> {
         Server::start(self.serve_command(under)?, self.admin, path).with_context(|| {
             let said = std::fs::read_to_string(self.log()).unwrap_or_default();
-            format!("the gateway said:\n{said}")
+            let end = said.lines().count().saturating_sub(SAID_LINES);
+            let last: Vec<_> = said.lines().skip(end).collect();
+            format!("the gateway said at last:\n{}", last.join("\n"))
         })
     }
 

@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result};
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
     FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request,
-    TimeOrNow, WriteFlags,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
+    ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
 use super::{Change, Disk, File, FileId};
@@ -24,6 +24,12 @@ const MEMORY: Duration = Duration::from_secs(3600);
 
 /// The number of the first file; the folder has 1.
 const FIRST_FILE: u64 = 2;
+
+/// What the disk says is free.
+const FREE_BYTES: u64 = 1 << 30;
+
+/// What it counts in.
+const BLOCK_BYTES: u64 = 4096;
 
 /// A disk that other processes can use.
 #[derive(Debug)]
@@ -315,6 +321,13 @@ impl Filesystem for Served {
         reply: ReplyEmpty,
     ) {
         if self.disk().rename(name, new_name) { reply.ok() } else { reply.error(Errno::ENOENT) }
+    }
+
+    /// There is always room.
+    fn statfs(&self, _request: &Request, _number: INodeNo, reply: ReplyStatfs) {
+        let (blocks, files, name_bytes) = (FREE_BYTES / BLOCK_BYTES, 1 << 20, 255);
+        let block_bytes = u32::try_from(BLOCK_BYTES).unwrap_or(u32::MAX);
+        reply.statfs(blocks, blocks, blocks, files, files, block_bytes, name_bytes, block_bytes);
     }
 
     fn readdir(
