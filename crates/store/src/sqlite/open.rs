@@ -161,7 +161,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Opening> {
         found if found == MIGRATIONS.len() => Ok(()),
         _ => {
             let known = known()?;
-            Runner::new(&known).run(connection).map_err(|error| open_error(&error))?;
+            // In one transaction with their history: a power cut between the two would leave a
+            // schema that no start could tell from a stranger's.
+            let runner = Runner::new(&known).set_grouped(true);
+            runner.run(connection).map_err(|error| open_error(&error))?;
             check_schema(connection)
         }
     }
@@ -248,5 +251,22 @@ mod tests {
         let setting: i64 =
             writer.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         assert_eq!(setting, 2, "FULL (https://www.sqlite.org/pragma.html#pragma_synchronous)");
+    }
+
+    #[test]
+    fn a_schema_without_its_history_is_never_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        make_file(&path).map_err(|opening| opening.0).unwrap();
+        let mut writer =
+            connect_writer(&path, Synchronous::Full).map_err(|opening| opening.0).unwrap();
+        let history = "CREATE TABLE refinery_schema_history
+                           (version INTEGER, name TEXT, applied_on TEXT, checksum TEXT);
+                       CREATE TRIGGER cut BEFORE INSERT ON refinery_schema_history
+                           BEGIN SELECT RAISE(ABORT, 'cut'); END;";
+        writer.execute_batch(history).unwrap();
+        assert!(migrate(&mut writer).is_err());
+        writer.execute_batch("DROP TRIGGER cut").unwrap();
+        migrate(&mut writer).map_err(|opening| opening.0).expect("it can be tried again");
     }
 }
