@@ -220,9 +220,11 @@ impl<'p> Life<'p> {
 impl Moment {
     /// The n-th of a life: first while the store is made, then just after, then at any time.
     fn draw(n: u32, chance: &mut Chance) -> Self {
+        // Some machines take twenty times as long to make a store as others.
+        let birth_ms = 30 << chance.between(0, 5);
         let mut within = |ms: u64| Duration::from_micros(chance.between(0, ms * 1000));
         match n {
-            0 => Self::Birth(within(150)),
+            0 => Self::Birth(within(birth_ms)),
             1 => Self::Load(within(20)),
             n if n % 2 == 0 => Self::Load(within(700)),
             _ => Self::WriteBack(within(50)),

@@ -8,7 +8,7 @@ use crate::prove::{Got, Proof, Tools};
 
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
     let seed = crate::clock::fresh_seed();
-    let (lives, cuts_per_life) = if tools.short { (2, 5) } else { (10, 10) };
+    let (lives, cuts_per_life) = if tools.short { (2, 5) } else { (20, 5) };
     let binary = tools.binary.clone();
     let plan = Plan { binary, lives, cuts_per_life, seed, connections: 16, sabotage: None };
     let findings = plan.run();
