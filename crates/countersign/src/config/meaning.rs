@@ -142,7 +142,7 @@ pub(super) fn configuration(
         return None;
     }
     let Listeners { public, api, admin } = listeners?;
-    let Transport { tls, admin_tls, admin_allow, proxy_protocol } = transport?;
+    let Transport { tls, admin_tls, admin_allow, proxy_protocol } = transport;
     let settings = gateway::Settings {
         environment: environment?,
         public,

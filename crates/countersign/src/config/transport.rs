@@ -19,15 +19,15 @@ pub(super) struct Transport {
     pub(super) proxy_protocol: bool,
 }
 
-/// What `[server]` says of it, or nothing if a certificate cannot be used.
+/// What `[server]` says of it. A certificate that cannot be used is a fault.
 pub(super) fn transport(
     document: &Document,
     resolver: &Resolver<'_>,
     found: &mut Found,
-) -> Option<Transport> {
+) -> Transport {
     let server = &document.server;
-    let tls = server.tls.as_ref().map(|tls| shown("public", tls, resolver, found));
-    let admin_tls = server.admin_tls.as_ref().map(|tls| shown("admin", tls, resolver, found));
+    let tls = server.tls.as_ref().and_then(|tls| shown("public", tls, resolver, found));
+    let admin_tls = server.admin_tls.as_ref().and_then(|tls| shown("admin", tls, resolver, found));
     let admin_allow = network::networks(server.admin_allow.as_ref(), resolver, found);
     if let Some(place) = is_on(server.proxy_protocol.as_ref())
         && is_empty(server.trusted_proxies.as_ref())
@@ -36,12 +36,8 @@ pub(super) fn transport(
         let fix = "name the proxy in trusted_proxies, or take proxy_protocol out";
         found.add(Refusal::ProxyProtocolAlone, place, message, fix);
     }
-    Some(Transport {
-        tls: flat(tls)?,
-        admin_tls: flat(admin_tls)?,
-        admin_allow,
-        proxy_protocol: is_on(server.proxy_protocol.as_ref()).is_some(),
-    })
+    let proxy_protocol = is_on(server.proxy_protocol.as_ref()).is_some();
+    Transport { tls, admin_tls, admin_allow, proxy_protocol }
 }
 
 /// What a live gateway must not be: one that takes nothing but plain HTTP, or whose admin listener
@@ -110,15 +106,6 @@ fn shown(
             found.add(fault.refusal, &at(fault.key), fault.message, fault.fix);
             None
         }
-    }
-}
-
-/// A part that is not there is fine; one that is there and cannot be used is not.
-fn flat<T>(part: Option<Option<T>>) -> Option<Option<T>> {
-    match part {
-        None => Some(None),
-        Some(None) => None,
-        Some(some) => Some(some),
     }
 }
 
