@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     acknowledgement: Histogram,
     stale: Counter,
     breakers: Family<Lane, Gauge>,
+    clock_steps: Counter,
 }
 
 /// Upper bounds of the acknowledgement histogram, seconds.
@@ -86,13 +87,25 @@ impl Metrics {
             "1 while an endpoint keeps failing and is left alone but for probes",
             breakers.clone(),
         );
+        let clock_steps = Counter::default();
+        registry.register("clock_steps", "Times that the clock was set", clock_steps.clone());
         let recorded = sources
             .map(|source| {
                 let label = Arrival { source: source.clone(), outcome: "accepted" };
                 (source.clone(), arrivals.get_or_create_owned(&label))
             })
             .collect();
-        Self { registry, arrivals, recorded, attempts, redacted, acknowledgement, stale, breakers }
+        Self {
+            registry,
+            arrivals,
+            recorded,
+            attempts,
+            redacted,
+            acknowledgement,
+            stale,
+            breakers,
+            clock_steps,
+        }
     }
 
     /// Counts an arrival.
@@ -132,6 +145,11 @@ impl Metrics {
     /// Counts an attempt that ended after its lease was taken over.
     pub(crate) fn stale(&self) {
         self.stale.inc();
+    }
+
+    /// Counts that the clock was set.
+    pub(crate) fn clock_stepped(&self) {
+        self.clock_steps.inc();
     }
 
     /// The text that Prometheus scrapes, with the store's counts and the listeners' certificates.

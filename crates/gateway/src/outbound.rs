@@ -84,7 +84,7 @@ impl Outbound {
 
     /// Leases and starts what is due; false when there is nothing more to do for now.
     async fn lease_round(self: &Arc<Self>, attempts: &TaskTracker) -> bool {
-        let now = self.parts.clock.now();
+        let now = self.parts.clock.steady();
         let names = self.endpoints.values().filter(|endpoint| !endpoint.paused);
         let Free { all, endpoints } =
             self.lanes.free(names.map(|endpoint| endpoint.name.as_str()), now);
@@ -126,11 +126,12 @@ impl Outbound {
         let ended = self.attempt(&endpoint, &leased, started_at).await;
         let ended_at = self.parts.clock.now();
         self.parts.metrics.attempted(&endpoint.name, ended.outcome.code());
+        let steady = self.parts.clock.steady();
         let said = said(ended.outcome);
-        if let Some(change) = self.lanes.heard(&endpoint.name, is_probe, said, ended_at) {
+        if let Some(change) = self.lanes.heard(&endpoint.name, is_probe, said, steady) {
             self.breaker_changed(&endpoint.name, change).await;
         }
-        let then = self.then(&ended, leased.attempt, ended_at);
+        let then = self.then(&ended, leased.attempt, steady);
         log_ended(&leased, &ended, &then);
         if ended.outcome == AttemptOutcome::Gone {
             self.disable(&endpoint).await;

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::clock::Steps;
 use crate::inbound::{Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
@@ -23,9 +24,10 @@ use crate::tallies::Tallies;
 use crate::{Clock, Endpoint, Resolver, Settings, Tls};
 
 const TALLY: Duration = Duration::from_millis(200);
-const FORGET: Duration = Duration::from_secs(3600);
-/// How soon a disk that has room again is noticed.
-const RESERVE: Duration = Duration::from_secs(1);
+/// How often old dedup keys are forgotten: a day's worth each time at most.
+const FORGET: Duration = Duration::from_secs(12 * 3600);
+/// How soon a disk that has room again is noticed, and a clock that was set.
+const WATCH: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS_MAX: usize = 256;
 
 /// Why the gateway does not start.
@@ -231,12 +233,14 @@ impl Running {
 
     fn housekeep(&mut self, parts: &Parts) {
         let (store, keys, tallies) = (self.store.clone(), self.keys.clone(), parts.tallies.clone());
+        let metrics = parts.metrics.clone();
         let (stop, failed, clock) =
             (self.stop_out.clone(), self.failed.clone(), parts.clock.clone());
         self.outward.push(tokio::spawn(async move {
             let mut tally = tokio::time::interval(TALLY);
             let mut forget = tokio::time::interval(FORGET);
-            let mut reserve = tokio::time::interval(RESERVE);
+            let mut watch = tokio::time::interval(WATCH);
+            let mut steps = Steps::new(clock.clone());
             loop {
                 tokio::select! {
                     _ = tally.tick() => {
@@ -250,7 +254,14 @@ impl Running {
                             tracing::error!(%error, "cannot forget old dedup keys");
                         }
                     }
-                    _ = reserve.tick() => {
+                    _ = watch.tick() => {
+                        if let Some(step_ms) = steps.seen() {
+                            metrics.clock_stepped();
+                            tracing::warn!(
+                                step_ms,
+                                "the clock was set: fresh webhooks are refused while it is wrong"
+                            );
+                        }
                         if let Err(error) = store.keep_reserve().await {
                             tracing::error!(%error, "cannot see to the reserve");
                         }

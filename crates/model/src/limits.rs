@@ -44,6 +44,8 @@ pub const BATCH_COMMANDS_MAX: usize = 128;
 pub const QUEUE_COMMANDS_MAX: usize = 4096;
 /// Kept free on the disk beside the store, so that what was begun can be settled when it is full.
 pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// A clock that moves by so much more or less than the time that passed was set.
+pub const CLOCK_STEP_MS: i64 = 1_000;
 /// How long dedup keys are remembered: longer than the longest retry horizon of any provider.
 pub const DEDUP_DAYS: i64 = 35;
 /// Dedup keys in memory before they are written side by side (8 MiB; the filter of a run is made for

@@ -263,7 +263,7 @@ impl Store {
     }
 
     /// Forgets dedup keys older than [`model::limits::DEDUP_DAYS`], which no longer count; says how
-    /// many. Does its work once a day, in slices between which others get their turn.
+    /// many. Does its work once a day, at most a day further each time whatever the clock says, in slices between which others get their turn.
     pub async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut all = 0;
         loop {

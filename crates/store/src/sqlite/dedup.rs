@@ -29,6 +29,12 @@ pub(super) type Key = [u8; 16];
 /// An event that holds a key, and its significant projection.
 pub(super) type Holder = (EventId, [u8; 16]);
 
+/// Days that one sweep goes ahead at most, whatever the clock says.
+const DAYS_AT_ONCE_MAX: i64 = 1;
+
+/// Days since the last sweep that are believed when a key is looked for.
+const DAYS_UNSWEPT_MAX: i64 = 2;
+
 /// How a key is held.
 #[derive(Clone, Copy)]
 struct Held {
@@ -50,6 +56,8 @@ pub(super) struct Dedup<'c> {
     seen: i64,
     /// Keys of earlier days were forgotten, whatever the clock says now.
     first_day: i64,
+    /// The last day on which keys were forgotten; 0 is never.
+    swept_day: i64,
     /// What each key taken since the last commit was before.
     undo: Vec<(Key, Option<Held>)>,
     state: Statement<'c>,
@@ -66,8 +74,10 @@ impl<'c> Dedup<'c> {
             merged: 0,
             seen: 0,
             first_day: 0,
+            swept_day: 0,
             undo: Vec::new(),
-            state: connection.prepare("SELECT dedup_merged, dedup_first_day FROM counter")?,
+            state: connection
+                .prepare("SELECT dedup_merged, dedup_first_day, dedup_swept_day FROM counter")?,
             unseen: connection.prepare(
                 "SELECT dedup_key, id, projection, received_at, sequence FROM event
                  WHERE sequence > ?1 AND dedup_key IS NOT NULL ORDER BY sequence",
@@ -82,7 +92,8 @@ impl<'c> Dedup<'c> {
 
     /// Reads what is not known yet.
     pub(super) fn load(&mut self) -> Result<()> {
-        let (merged, first_day) = self.state.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (merged, first_day, swept_day) =
+            self.state.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         if !self.loaded || merged != self.merged {
             self.loaded = false;
             self.recent.clear();
@@ -91,6 +102,7 @@ impl<'c> Dedup<'c> {
         }
         self.merged = merged;
         self.first_day = first_day;
+        self.swept_day = swept_day;
         let mut rows = self.unseen.query([self.seen])?;
         while let Some(row) = rows.next()? {
             let day = Timestamp::from_millis(row.get(3)?).day();
@@ -117,7 +129,8 @@ impl<'c> Dedup<'c> {
         if !self.loaded {
             self.load()?;
         }
-        let counts_from = self.first_day.max(first_day_that_counts(at));
+        let today = credible_day(at, self.swept_day, DAYS_UNSWEPT_MAX);
+        let counts_from = self.first_day.max(first_day_that_counts(today));
         let counts = |held: &Held| held.day >= counts_from;
         let held = match self.recent.get(key).copied().filter(counts) {
             Some(held) => Some(held),
@@ -193,8 +206,15 @@ impl<'c> Dedup<'c> {
     }
 }
 
-fn first_day_that_counts(now: Timestamp) -> i64 {
-    now.day().saturating_sub(DEDUP_DAYS)
+fn first_day_that_counts(today: i64) -> i64 {
+    today.saturating_sub(DEDUP_DAYS)
+}
+
+/// The day as far as it is believed: a clock that jumps ahead must not make the store forget what
+/// providers may still send again. Whoever sweeps does it twice a day, so a store that was away for
+/// long catches up within as many days; until then it remembers for longer than it must.
+fn credible_day(now: Timestamp, swept_day: i64, ahead: i64) -> i64 {
+    if swept_day == 0 { now.day() } else { now.day().min(swept_day + ahead) }
 }
 
 impl Session<'_> {
@@ -204,12 +224,13 @@ impl Session<'_> {
             .connection
             .prepare_cached("SELECT dedup_swept_day FROM counter")?
             .query_row([], |row| row.get(0))?;
-        if swept == now.day() {
+        let today = credible_day(now, swept, DAYS_AT_ONCE_MAX);
+        if today <= swept {
             return Ok(Answer::Swept { forgotten: 0, more: false });
         }
         self.distrust_if_undone = true;
         self.dedup.load()?;
-        let first = first_day_that_counts(now);
+        let first = first_day_that_counts(today);
         let (forgotten, more) = self.dedup.forget_before(first)?;
         if !more {
             self.connection
@@ -217,8 +238,9 @@ impl Session<'_> {
                     "UPDATE counter SET dedup_swept_day = ?1,
                         dedup_first_day = max(dedup_first_day, ?2)",
                 )?
-                .execute([now.day(), first])?;
+                .execute([today, first])?;
             self.dedup.first_day = self.dedup.first_day.max(first);
+            self.dedup.swept_day = today;
         }
         Ok(Answer::Swept { forgotten, more })
     }

@@ -40,6 +40,7 @@ macro_rules! every_case {
                 an_unaccepted_event_has_no_deliveries,
                 dedup_keys_last_thirty_five_days,
                 dedup_keys_are_found_when_the_clock_steps_back,
+                dedup_keys_outlast_a_clock_that_jumps,
                 many_keys_are_forgotten_in_slices,
                 keys_are_found_wherever_they_were_put,
                 a_key_is_renewed_when_its_run_is_past,
