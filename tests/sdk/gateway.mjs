@@ -1,7 +1,7 @@
 // A gateway and an application for the SDK tests: real processes and real HTTP on loopback.
 
-import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { spawn, spawnSync } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -15,7 +15,21 @@ export const secrets = {
   stripe: 'whsec_test_sdk_0123456789abcdefghijklmnop',
   partner: `whsec_${Buffer.from('sdk_test_partner_0123456').toString('base64')}`,
   application: `whsec_${Buffer.from('sdk_test_application_012').toString('base64')}`,
+  renamed: `whsec_${Buffer.from('sdk_test_renamed_01234567').toString('base64')}`,
+  next: `whsec_${Buffer.from('sdk_test_application_next').toString('base64')}`,
+  apiKey: 'key_test_sdk_0123456789',
   other: `whsec_${Buffer.from('sdk_test_other_012345678').toString('base64')}`,
+};
+
+/** An Ed25519 key as a seed and its public key, which is what Standard Webhooks calls `whsk_`. */
+const pair = generateKeyPairSync('ed25519');
+const tail = (der) => der.subarray(-32);
+const seed = tail(pair.privateKey.export({ format: 'der', type: 'pkcs8' }));
+const publicBytes = tail(pair.publicKey.export({ format: 'der', type: 'spki' }));
+export const asymmetric = {
+  secret: `whsk_${Buffer.concat([seed, publicBytes]).toString('base64')}`,
+  shown: `whpk_${publicBytes.toString('base64')}`,
+  publicKey: pair.publicKey,
 };
 
 /** Waits until `ready` gives something true; what it gave. */
@@ -58,7 +72,7 @@ async function freePort() {
   return port;
 }
 
-const configuration = (ports, application) => `
+const configuration = (ports, application, renamed) => `
 environment = "test"
 
 [server]
@@ -76,7 +90,7 @@ key = "\${file:countersign.key}"
 name = "stripe"
 provider = "stripe"
 secrets = ["\${env:STRIPE_WEBHOOK_SECRET}"]
-endpoints = ["app"]
+endpoints = ["app", "renamed"]
 
 [[source]]
 name = "partner"
@@ -89,26 +103,42 @@ name = "app"
 url = "${application.url}"
 secret = "\${env:APP_WEBHOOK_SECRET}"
 allow_private = true
+
+[[endpoint]]
+name = "renamed"
+url = "${renamed.url}"
+secrets = ["\${env:RENAMED_SECRET}", "\${env:NEXT_SECRET}", "\${env:ASYMMETRIC_SECRET}"]
+allow_private = true
+header_prefix = "svix"
+
+[endpoint.headers]
+X-Api-Key = "\${env:API_KEY}"
 `;
 
 /** Starts both; `stop` ends both and removes what they left. */
 export async function start(binary) {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-sdk-'));
   const application = await startApplication();
+  const renamed = await startApplication();
   const ports = { public: await freePort(), api: await freePort(), admin: await freePort() };
   const config = path.join(folder, 'countersign.toml');
-  await writeFile(config, configuration(ports, application));
+  await writeFile(config, configuration(ports, application, renamed));
   const key = `cs_root_${randomBytes(32).toString('base64url')}\n`;
   await writeFile(path.join(folder, 'countersign.key'), key, { mode: 0o600 });
 
+  const env = {
+    PATH: process.env.PATH,
+    STRIPE_WEBHOOK_SECRET: secrets.stripe,
+    PARTNER_WEBHOOK_SECRET: secrets.partner,
+    APP_WEBHOOK_SECRET: secrets.application,
+    RENAMED_SECRET: secrets.renamed,
+    NEXT_SECRET: secrets.next,
+    ASYMMETRIC_SECRET: asymmetric.secret,
+    API_KEY: secrets.apiKey,
+  };
   const gateway = spawn(binary, ['serve', '--config', config], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: {
-      PATH: process.env.PATH,
-      STRIPE_WEBHOOK_SECRET: secrets.stripe,
-      PARTNER_WEBHOOK_SECRET: secrets.partner,
-      APP_WEBHOOK_SECRET: secrets.application,
-    },
+    env,
   });
   let said = '';
   gateway.stderr.on('data', (text) => (said += text));
@@ -118,6 +148,7 @@ export async function start(binary) {
       await once(gateway, 'exit');
     }
     application.stop();
+    renamed.stop();
     await rm(folder, { recursive: true, force: true });
   };
   try {
@@ -136,5 +167,14 @@ export async function start(binary) {
       headers: { 'content-type': 'application/json', ...headers },
       body,
     });
-  return { post, deliveries: application.deliveries, stop };
+  /** Runs a command beside the gateway: what it printed. */
+  const run = (...words) => {
+    const { status, stdout, stderr } = spawnSync(binary, ['--config', config, ...words], {
+      env,
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(stderr);
+    return stdout;
+  };
+  return { post, run, deliveries: application.deliveries, renamed: renamed.deliveries, said: () => said, stop };
 }

@@ -6,12 +6,13 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { verify } from 'node:crypto';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { secrets, start, until } from './gateway.mjs';
+import { asymmetric, secrets, start, until } from './gateway.mjs';
 
 const load = createRequire(path.join(path.resolve(process.env.SDK_NODE), 'package.json'));
 const Stripe = load('stripe');
@@ -177,6 +178,50 @@ describe('what the gateway delivers', () => {
       assert.equal(taken, deliveries.length);
       assert.equal(forged, deliveries.length * 5);
       assert.equal(refused, forged);
+    }
+  });
+});
+
+describe('what the gateway delivers to an endpoint with three secrets, a prefix and a header', () => {
+  const payload = event('evt_sdk_renamed', 'payment_intent.succeeded', intent('pi_renamed'));
+  let delivery;
+  before(async () => {
+    await gateway.post('stripe', signedBy(secrets.stripe, payload), payload);
+    delivery = await until('it is delivered', () =>
+      gateway.renamed.find(({ body }) => JSON.parse(body).data?.id === 'evt_sdk_renamed'),
+    );
+  });
+
+  test('is verified with the old secret, with the next one, and with no other', () => {
+    const body = delivery.body.toString();
+    for (const secret of [secrets.renamed, secrets.next]) {
+      assert.ok(new svix.Webhook(secret).verify(body, delivery.headers));
+      const headers = Object.fromEntries(
+        ['id', 'timestamp', 'signature'].map((end) => [`webhook-${end}`, delivery.headers[`svix-${end}`]]),
+      );
+      assert.ok(new standardwebhooks.Webhook(secret).verify(body, headers));
+    }
+    assert.throws(() => new svix.Webhook(secrets.application).verify(body, delivery.headers));
+  });
+
+  test('carries an Ed25519 signature that node verifies with the key that is shown', () => {
+    const [, signature] = delivery.headers['svix-signature'].match(/(?:^| )v1a,(\S+)/);
+    const head = `${delivery.headers['svix-id']}.${delivery.headers['svix-timestamp']}.`;
+    const verifies = (...parts) =>
+      verify(null, Buffer.concat(parts), asymmetric.publicKey, Buffer.from(signature, 'base64'));
+    assert.ok(verifies(Buffer.from(head), delivery.body));
+    assert.ok(!verifies(Buffer.from(head), delivery.body, Buffer.from(' ')));
+    assert.ok(!verifies(Buffer.from(`1${head}`), delivery.body));
+    assert.ok(gateway.run('endpoints', 'show', 'renamed').includes(asymmetric.shown));
+  });
+
+  test('carries the header, whose value is shown nowhere', () => {
+    assert.equal(delivery.headers['x-api-key'], secrets.apiKey);
+    assert.ok(gateway.run('endpoints', 'show', 'renamed').includes('x-api-key'));
+    for (const words of [gateway.run('endpoints', 'show', 'renamed'), gateway.said()]) {
+      for (const secret of [secrets.apiKey, secrets.renamed, secrets.next, asymmetric.secret]) {
+        assert.ok(!words.includes(secret));
+      }
     }
   });
 });

@@ -265,6 +265,11 @@ pub(crate) enum Deliveries {
 pub(crate) enum Endpoints {
     /// List the endpoints and their states.
     List,
+    /// Show one endpoint: where it is, and the public keys that its deliveries verify with.
+    Show {
+        /// The endpoint.
+        name: String,
+    },
     /// Deliver again to an endpoint that was paused, or that said 410.
     Enable(EndpointName),
     /// Keep what is due for an endpoint, and do not send it.

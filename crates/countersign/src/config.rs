@@ -8,6 +8,7 @@
 pub(crate) mod certificates;
 mod document;
 mod endpoint;
+mod headers;
 mod identity;
 mod meaning;
 mod network;

@@ -78,6 +78,11 @@ pub struct Endpoint {
     pub allow_private: bool,
     /// What is delivered.
     pub format: Format,
+    /// Sent with every delivery beside our own; marked as not to be shown.
+    pub headers: http::HeaderMap,
+    /// The three headers of a signed delivery are called this and `-id`, `-timestamp` and
+    /// `-signature`: `webhook`, unless the application expects another word.
+    pub header_prefix: String,
     /// Deliveries are recorded and not sent.
     pub paused: bool,
 }

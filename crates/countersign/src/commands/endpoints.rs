@@ -1,20 +1,25 @@
 //! `endpoints`: where events are delivered to, and whether anything is sent there now.
 
+use http::HeaderName;
+use schemes::standard_webhooks::SigningKey;
 use store::EndpointState;
 
 use super::beside::{Office, block_on, order};
-use super::{Ended, say};
+use super::{Ended, origin, say};
 use crate::args::{Arguments, EndpointName, Endpoints};
 use crate::failure::{Failure, Outcome};
 use crate::table::{Table, or_dash};
 
 /// Lists or changes.
 pub(super) fn run(command: &Endpoints, arguments: &Arguments) -> Ended {
+    if let Endpoints::Show { name } = command {
+        return show(name, arguments);
+    }
     block_on(async {
         let office = Office::open(arguments).await?;
         let json = arguments.json;
         let ended = match command {
-            Endpoints::List => list(&office, json).await,
+            Endpoints::List | Endpoints::Show { .. } => list(&office, json).await,
             Endpoints::Enable(name) => change(&office, name, EndpointState::Active, json).await,
             Endpoints::Pause(name) => change(&office, name, EndpointState::Paused, json).await,
         };
@@ -53,11 +58,45 @@ async fn list(office: &Office, json: bool) -> Ended {
     Ok(Outcome::Done)
 }
 
+/// What the application needs to know: no secret, and no header's value.
+fn show(name: &str, arguments: &Arguments) -> Ended {
+    let settings = origin(arguments).configuration()?.settings;
+    let Some(endpoint) = settings.endpoints.iter().find(|endpoint| endpoint.name == name) else {
+        return Err(unknown(settings.endpoints.iter().map(|endpoint| endpoint.name.as_str())));
+    };
+    let public: Vec<_> = endpoint.keys.iter().filter_map(SigningKey::public_key).collect();
+    let headers: Vec<_> = endpoint.headers.keys().map(HeaderName::as_str).collect();
+    if arguments.json {
+        say(serde_json::json!({
+            "name": endpoint.name, "url": endpoint.url.as_str(),
+            "header_prefix": endpoint.header_prefix, "headers": headers,
+            "secrets": endpoint.keys.len(), "public_keys": public,
+        }))?;
+        return Ok(Outcome::Done);
+    }
+    say(format_args!("{} {}", endpoint.name, endpoint.url))?;
+    say(format_args!(
+        "signed with {} secrets, in {}-signature",
+        endpoint.keys.len(),
+        endpoint.header_prefix
+    ))?;
+    for key in public {
+        say(format_args!("verifies with {key}"))?;
+    }
+    for name in headers {
+        say(format_args!("sends {name}"))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn unknown<'a>(known: impl Iterator<Item = &'a str>) -> Failure {
+    let fix = format!("known: {}", known.collect::<Vec<_>>().join(", "));
+    Failure::new("not_found", "no endpoint has this name", fix)
+}
+
 async fn change(office: &Office, named: &EndpointName, state: EndpointState, json: bool) -> Ended {
     if !office.endpoints.iter().any(|endpoint| endpoint.name == named.name) {
-        let known: Vec<&str> = office.endpoints.iter().map(|e| e.name.as_str()).collect();
-        let fix = format!("known: {}", known.join(", "));
-        return Err(Failure::new("not_found", "no endpoint has this name", fix));
+        return Err(unknown(office.endpoints.iter().map(|endpoint| endpoint.name.as_str())));
     }
     let note = order(&named.reason).note();
     office.store().set_endpoint_state(&named.name, state, note).await?;

@@ -77,6 +77,8 @@ pub(super) struct Endpoint {
     pub(super) secrets: Option<Texts>,
     pub(super) allow_private: Option<At<bool>>,
     pub(super) format: Option<At<String>>,
+    pub(super) headers: Vec<(String, At<String>)>,
+    pub(super) header_prefix: Option<At<String>>,
     pub(super) paused: Option<At<bool>>,
 }
 
@@ -174,6 +176,8 @@ fn endpoint(table: &Table<'_>, found: &mut Found) -> Endpoint {
         secrets: table.texts("secrets", found),
         allow_private: table.boolean("allow_private", found),
         format: table.text("format", found),
+        headers: table.texts_by_name("headers", found),
+        header_prefix: table.text("header_prefix", found),
         paused: table.boolean("paused", found),
     };
     table.finish(found);
@@ -263,6 +267,16 @@ impl<'t> Table<'t> {
             })
             .collect();
         Some(At { value: items, place })
+    }
+
+    /// A table whose keys are the writer's own.
+    fn texts_by_name(&self, key: &'static str, found: &mut Found) -> Vec<(String, At<String>)> {
+        let Some(table) = self.table(key, found) else { return Vec::new() };
+        let named = table.entries.iter().filter_map(|(name, value)| {
+            let At { value, place } = table.at(name, value);
+            Some((name.get_ref().to_string(), text(value, place, found)?))
+        });
+        named.collect()
     }
 
     fn table(&self, key: &'static str, found: &mut Found) -> Option<Table<'t>> {

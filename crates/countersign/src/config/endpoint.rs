@@ -4,6 +4,7 @@ use gateway::Format;
 use schemes::standard_webhooks::SigningKey;
 
 use super::document::{At, Endpoint};
+use super::headers;
 use super::meaning::{Names, Notice, Scope};
 use super::problem::Refusal;
 use super::secrets::Meaning;
@@ -30,6 +31,13 @@ pub(super) fn endpoint(
     };
     let keys = keys(written, &named, scope);
     let format = format(written.format.as_ref(), scope);
+    let header_prefix = headers::prefix(written.header_prefix.as_ref(), scope.found);
+    let headers = headers::extra(
+        &written.headers,
+        header_prefix.as_deref().unwrap_or("webhook"),
+        scope.resolver,
+        scope.found,
+    );
     if let Some(url) = &url
         && !web::is_loopback(url)
     {
@@ -48,6 +56,8 @@ pub(super) fn endpoint(
         keys: keys?,
         allow_private,
         format: format?,
+        headers: headers?,
+        header_prefix: header_prefix?,
         paused: written.paused.as_ref().is_some_and(|p| p.value),
     })
 }
@@ -97,6 +107,16 @@ fn keys(written: &Endpoint, name: &str, scope: &mut Scope<'_>) -> Option<Vec<Sig
             }
             None => {}
         }
+    }
+    if let (Some(first), true) =
+        (secrets.first(), keys.iter().all(|key| key.public_key().is_some()))
+        && keys.len() == secrets.len()
+    {
+        let message = "this endpoint has no secret that the common libraries verify with";
+        let fix = "add a whsec_… secret beside the whsk_… one, in `secrets`: no reference library \
+                   of Standard Webhooks verifies v1a, so v1 is always sent too";
+        scope.found.add(Refusal::OnlyAsymmetric, &first.place, message, fix);
+        return None;
     }
     (keys.len() == secrets.len()).then_some(keys)
 }

@@ -137,6 +137,10 @@ refusals! {
     AmountUnitMissing = "amount_unit_missing",
     /// A unit of money that the provider does not use.
     AmountUnitUnknown = "amount_unit_unknown",
+    /// Only secrets that no common library verifies with.
+    OnlyAsymmetric = "only_asymmetric",
+    /// A header that cannot be added to deliveries, or a prefix that cannot begin one.
+    BadHeader = "bad_header",
     /// `format` is neither event nor original.
     BadFormat = "bad_format",
     /// An endpoint that gets original bytes takes one source.

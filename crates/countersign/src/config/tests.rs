@@ -41,6 +41,11 @@ const VARIABLES: &[(&str, &str)] = &[
     ("LIVE_SECRET", "whsec_live_hush0123456789abcdef0123"),
     ("SECOND_APP_SECRET", "whsec_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="),
     ("BLANK", " "),
+    (
+        "ASYMMETRIC",
+        "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==",
+    ),
+    ("API_KEY", "key_test_hush0123456789"),
 ];
 
 fn judge(text: &str, folder: &Path) -> Result<Configuration, Problems> {
@@ -479,4 +484,61 @@ fn no_broken_configuration_says_a_value() {
             let _ = load(&format!("{before}{wedge}{after}"));
         }
     }
+}
+
+#[test]
+fn a_secret_that_no_library_verifies_with_does_not_stand_alone() {
+    let one = "secret = \"${env:APP_WEBHOOK_SECRET}\"";
+    let alone = "secret = \"${env:ASYMMETRIC}\"";
+    check(one, alone, Refusal::OnlyAsymmetric, 19, "endpoint[0].secret");
+    let both = "secrets = [\"${env:APP_WEBHOOK_SECRET}\", \"${env:ASYMMETRIC}\"]";
+    let settings = load(&GOOD.replace(one, both)).unwrap_or_else(|p| panic!("{p}")).settings;
+    let public: Vec<_> = settings.endpoints[0].keys.iter().map(|key| key.public_key()).collect();
+    let shown = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    assert_eq!(public, [None, Some(shown.to_owned())]);
+}
+
+#[test]
+fn headers_of_ours_are_refused() {
+    let with = |lines: &str| {
+        GOOD.replace("allow_private = true", &format!("allow_private = true\n{lines}"))
+    };
+    let good =
+        "header_prefix = \"svix\"\nheaders = { X-Api-Key = \"${env:API_KEY}\", X-Shop = \"one\" }";
+    let settings = load(&with(good)).unwrap_or_else(|p| panic!("{p}")).settings;
+    let [endpoint] = settings.endpoints.as_slice() else { panic!("one endpoint") };
+    assert_eq!(endpoint.header_prefix, "svix");
+    assert_eq!(endpoint.headers["x-shop"], "one");
+    assert!(!format!("{:?}", endpoint.headers).contains("hush"), "values are never shown");
+    for name in [
+        "webhook-id",
+        "Webhook-Signature",
+        "Content-Type",
+        "content-length",
+        "Host",
+        "Connection",
+        "Transfer-Encoding",
+        "te",
+        "user-agent",
+        "proxy-authorization",
+        "\"a b\"",
+        "\"\"",
+    ] {
+        let got = faults(&with(&format!("headers = {{ {name} = \"x\" }}")));
+        assert_eq!(
+            got.first().map(|(code, line, _)| (*code, *line)),
+            Some(("bad_header", 21)),
+            "{name}"
+        );
+    }
+    for line in
+        ["header_prefix = \"Svix\"", "header_prefix = \"\"", "headers = { X-Shop = \"a\\nb\" }"]
+    {
+        let got = faults(&with(line));
+        assert_eq!(got.first().map(|(code, ..)| *code), Some("bad_header"), "{line}");
+    }
+    let same = faults(&with("header_prefix = \"svix\"\nheaders = { Svix-Id = \"x\" }"));
+    assert_eq!(same.first().map(|(code, ..)| *code), Some("bad_header"));
+    let literal = faults(&with("headers = { X-Api-Key = \"abc\" }"));
+    assert_eq!(literal.first().map(|(code, ..)| *code), Some("literal_secret"));
 }

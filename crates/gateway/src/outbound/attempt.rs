@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use model::limits::{ANSWER_BODY_MS_MAX, ANSWER_BYTES_MAX, ATTEMPT_MS_MAX};
 use model::retry::Wish;
@@ -100,17 +100,21 @@ impl Outbound {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.url.as_str().parse().unwrap_or_default();
         let headers = request.headers_mut();
+        headers.clone_from(&endpoint.headers);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         insert(headers, CONTENT_TYPE.as_str(), content_type);
-        insert(headers, "webhook-id", &event_id);
-        insert(headers, "webhook-timestamp", &now.as_seconds().to_string());
-        insert(headers, "webhook-signature", &signatures.join(" "));
+        let prefix = &endpoint.header_prefix;
+        insert(headers, &format!("{prefix}-id"), &event_id);
+        insert(headers, &format!("{prefix}-timestamp"), &now.as_seconds().to_string());
+        insert(headers, &format!("{prefix}-signature"), &signatures.join(" "));
         Ok(request)
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) =
+        (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+    {
         headers.insert(name, value);
     }
 }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use model::{AttemptOutcome, DeliveryStatus};
+use schemes::Secret;
+use schemes::standard_webhooks::SigningKey;
 use store::EndpointState;
 
 use crate::application::Behaviour;
@@ -239,4 +243,47 @@ async fn a_start_leaves_no_endpoint_alone() {
     assert_eq!(gateway.store.endpoint_rests().await.expect("rests"), []);
     gateway.send(&stripe_event("evt_6", "order-6")).await;
     gateway.application.wait_for(6).await;
+}
+
+#[tokio::test]
+async fn extra_headers_and_another_prefix_go_with_every_delivery() {
+    let gateway = Harness::start(|settings| {
+        let endpoint = &mut settings.endpoints[0];
+        endpoint.header_prefix = "svix".to_owned();
+        endpoint.headers.insert("x-api-key", "key_test_1".parse().expect("a value"));
+    })
+    .await;
+    gateway.application.then([Behaviour::Answer(500)]);
+    gateway.send(&stripe_event("evt_1", "order-1")).await;
+    gateway.application.wait_for(1).await;
+    gateway.until(|d| d[0].attempts == 1).await;
+    gateway.advance_ms(6_000);
+    for delivered in gateway.application.wait_for(2).await {
+        assert_eq!(delivered.header("x-api-key"), "key_test_1");
+        assert!(delivered.header("svix-id").starts_with("evt_"));
+        assert!(delivered.header("svix-signature").starts_with("v1,"));
+        assert!(!delivered.header("svix-timestamp").is_empty());
+        assert_eq!(delivered.header("webhook-id"), "");
+    }
+}
+
+#[tokio::test]
+async fn every_secret_signs_so_that_a_rotation_loses_nothing() {
+    let second = format!("whsec_{}", STANDARD.encode([8_u8; 32]));
+    let gateway = Harness::start(|settings| {
+        let key = SigningKey::parse(&Secret::new(second)).expect("a key");
+        settings.endpoints[0].keys.push(key);
+    })
+    .await;
+    gateway.send(&stripe_event("evt_1", "order-1")).await;
+    let delivered = gateway.application.wait_for(1).await;
+    let signatures: Vec<_> = delivered[0].header("webhook-signature").split(' ').collect();
+    assert_eq!(signatures.len(), 2);
+    for (signature, byte) in signatures.iter().zip([7_u8, 8]) {
+        let secret = format!("whsec_{}", STANDARD.encode([byte; 32]));
+        let key = SigningKey::parse(&Secret::new(secret)).expect("a key");
+        let time = delivered[0].header("webhook-timestamp").parse().expect("a number");
+        let id = delivered[0].header("webhook-id");
+        assert_eq!(*signature, key.sign(id, time, &delivered[0].body));
+    }
 }

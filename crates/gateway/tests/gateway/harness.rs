@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine;
 use gateway::{Clock, Endpoint, Format, Gateway, Resolver, Running, Settings, Source};
+use http::HeaderMap;
 use model::{Environment, EventStatus};
 use schemes::standard_webhooks::SigningKey;
 use schemes::{Draft, Profile, Secret};
@@ -57,6 +58,8 @@ pub(crate) fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         keys: vec![SigningKey::parse(&secret).expect("a signing key")],
         allow_private: true,
         format: Format::Event,
+        headers: HeaderMap::new(),
+        header_prefix: "webhook".to_owned(),
         paused: false,
     }
 }
