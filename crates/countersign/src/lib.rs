@@ -8,29 +8,42 @@ mod commands;
 pub mod config;
 mod demo;
 mod failure;
+mod filtered;
 mod logs;
 mod renewal;
 mod table;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
 /// Runs the command of this process's arguments.
 pub fn run() -> ExitCode {
-    let arguments = args::Arguments::parse();
+    filtered::mask_panics();
+    let arguments = match args::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            filtered::tell_usage(&error);
+            return ExitCode::from(2);
+        }
+        // Help and version.
+        Err(error) => error.exit(),
+    };
     match commands::run(&arguments) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
             let text = failure.text(arguments.json);
             if !text.is_empty() {
-                // There is nobody left to tell when standard error is gone.
-                let _ = writeln!(std::io::stderr(), "{text}");
+                filtered::tell(&text);
             }
             failure.exit_code()
         }
     }
+}
+
+/// Masks cards, secrets and e-mail addresses in what panics say, as [`run`] does first of all.
+pub fn mask_panics() {
+    filtered::mask_panics();
 }
 
 /// The command line as data: documentation is held against it.

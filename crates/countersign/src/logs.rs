@@ -1,8 +1,10 @@
-//! Structured logs on standard error: text on a terminal, JSON otherwise.
+//! Structured logs on standard error: text on a terminal, JSON otherwise. Every line is filtered.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+
+use crate::filtered::Filtered;
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +36,7 @@ pub(crate) fn start(level: Level) {
         .with_env_filter(EnvFilter::new(filter))
         // A line that cannot be written would be told to standard error: a panic where that is full.
         .log_internal_errors(false)
-        .with_writer(std::io::stderr);
+        .with_writer(|| Filtered(std::io::stderr()));
     // A second start in one process keeps the first: there is nothing to do about it.
     let _ = if std::io::stderr().is_terminal() {
         subscriber.with_target(false).try_init()

@@ -27,10 +27,12 @@ pub struct Order {
 }
 
 impl Order {
-    /// The note that goes into the audit log.
+    /// The note that goes into the audit log, which is not sealed: what people write about a
+    /// customer is masked.
     pub fn note(self) -> Note {
         let request = RequestId::new(self.at, entropy::bytes());
-        Note { at: self.at, actor: self.actor, reason: self.reason, request }
+        let reason = redact::line(&self.reason).into_owned();
+        Note { at: self.at, actor: self.actor, reason, request }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Ended, bytes, now, profiles, receipt, say, unknown_provider};
 use crate::args::{Arguments, Verify};
 use crate::config;
 use crate::failure::{Failure, Outcome};
+use crate::filtered::Filtered;
 use crate::table::tame;
 
 /// Bytes of one line of a vector file at most: a body of 5 MiB, escaped.
@@ -95,7 +96,7 @@ fn differs(judged: &Judged, known_only: bool) -> bool {
 }
 
 fn summary(judged: usize, differing: &[String]) -> Result<(), Failure> {
-    let mut error = std::io::stderr();
+    let mut error = Filtered(std::io::stderr());
     let differ = differing.len();
     writeln!(error, "{judged} judged, {differ} differ from what they expect")?;
     for id in differing.iter().take(20) {
