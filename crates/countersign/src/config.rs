@@ -8,6 +8,8 @@
 pub(crate) mod certificates;
 mod document;
 mod endpoint;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod headers;
 mod identity;
 mod meaning;

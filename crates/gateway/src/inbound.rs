@@ -4,7 +4,7 @@
 //! stops an arrival gives a [`Refusal`], which is counted, logged and answered in one place. What is
 //! authentic is always recorded, whatever becomes of it: held, quarantined or accepted.
 
-mod address;
+pub(crate) mod address;
 mod admit;
 mod body;
 mod judge;

@@ -13,6 +13,8 @@ mod answer;
 mod clock;
 mod entropy;
 mod facts;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inbound;
 mod keys;
 mod listener;

@@ -6,9 +6,9 @@
 //! headers, bodies, idle time and stalled writes are all bounded (`model::limits`).
 
 mod connections;
-mod gate;
+pub(crate) mod gate;
 mod greeting;
-mod proxy;
+pub(crate) mod proxy;
 mod stall;
 mod stream;
 

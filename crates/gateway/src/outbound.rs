@@ -7,7 +7,7 @@
 //! out. *Retries.* A crash between an attempt and its settlement makes the same delivery go out
 //! again, under the same `webhook-id`.
 
-mod attempt;
+pub(crate) mod attempt;
 mod client;
 mod document;
 mod lanes;

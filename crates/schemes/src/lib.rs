@@ -8,6 +8,8 @@ pub mod bounds;
 mod engine;
 mod event;
 mod form;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod json;
 mod key;
 mod profile;

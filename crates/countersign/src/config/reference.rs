@@ -65,7 +65,7 @@ impl Variables {
     }
 
     /// Only these.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
         let map: BTreeMap<String, OsString> =
             pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::{none, root};
 
 /// Every crate of the workspace and those of ours that it may use.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
+    ("fuzz", &["model", "redact", "schemes", "vault", "gateway", "countersign"]),
     ("sabotage", &[]),
     ("model", &[]),
     ("schemes", &[]),

@@ -40,6 +40,16 @@ fn marker(refusal: Refusal) -> Vec<u8> {
     format!("{MARKER} /{} HTTP/1.1\r\nconnection: close\r\n\r\n", refusal.code()).into_bytes()
 }
 
+/// What the head of a request is judged to be: not whole yet, or so many bytes of head and of body.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn judge(bytes: &[u8]) -> Result<Option<(usize, u64)>, Refusal> {
+    match head::judge(bytes) {
+        Head::Partial => Ok(None),
+        Head::Whole { bytes, body_bytes } => Ok(Some((bytes, body_bytes))),
+        Head::Refused(refusal) => Err(refusal),
+    }
+}
+
 /// A stream whose requests were judged.
 pub(crate) struct Gate<S> {
     stream: S,

@@ -138,7 +138,7 @@ fn ended(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Ended {
 }
 
 /// `Retry-After` as milliseconds from now: seconds or an HTTP date (RFC 9110, 10.2.3).
-fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
+pub(crate) fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(i64::from(seconds) * 1000);
