@@ -38,4 +38,5 @@ pub mod prove;
 pub mod refused;
 pub mod server;
 pub mod stripe;
+pub mod timing;
 mod wire;

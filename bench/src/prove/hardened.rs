@@ -3,9 +3,11 @@
 //! A file under `hardened/` a kind of claim; each adds its lines to the proof.
 
 mod faults;
+mod fuzz;
 mod half_open;
 mod hostile;
 mod power;
+mod timing;
 
 use anyhow::Result;
 
@@ -16,5 +18,7 @@ pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
     hostile::prove(tools, proof)?;
     half_open::prove(tools, proof)?;
     power::prove(tools, proof)?;
-    faults::prove(tools, proof)
+    faults::prove(tools, proof)?;
+    fuzz::prove(tools, proof)?;
+    timing::prove(tools, proof)
 }
