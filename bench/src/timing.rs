@@ -215,7 +215,8 @@ mod tests {
     #[test]
     fn classes_that_differ_are_told_apart_and_equal_ones_are_not() {
         let noisy = |n: u32, late: f64| {
-            (n % 2 == 0, f64::from(n % 97) + if n % 2 == 0 { late } else { 0.0 })
+            let class = n.is_multiple_of(2);
+            (class, f64::from(n % 97) + if class { late } else { 0.0 })
         };
         let mut same: Vec<_> = (0..20_000).map(|n| noisy(n, 0.0)).collect();
         let mut other: Vec<_> = (0..20_000).map(|n| noisy(n, 20.0)).collect();
