@@ -135,12 +135,12 @@ pub(crate) fn look(bytes: &[u8], at: usize, findings: &mut Vec<Finding>) {
             Unit::Letter | Unit::Other => {
                 let is_letter = unit == Unit::Letter;
                 series.judge(bytes, is_letter, findings);
-                series = Series { continues: is_letter, ..Series::default() };
+                series.begin(is_letter);
             }
         }
         if series.separators > SEPARATORS_MAX || series.groups.len() > GROUPS_MAX {
             series.judge(bytes, false, findings);
-            series = Series::default();
+            series.begin(false);
         }
         place += length;
     }
@@ -148,6 +148,13 @@ pub(crate) fn look(bytes: &[u8], at: usize, findings: &mut Vec<Finding>) {
 }
 
 impl Series {
+    /// Begins anew in the same memory: a hash has many short series.
+    fn begin(&mut self, continues: bool) {
+        self.digits.clear();
+        self.groups.clear();
+        (self.continues, self.separators, self.tight) = (continues, 0, false);
+    }
+
     fn digit(&mut self, digit: Digit) {
         if self.separators > 0 || self.groups.is_empty() {
             let first = self.digits.len();
@@ -175,6 +182,9 @@ impl Series {
 
     /// Finds the cards of the series; `continued` says that a word follows.
     fn judge(&self, bytes: &[u8], continued: bool, findings: &mut Vec<Finding>) {
+        if self.digits.len() < DIGITS_MIN {
+            return;
+        }
         let continued = continued && self.separators == 0;
         let mut first = 0;
         while first < self.groups.len() {

@@ -12,18 +12,16 @@ struct Class {
     digit: u32,
     /// Zero where the byte ends a run: it can be no part of a spelled number.
     keep: u32,
-    /// The words whose first, second, third and fourth byte this may be, one bit a word.
-    first: u64,
-    second: u64,
-    third: u64,
-    fourth: u64,
+    /// The sets of words whose first byte this may be, whose second, third and fourth: sixteen bits
+    /// each, the first's lowest.
+    words: u64,
 }
 
 static CLASSES: [Class; 256] = classes();
 
 #[expect(clippy::indexing_slicing, reason = "runs while compiling only")]
 const fn classes() -> [Class; 256] {
-    let none = Class { digit: 0, keep: 0, first: 0, second: 0, third: 0, fourth: 0 };
+    let none = Class { digit: 0, keep: 0, words: 0 };
     let mut classes = [none; 256];
     let mut byte: u8 = 0;
     loop {
@@ -43,28 +41,30 @@ const fn class(byte: u8) -> Class {
     Class {
         digit: (byte.is_ascii_digit() || !byte.is_ascii()) as u32,
         keep: if kept { u32::MAX } else { 0 },
-        first: words_with(byte, 0),
-        second: words_with(byte, 1),
-        third: words_with(byte, 2),
-        fourth: words_with(byte, 3),
+        words: words_with(byte, 0)
+            | words_with(byte, 1) << 16
+            | words_with(byte, 2) << 32
+            | words_with(byte, 3) << 48,
     }
 }
 
 #[expect(clippy::indexing_slicing, reason = "runs while compiling only")]
 const fn words_with(byte: u8, index: usize) -> u64 {
     let mut bits = 0;
-    let mut word = 0;
-    while word < words::STARTS.len() {
-        let wanted = words::STARTS[word][index];
-        if wanted == words::ANY || wanted == byte.to_ascii_lowercase() {
-            bits |= 1 << word;
+    let mut set = 0;
+    while set < words::STARTS.len() {
+        let mut word = 0;
+        while word < words::STARTS[set].len() {
+            let wanted = words::STARTS[set][word][index];
+            if wanted == words::ANY || wanted == byte.to_ascii_lowercase() {
+                bits |= 1 << set;
+            }
+            word += 1;
         }
-        word += 1;
+        set += 1;
     }
     bits
 }
-
-const _: () = assert!(words::STARTS.len() <= 64);
 
 /// Whether a byte may be part of a spelled number.
 pub(crate) fn is_kept(byte: u8) -> bool {
@@ -75,21 +75,19 @@ pub(crate) fn is_kept(byte: u8) -> bool {
 pub(crate) fn scan(bytes: &[u8], place: Place) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut run: u32 = 0;
-    // Words of which one, two and three bytes were seen. Nothing is known before the first byte.
-    let (mut one, mut two, mut three) = (u64::MAX, u64::MAX, u64::MAX);
+    // The sets of which one byte was seen, two, three and four. Nothing is known before the first.
+    let mut seen = u64::MAX;
     // A word inside of what a word gave is not looked at: else the time would not be linear.
     let mut resume = 0;
     for (at, byte) in bytes.iter().enumerate() {
         let Some(class) = CLASSES.get(usize::from(*byte)) else { continue };
         run = run.wrapping_add(class.digit) & class.keep;
-        let words = three & class.fourth;
-        three = two & class.third;
-        two = one & class.second;
-        one = class.first;
+        seen = (seen << 16 | 0xFFFF) & class.words;
+        let is_word = seen >> 48 != 0;
         if (run == DIGITS_MIN) & (class.digit != 0) {
             cards::look(bytes, at, &mut findings);
         }
-        if words != 0
+        if is_word
             && at >= resume
             && let Some(finding) = words::look(bytes, at, place)
         {
