@@ -7,6 +7,7 @@ mod fuzz;
 mod half_open;
 mod hostile;
 mod power;
+mod ssrf;
 mod timing;
 
 use anyhow::Result;
@@ -17,6 +18,7 @@ use super::{Proof, Tools};
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
     hostile::prove(tools, proof)?;
     half_open::prove(tools, proof)?;
+    ssrf::prove(tools, proof)?;
     power::prove(tools, proof)?;
     faults::prove(tools, proof)?;
     fuzz::prove(tools, proof)?;
