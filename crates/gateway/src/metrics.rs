@@ -110,9 +110,11 @@ impl Metrics {
 
     /// Counts an arrival.
     pub(crate) fn arrived(&self, source: Option<&Arc<str>>, outcome: &'static str) {
-        match source.and_then(|source| self.recorded.get(source)) {
-            Some(counter) if outcome == "accepted" => drop(counter.inc()),
-            _ => {
+        // A refusal takes the same way whether its source is known or not: its time tells nothing.
+        let accepted = source.filter(|_| outcome == "accepted");
+        match accepted.and_then(|source| self.recorded.get(source)) {
+            Some(counter) => drop(counter.inc()),
+            None => {
                 let source = source.cloned().unwrap_or_else(|| Arc::from("unknown"));
                 self.arrivals.get_or_create(&Arrival { source, outcome }).inc();
             }
