@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
 
 use super::HOST;
 
@@ -33,6 +35,10 @@ enum Begin {
 
 /// Time that the machine may take on top.
 const TOLERANCE_MS: u64 = 1_500;
+
+/// The write must make no progress for 15 seconds, after what fills the kernel's buffers.
+const UNREAD_MIN: Duration = Duration::from_secs(14);
+const UNREAD_MAX: Duration = Duration::from_secs(30);
 
 /// The ways that are tried; the last takes half a minute.
 pub const WAYS: [Slow; 5] = [
@@ -123,6 +129,36 @@ pub fn cut(gateway: SocketAddr, ways: &[Slow]) -> Result<Vec<(&'static str, Dura
             Ok((name, cut))
         });
         joined.collect()
+    })
+}
+
+/// Asks for pages and reads no answer; gives how long it took from the first byte until it was cut.
+/// It asks the admin listener, whose pages are long enough to fill what the kernel holds, and which
+/// is served by the same code as the public one.
+///
+/// # Errors
+/// When nobody listens, or it was cut too early or not at all.
+pub fn unread(admin: SocketAddr) -> Result<Duration> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(4096)?;
+        let mut stream = socket.connect(admin).await.context("nobody listens")?;
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: {HOST}\r\n\r\n");
+        let start = Instant::now();
+        // An answer must have begun before the next request, so they are not sent all at once. What
+        // is sent to a connection that was cut comes back as an error of the next write.
+        while stream.write_all(request.as_bytes()).await.is_ok() {
+            if start.elapsed() > UNREAD_MAX {
+                bail!("an answer that is not read: still open after {:?}", start.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(4)).await;
+        }
+        let cut = start.elapsed();
+        if cut < UNREAD_MIN {
+            bail!("an answer that is not read: cut after {cut:?} already");
+        }
+        Ok(cut)
     })
 }
 

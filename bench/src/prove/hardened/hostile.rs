@@ -70,7 +70,10 @@ fn slow_clients(tools: &Tools) -> Result<Got> {
     let ways = if tools.short { WAYS.get(..4).unwrap_or_default() } else { &WAYS };
     let deployment = deployment(&tools.binary)?;
     let server = deployment.serve()?;
-    let cut = slow::cut(deployment.public, ways)?;
+    let mut cut = slow::cut(deployment.public, ways)?;
+    if !tools.short {
+        cut.push(("an answer that is not read", slow::unread(deployment.admin)?));
+    }
     server.stop()?;
     let told: Vec<_> =
         cut.iter().map(|(name, after)| format!("{name}: {:.1} s", after.as_secs_f64())).collect();
