@@ -46,6 +46,8 @@ defects! {
     FirstSignatureOnly = "first-signature-only",
     /// Of a repeated header the first line counts.
     RepeatedHeader = "repeated-header",
+    /// A length beside a transfer coding is let in.
+    LengthBesideCoding = "length-beside-coding",
     /// Of a repeated JSON name the last value counts.
     DuplicateKeys = "duplicate-keys",
     /// Amounts are read as binary floating point.

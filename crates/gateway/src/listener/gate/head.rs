@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use httparse::{Error, Header, Request, Status};
 use memchr::memchr_iter;
 use model::limits::{HEADER_BYTES_MAX, HEADERS_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX};
+use sabotage::Defect;
 
 use crate::Refusal;
 
@@ -151,8 +152,10 @@ impl<'h> Fields<'h> {
         match (self.length, self.has_coding) {
             (None, false) => Ok(None),
             (None, true) => Err(Refusal::LengthRequired),
-            (Some(_), true) => Err(Refusal::LengthAmbiguous),
-            (Some(digits), false) => {
+            (Some(_), true) if !sabotage::on(Defect::LengthBesideCoding) => {
+                Err(Refusal::LengthAmbiguous)
+            }
+            (Some(digits), _) => {
                 let plain = digits.iter().all(u8::is_ascii_digit)
                     && (digits.len() == 1 || !digits.starts_with(b"0"));
                 let text = std::str::from_utf8(digits).ok().filter(|_| plain);
