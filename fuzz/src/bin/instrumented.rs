@@ -2,7 +2,6 @@
 //!
 //! Built with the compiler's coverage instrumentation; `docs/testing.md` has the flags.
 #![no_main]
-#![expect(unsafe_code, reason = "the entry point is an exported symbol, made by the macro")]
 
 use std::sync::LazyLock;
 
