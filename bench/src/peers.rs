@@ -124,7 +124,7 @@ pub fn nginx(installed: &Path) -> Result<Peer> {
     let configuration = configuration.replace("LISTEN", &address.to_string());
     std::fs::write(folder.path().join("nginx.conf"), configuration)?;
     std::fs::copy(installed.join("verify.lua"), folder.path().join("verify.lua"))?;
-    let mut command = Command::new("nginx");
+    let mut command = Command::new("/usr/sbin/nginx");
     command
         .arg("-p")
         .arg(format!("{}/", folder.path().display()))
