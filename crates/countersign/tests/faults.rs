@@ -170,3 +170,20 @@ fn a_clock_that_is_set_makes_nothing_stale_pass_nothing_forgotten_and_nothing_wa
     let ledger = application.ledger();
     assert_eq!((ledger.distinct(), ledger.second()), (accepted, 0), "each once");
 }
+
+#[test]
+fn a_port_that_is_taken_stops_the_start() {
+    let deployment =
+        Deployment::new(&binary(), "http://127.0.0.1:1/webhooks", Deliveries::Sent).expect("made");
+    for (key, address) in [("public", deployment.public), ("admin", deployment.admin)] {
+        let taken = std::net::TcpListener::bind(address).expect("it is free");
+        let mut server = deployment.spawn().expect("the binary runs");
+        let ended = server.ended_within(Duration::from_secs(20)).expect("the system says");
+        drop(taken);
+        assert_eq!(ended.and_then(|status| status.code()), Some(4), "{key}");
+        let said = std::fs::read_to_string(deployment.log()).expect("its log");
+        assert!(said.contains("[listen_failed]") && said.contains("fix: "), "{said}");
+        assert!(said.contains(&format!("[server] {key}")), "{said}");
+    }
+    deployment.serve().expect("now they are free").stop().expect("it stops");
+}

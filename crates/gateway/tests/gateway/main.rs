@@ -14,4 +14,5 @@ mod plain;
 mod proxied;
 mod redaction;
 mod refusals;
+mod rot;
 mod ssrf;
