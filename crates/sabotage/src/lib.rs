@@ -86,6 +86,8 @@ defects! {
     AckBeforeCommit = "ack-before-commit",
     /// Test money passes at a live gateway.
     TestPassesLive = "test-passes-live",
+    /// Cards and secrets of a payload are kept and delivered.
+    CardKept = "card-kept",
     /// `X-Forwarded-For` is believed whoever sends it.
     ForwardedBelieved = "forwarded-believed",
     /// A live gateway takes plain HTTP.
