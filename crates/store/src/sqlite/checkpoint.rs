@@ -94,20 +94,29 @@ impl Checkpoints {
     }
 }
 
-/// Writes back until little is left, whenever it is woken. Ends with the writer, or when it fails.
+/// Writes back whenever it is woken. Ends with the writer, or when an fsync fails.
 fn write_back_when_woken(connection: &Connection, woken: &Receiver<()>) -> Result<(), StoreError> {
     while woken.recv().is_ok() {
-        let mut before = -1;
-        loop {
-            let log = checkpoint(connection, "PASSIVE")?;
-            // A reader of an older state lets nothing more be written back for now.
-            if log.pages - log.done <= REST_PAGES || log.done <= before {
-                break;
-            }
-            before = log.done;
+        match write_back(connection) {
+            Err(error) if error.is_poisoned() => return Err(error),
+            // A full disk or a lock may be gone when it is woken again.
+            Err(_) | Ok(()) => {}
         }
     }
     Ok(())
+}
+
+/// Writes back until little is left.
+fn write_back(connection: &Connection) -> Result<(), StoreError> {
+    let mut before = -1;
+    loop {
+        let log = checkpoint(connection, "PASSIVE")?;
+        // A reader of an older state lets nothing more be written back for now.
+        if log.pages - log.done <= REST_PAGES || log.done <= before {
+            return Ok(());
+        }
+        before = log.done;
+    }
 }
 
 /// Writes back what this mode allows.
