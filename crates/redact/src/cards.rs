@@ -121,6 +121,9 @@ pub(crate) fn look(bytes: &[u8], at: usize, findings: &mut Vec<Finding>) {
     let kept = |byte: &&u8| scan::is_kept(**byte);
     let start = at - bytes.iter().take(at).rev().take_while(kept).count();
     let end = at + bytes.iter().skip(at).take_while(kept).count();
+    if !may_hold_a_number(bytes.get(start..end).unwrap_or_default()) {
+        return;
+    }
     if let Some(track) = track::find(bytes, start..end) {
         findings.push(track);
     }
@@ -145,6 +148,24 @@ pub(crate) fn look(bytes: &[u8], at: usize, findings: &mut Vec<Finding>) {
         place += length;
     }
     series.judge(bytes, context::continued(bytes, end), findings);
+}
+
+/// Whether there are digits enough with no letter between them. Most places that the pass stops at
+/// are ids with letters of hexadecimal in them; where nothing is escaped, those end a number.
+fn may_hold_a_number(span: &[u8]) -> bool {
+    let mut digits = 0;
+    for byte in span {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'\\' | b'%' | 0x80.. => return true,
+            byte if byte.is_ascii_alphabetic() => digits = 0,
+            _ => {}
+        }
+        if digits >= DIGITS_MIN {
+            return true;
+        }
+    }
+    false
 }
 
 impl Series {
