@@ -53,10 +53,13 @@ pub(super) struct Writer {
 /// A batch of so many commands shows that more are on their way.
 const BUSY_COMMANDS: usize = 4;
 
-/// How long a busy writer lets commands gather. A commit costs nearly the same for five commands as
-/// for fifty, so a moment's wait buys more than it costs; an idle writer never waits,
-/// nor one whose next batch is full.
-const GATHER: Duration = Duration::from_micros(1000);
+/// A busy writer lets commands gather while more keep coming, and looks so often whether they do. A
+/// commit costs nearly the same for five commands as for fifty, so a moment's wait buys more than it
+/// costs; but who waits when nothing comes any more keeps everybody waiting.
+const GATHER_STEP: Duration = Duration::from_micros(50);
+
+/// How often it looks at most.
+const GATHER_STEPS: usize = 20;
 
 /// Starts the thread; fails if the statements cannot be prepared.
 pub(super) fn start(writer: Writer) -> Result<JoinHandle<()>, Opening> {
@@ -89,6 +92,22 @@ impl Writer {
         }
     }
 
+    /// Waits while more commands keep coming and the next batch is not full.
+    fn gather(&self) {
+        let mut waiting = self.jobs.len();
+        for _ in 0..GATHER_STEPS {
+            if waiting + 1 >= self.batch_commands_max {
+                return;
+            }
+            std::thread::sleep(GATHER_STEP);
+            let now = self.jobs.len();
+            if now == waiting {
+                return;
+            }
+            waiting = now;
+        }
+    }
+
     /// Serves until the queue ends or a commit's fate is unknown; gives whoever asked to close.
     fn serve(&mut self, ready: &SyncSender<Result<(), Opening>>) -> Vec<Reply> {
         let mut closers = Vec::new();
@@ -112,8 +131,8 @@ impl Writer {
         let mut last = 0;
         while let Some(first) = self.jobs.blocking_recv() {
             batch.push(first);
-            if last >= BUSY_COMMANDS && self.jobs.len() + 1 < self.batch_commands_max {
-                std::thread::sleep(GATHER);
+            if last >= BUSY_COMMANDS {
+                self.gather();
             }
             while batch.len() < self.batch_commands_max {
                 let Ok(job) = self.jobs.try_recv() else { break };
