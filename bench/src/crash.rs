@@ -62,6 +62,8 @@ pub struct Findings {
     pub lost: Vec<String>,
     /// Provider event ids with more than one row.
     pub duplicate_rows: Vec<String>,
+    /// Delivered and not in the store.
+    pub unkept: Vec<String>,
     /// Acknowledged and never delivered.
     pub undelivered: Vec<String>,
     /// Deliveries beyond the first of an event.
@@ -90,6 +92,7 @@ impl Findings {
         list("acknowledged events lost", &self.lost);
         list("events with more than one row", &self.duplicate_rows);
         list("acknowledged events not delivered", &self.undelivered);
+        list("delivered events not kept", &self.unkept);
         if self.second_deliveries > self.in_flight {
             faults.push(format!(
                 "{} second deliveries, with {} attempts in flight at the kills",
@@ -181,6 +184,8 @@ impl Findings {
         self.acknowledged = acknowledged.len();
         self.lost = missing_in(&|id| kept.contains_key(id));
         self.undelivered = missing_in(&|id| delivered.contains(id));
+        let unkept = delivered.iter().filter(|id| !kept.contains_key(**id));
+        self.unkept = unkept.map(|id| (*id).to_owned()).collect();
         self.duplicate_rows =
             kept.iter().filter(|(_, rows)| **rows > 1).map(|(id, _)| (*id).to_owned()).collect();
         self.second_deliveries = ledger.second();
@@ -398,6 +403,7 @@ mod tests {
             (compare(&["evt_1", "evt_2"], &row, &[("a", "evt_1"), ("b", "evt_2")]), "lost"),
             (compare(&["evt_1"], &[row[0], row[0]], &whole), "more than one row"),
             (compare(&["evt_1"], &row, &[]), "not delivered"),
+            (compare(&["evt_1"], &row, &[whole[0], ("b", "evt_2")]), "not kept"),
             (compare(&["evt_1"], &row, &[whole[0], whole[0]]), "second deliveries"),
             (compare(&["evt_1"], &row, &[whole[0], ("b", "evt_1")]), "changed their webhook-id"),
             (compare(&["evt_1"], &row, &[whole[0], ("a", "evt_2")]), "changed their webhook-id"),

@@ -16,7 +16,7 @@
 //! - [`forgetful`] is a disk that forgets what was not synced, and [`power`] cuts its power under a
 //!   gateway's load;
 //! - [`full`] fills the [`disk`] under a gateway, and sees what it still does;
-//! - [`refused`] lets the n-th system call of a gateway fail;
+//! - [`refused`] lets the n-th system call of a gateway fail, [`failpoints`] a place of its code;
 //! - [`hostile`] sends what two readers could read in two ways, and looks what becomes of it;
 //! - [`preload`] fills a store with many events quickly;
 //! - [`prove`] puts them together into claims, one JSON line each.
@@ -27,6 +27,7 @@ pub mod clock;
 pub mod crash;
 pub mod deployment;
 pub mod disk;
+pub mod failpoints;
 pub mod forgetful;
 pub mod full;
 pub mod hostile;

@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use model::limits::{FAILED_SIGNATURES_MAX, FAILED_SIGNATURES_PERIOD_MS};
 use model::rate::Rate;
 use model::{ArrivalId, Environment, RequestId};
-use sabotage::Defect;
+use sabotage::{Defect, Point};
 use store::Store;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -139,7 +139,9 @@ impl Inbound {
         let received = self.admit(arrival, request).await?;
         let judged = self.judge(arrival, &received)?;
         let record = self.seal(arrival, &received, judged).await?;
+        pass(Point::Sealed, &received.source)?;
         self.record(arrival, &received, record).await?;
+        pass(Point::Recorded, &received.source)?;
         Ok(answer::acknowledgement(received.source.settings.profile.acknowledgement()))
     }
 
@@ -232,6 +234,12 @@ impl Refused {
     fn of(refusal: Refusal, source: &Arc<ActiveSource>) -> Self {
         Self { refusal, limited: None, source: Some(source.clone()) }
     }
+}
+
+/// Passes a failpoint, or refuses as when the store cannot keep it.
+fn pass(point: Point, source: &Arc<ActiveSource>) -> Result<(), Refused> {
+    let fails = sabotage::fails(point);
+    if fails { Err(Refused::of(Refusal::NotDurable, source)) } else { Ok(()) }
 }
 
 impl From<Refusal> for Refused {

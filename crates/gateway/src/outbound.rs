@@ -20,6 +20,7 @@ use std::time::Duration;
 use model::breaker::{Change, Said};
 use model::limits::{DRAIN_MS_MAX, LEASE_MS};
 use model::{AttemptId, AttemptOutcome, Environment, RequestId};
+use sabotage::Point;
 use store::{EndpointState, LeaseRequest, Leased, Note, Settle, Settled, Then};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -146,6 +147,9 @@ impl Outbound {
             http_status: ended.http_status,
             then,
         };
+        if sabotage::fails(Point::Attempted) {
+            return;
+        }
         match self.parts.store.settle(settle).await {
             Ok(Settled::Done) => {}
             Ok(Settled::Stale) => {

@@ -4,24 +4,26 @@
 //! the answer is a constant `false`, and the compiler removes the question. With it, the variable
 //! `COUNTERSIGN_SABOTAGE` names the one defect that a process has. `docs/testing.md` names the test
 //! that catches each; `tests/caught.rs` runs them.
+//!
+//! A failure is planted in the same way: [`fails`] asks whether the process is to fail here and now.
 
 #[cfg(all(feature = "planted", not(debug_assertions)))]
 compile_error!("the feature `planted` plants defects for the tests and must not be released");
 
 /// Makes the enum, its codes and its list from one table.
-macro_rules! defects {
-    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
-        /// What can be made wrong on purpose.
+macro_rules! coded {
+    ($(#[$all:meta])* $enum:ident: $($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        $(#[$all])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Defect {
+        pub enum $enum {
             $($(#[$doc])* $name,)*
         }
 
-        impl Defect {
-            /// Every defect.
+        impl $enum {
+            /// Every one.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The stable code, as `COUNTERSIGN_SABOTAGE` names it.
+            /// The stable code, by which a variable of the environment names it.
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$name => $code,)*
@@ -31,7 +33,13 @@ macro_rules! defects {
     };
 }
 
-defects! {
+mod failpoint;
+
+pub use failpoint::{Point, aims_at, fails};
+
+coded! {
+    /// What can be made wrong on purpose.
+    Defect:
     /// Only the first eight bytes of a signature are compared.
     MacPrefix = "mac-prefix",
     /// A signature may be as short as its sender likes.
@@ -80,6 +88,8 @@ defects! {
     LeasesKept = "leases-kept",
     /// Deliveries of one order do not wait for each other.
     OrderIgnored = "order-ignored",
+    /// An event is kept although its audit entry is not.
+    AuditOptional = "audit-optional",
     /// A failed fsync is an error like any other.
     FsyncErrorIgnored = "fsync-error-ignored",
     /// The webhook is acknowledged before it is durable.
@@ -138,11 +148,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_defect_has_a_code_of_its_own() {
-        let mut codes: Vec<&str> = Defect::ALL.iter().map(|defect| defect.code()).collect();
+    fn every_defect_and_every_failpoint_has_a_code_of_its_own() {
+        let defects = Defect::ALL.iter().map(|defect| defect.code());
+        let mut codes: Vec<&str> =
+            defects.chain(Point::ALL.iter().map(|point| point.code())).collect();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), Defect::ALL.len());
+        assert_eq!(codes.len(), Defect::ALL.len() + Point::ALL.len());
     }
 
     #[cfg(not(feature = "planted"))]

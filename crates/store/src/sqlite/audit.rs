@@ -2,10 +2,11 @@
 
 use model::{ArrivalId, DeliveryId, EventId, RequestId, Timestamp};
 use rusqlite::{Connection, params};
+use sabotage::Point;
 use vault::KeyId;
 
 use super::Sqlite;
-use super::failure::Result;
+use super::failure::{Result, pass};
 use super::session::Session;
 use crate::error::Kind;
 use crate::{Action, EntryRow, Note, StoreError};
@@ -26,6 +27,7 @@ pub(super) struct Entry<'a> {
 
 impl Session<'_> {
     pub(super) fn audit(&mut self, entry: &Entry<'_>) -> Result<()> {
+        pass(Point::Audit)?;
         self.inserts.audit_entry.execute(params![
             entry.at.as_millis(),
             entry.action.number(),

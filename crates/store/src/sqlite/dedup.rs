@@ -17,8 +17,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use model::limits::DEDUP_DAYS;
 use model::{EventId, Timestamp};
 use rusqlite::{Connection, Statement};
+use sabotage::Point;
 
-use super::failure::Result;
+use super::failure::{Result, pass};
 use super::session::Session;
 use crate::command::Answer;
 use runs::{Run, Runs};
@@ -178,12 +179,14 @@ impl<'c> Dedup<'c> {
 
     /// Whether memory holds enough keys for a run.
     pub(super) fn is_long(&self) -> bool {
-        self.recent.len() >= self.run_keys
+        let enough = if sabotage::aims_at(Point::DedupRun) { 64 } else { self.run_keys };
+        self.recent.len() >= enough
     }
 
     /// Writes the keys in memory, those of the events up to this one, as a run.
     pub(super) fn write_run(&mut self, sequence: i64) -> Result<Run> {
         let run = self.runs.write(&self.recent)?;
+        pass(Point::DedupRun)?;
         self.runs.set_merged(sequence)?;
         Ok(run)
     }

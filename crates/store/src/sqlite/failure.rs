@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
-use sabotage::Defect;
+use sabotage::{Defect, Point};
 
 use crate::error::Kind;
 use crate::{OpenError, StoreError};
@@ -14,6 +14,19 @@ use crate::{OpenError, StoreError};
 pub(super) struct Failure(pub(super) StoreError);
 
 pub(super) type Result<T> = std::result::Result<T, Failure>;
+
+/// Passes a failpoint, or fails as on a disk that refuses a write. After a commit it is the sync that
+/// failed: whether the commit is durable is then not known.
+pub(super) fn pass(point: Point) -> Result<()> {
+    if !sabotage::fails(point) {
+        return Ok(());
+    }
+    let code = match point {
+        Point::Committed => ffi::SQLITE_IOERR_FSYNC,
+        _ => ffi::SQLITE_IOERR_WRITE,
+    };
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into())
+}
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {

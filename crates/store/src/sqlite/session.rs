@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, Statement};
-use sabotage::Defect;
+use sabotage::{Defect, Point};
 use vault::KeyId;
 
 use super::dedup::Dedup;
-use super::failure::Result;
+use super::failure::{Result, pass};
 use super::names::Names;
 use super::record::Inserts;
 use crate::StoreError;
@@ -91,7 +91,9 @@ impl<'c> Session<'c> {
                 self.connection.execute_batch("ROLLBACK")?;
                 return Ok(done);
             }
+            pass(Point::Commit)?;
             self.commit.execute([])?;
+            pass(Point::Committed)?;
             Ok(done)
         });
         if result.is_ok() {
@@ -112,6 +114,7 @@ impl<'c> Session<'c> {
     }
 
     fn begin(&mut self) -> Result<()> {
+        pass(Point::Begin)?;
         self.begin.execute([])?;
         let version = self.data_version.query_row([], |row| row.get(0))?;
         if self.version != Some(version) {

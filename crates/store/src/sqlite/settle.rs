@@ -3,10 +3,10 @@
 use model::Timestamp;
 use model::retry::HEAD_ATTEMPTS;
 use rusqlite::{OptionalExtension as _, params};
-use sabotage::Defect;
+use sabotage::{Defect, Point};
 
 use super::codes::{Code, State};
-use super::failure::Result;
+use super::failure::{Result, pass};
 use super::session::Session;
 use crate::{Settle, Settled, Then};
 
@@ -63,6 +63,7 @@ impl Session<'_> {
                 next_at.as_millis(),
                 settle.ended_at.as_millis()
             ])?;
+        pass(Point::Settle)?;
         self.connection
             .prepare_cached(
                 "INSERT INTO attempt
