@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::limits;
 use store::Store;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -77,8 +77,8 @@ impl Gateway {
         store: Store,
         clock: Clock,
     ) -> Result<Running, StartError> {
-        let public = listen("public", settings.public).await?;
-        let admin = listen("admin", settings.admin).await?;
+        let public = listen("public", settings.public)?;
+        let admin = listen("admin", settings.admin)?;
         let addresses = (address_of(&public, settings.public), address_of(&admin, settings.admin));
         let keys = Arc::new(KeyRing::open(settings.root, store.clone(), clock.now()).await?);
         let names: Vec<Arc<str>> =
@@ -289,8 +289,14 @@ async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {
     }
 }
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let listening = TcpListener::bind(address).await;
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let listening = socket.and_then(|socket| {
+        // As the standard library does: a restart need not wait for old connections to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(limits::BACKLOG_MAX)
+    });
     listening.map_err(|error| StartError::Listen { key, address, error })
 }
 

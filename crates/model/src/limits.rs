@@ -30,6 +30,9 @@ pub const LINGER_BYTES_MAX: usize = 64 * 1024;
 pub const WRITE_STALL_MS_MAX: u64 = 15_000;
 /// Open connections of the public listener.
 pub const CONNECTIONS_MAX: usize = 16_384;
+/// Connections that wait to be accepted; the kernel may allow fewer. A sender that finds no place is
+/// not refused but waits for seconds, so a crowd that comes at once must fit.
+pub const BACKLOG_MAX: u32 = 4096;
 /// Open connections of the public listener from one address.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
 /// Addresses that one limit remembers before it forgets the quietest.

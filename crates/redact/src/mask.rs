@@ -35,10 +35,12 @@ struct Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
-    /// None if the bytes are not a JSON object or array.
+    /// None if the bytes are not a JSON object, array or number.
     fn of(bytes: &'a [u8]) -> Option<Self> {
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-        let is_json = matches!(text.first(), Some(b'{' | b'['));
+        let is_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+        let is_json = matches!(text.first(), Some(b'{' | b'['))
+            || text.trim_ascii_end().iter().all(is_number);
         is_json.then_some(Self { bytes, at: 0, inside: false })
     }
 
@@ -64,6 +66,12 @@ mod tests {
         let redacted = payload(text.as_bytes()).expect("something to mask");
         assert_eq!(redacted.bytes.len(), text.len());
         String::from_utf8(redacted.bytes).expect("text stays text")
+    }
+
+    #[test]
+    fn a_number_alone_stays_a_number() {
+        assert_eq!(masked(" 4242424242424242\n"), " 4242420000004242\n");
+        assert_eq!(masked("4242424242424242 ok"), "424242******4242 ok");
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -50,17 +49,6 @@ pub(super) struct Writer {
     pub(super) room: Room,
 }
 
-/// A batch of so many commands shows that more are on their way.
-const BUSY_COMMANDS: usize = 4;
-
-/// A busy writer lets commands gather while more keep coming, and looks so often whether they do. A
-/// commit costs nearly the same for five commands as for fifty, so a moment's wait buys more than it
-/// costs; but who waits when nothing comes any more keeps everybody waiting.
-const GATHER_STEP: Duration = Duration::from_micros(50);
-
-/// How often it looks at most.
-const GATHER_STEPS: usize = 20;
-
 /// Starts the thread; fails if the statements cannot be prepared.
 pub(super) fn start(writer: Writer) -> Result<JoinHandle<()>, Opening> {
     let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
@@ -92,22 +80,6 @@ impl Writer {
         }
     }
 
-    /// Waits while more commands keep coming and the next batch is not full.
-    fn gather(&self) {
-        let mut waiting = self.jobs.len();
-        for _ in 0..GATHER_STEPS {
-            if waiting + 1 >= self.batch_commands_max {
-                return;
-            }
-            std::thread::sleep(GATHER_STEP);
-            let now = self.jobs.len();
-            if now == waiting {
-                return;
-            }
-            waiting = now;
-        }
-    }
-
     /// Serves until the queue ends or a commit's fate is unknown; gives whoever asked to close.
     fn serve(&mut self, ready: &SyncSender<Result<(), Opening>>) -> Vec<Reply> {
         let mut closers = Vec::new();
@@ -128,12 +100,8 @@ impl Writer {
 
         let mut batch = Vec::with_capacity(self.batch_commands_max);
         let mut unchecked = 0;
-        let mut last = 0;
         while let Some(first) = self.jobs.blocking_recv() {
             batch.push(first);
-            if last >= BUSY_COMMANDS {
-                self.gather();
-            }
             while batch.len() < self.batch_commands_max {
                 let Ok(job) = self.jobs.try_recv() else { break };
                 batch.push(job);
@@ -143,8 +111,7 @@ impl Writer {
                 self.jobs.close();
             }
             self.room.admit(&mut batch);
-            last = batch.len();
-            unchecked += last;
+            unchecked += batch.len();
             let mut written = commit(&mut session, &mut batch, &self.poisoned, &self.room);
             if let (Ok(()), Role::Gateway { checkpoints, .. }) = (&written, &self.role) {
                 written = session.keep_dedup_short();
