@@ -22,7 +22,7 @@ use crate::load::signed_request;
 use crate::stripe::{SECRET, Series, Signer};
 
 /// Bytes of the disk: the reserve, and a few times what one cycle writes.
-const DISK_BYTES: u64 = 64 * 1024 * 1024;
+const DISK_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What is left of it when a cycle begins to write.
 const LEFT_BYTES: u64 = 1024 * 1024;

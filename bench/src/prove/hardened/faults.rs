@@ -9,13 +9,13 @@ use crate::refused::{FAULTS, Plan};
 /// Measures every claim of this file.
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
     proof.claim(
-        "full_disk",
+        "a disk that fills under load",
         "503 with Retry-After within 1 s, nothing acknowledged is lost, commands still work, webhooks \
          are taken again within 5 s of room, with no hand laid on",
         full_disk(tools),
     )?;
     proof.claim(
-        "nth_call_fails",
+        "the n-th system call fails under load",
         "whichever call fails, nothing acknowledged is lost; a failed sync ends the process and is \
          never tried again",
         nth_call_fails(tools),
@@ -41,7 +41,7 @@ fn full_disk(tools: &Tools) -> Result<Got> {
         ok: faults.is_empty(),
         n: u64::from(cycles),
         detail: if faults.is_empty() {
-            "cycles of filling and emptying a 64 MiB disk under load, one with kill -9".to_owned()
+            "cycles of filling and emptying a 256 MiB disk under load, one with kill -9".to_owned()
         } else {
             faults.join("; ")
         },
