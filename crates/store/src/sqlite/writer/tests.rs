@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use model::{ArrivalId, Covers, EventId, EventStatus, RequestId, Steps, Timestamp};
 use vault::{KeyId, Sealed, WrappedKey};
