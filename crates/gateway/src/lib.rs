@@ -31,7 +31,7 @@ mod tls;
 pub use clock::Clock;
 pub use facts::Facts;
 pub use keys::KeyError;
-pub use outbound::{Resolver, Script};
+pub use outbound::{Proxy, Resolver, Script};
 pub use refusal::Refusal;
 pub use running::{Gateway, Running, StartError};
 pub use settings::{Endpoint, Format, Settings, Source};

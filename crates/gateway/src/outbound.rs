@@ -11,6 +11,7 @@ pub(crate) mod attempt;
 mod client;
 mod document;
 mod lanes;
+mod proxy;
 mod resolver;
 
 use std::collections::HashMap;
@@ -28,8 +29,9 @@ use tokio_util::task::TaskTracker;
 use crate::inbound::Parts;
 use crate::{Endpoint, entropy};
 use attempt::Ended;
-use client::Client;
+pub(crate) use client::Client;
 use lanes::{Free, Lanes};
+pub use proxy::Proxy;
 pub use resolver::{Resolver, Script};
 
 /// How often the store is asked for work that nobody rang for: retries that fall due, and what
@@ -50,15 +52,9 @@ impl Outbound {
         parts: Parts,
         endpoints: HashMap<String, Arc<Endpoint>>,
         environment: Environment,
-        resolver: &Resolver,
+        client: Client,
     ) -> Self {
-        Self {
-            parts,
-            environment,
-            endpoints,
-            client: Client::new(resolver),
-            lanes: Lanes::default(),
-        }
+        Self { parts, environment, endpoints, client, lanes: Lanes::default() }
     }
 
     /// Delivers until the token is cancelled, then waits for the attempts in flight.

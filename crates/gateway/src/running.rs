@@ -19,9 +19,9 @@ use crate::inbound::{Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
-use crate::outbound::Outbound;
+use crate::outbound::{Client, Outbound};
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Resolver, Settings, Tls};
+use crate::{Clock, Endpoint, Settings, Tls};
 
 const TALLY: Duration = Duration::from_millis(200);
 /// How often old dedup keys are forgotten: a day's worth each time at most.
@@ -117,8 +117,8 @@ impl Gateway {
         };
         running.serve_admin(admin, admin_doors, certificates, &parts);
         let formats = settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
-        let resolver = settings.resolver;
-        running.deliver(&parts, settings.endpoints, settings.environment, &resolver);
+        let client = Client::new(&settings.resolver, settings.proxy.as_ref());
+        running.deliver(&parts, settings.endpoints, settings.environment, client);
         running.housekeep(&parts);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
@@ -221,13 +221,13 @@ impl Running {
         parts: &Parts,
         endpoints: Vec<Endpoint>,
         environment: model::Environment,
-        resolver: &Resolver,
+        client: Client,
     ) {
         let endpoints: HashMap<_, _> = endpoints
             .into_iter()
             .map(|endpoint| (endpoint.name.clone(), Arc::new(endpoint)))
             .collect();
-        let outbound = Arc::new(Outbound::new(parts.clone(), endpoints, environment, resolver));
+        let outbound = Arc::new(Outbound::new(parts.clone(), endpoints, environment, client));
         self.outward.push(tokio::spawn(outbound.run(self.stop_out.clone())));
     }
 

@@ -8,7 +8,7 @@ use model::Environment;
 use model::rate::Rate;
 use schemes::standard_webhooks::SigningKey;
 
-use crate::{Resolver, Tls};
+use crate::{Proxy, Resolver, Tls};
 
 /// Everything the gateway needs to know to start.
 pub struct Settings {
@@ -38,6 +38,8 @@ pub struct Settings {
     pub endpoints: Vec<Endpoint>,
     /// Who is asked for the addresses of endpoints.
     pub resolver: Resolver,
+    /// What deliveries to endpoints that are not private go through.
+    pub proxy: Option<Proxy>,
 }
 
 /// A configured place webhooks come from: `POST /in/{name}`.

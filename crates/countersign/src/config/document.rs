@@ -24,6 +24,7 @@ pub(super) struct Document {
     pub(super) store_url: Option<At<String>>,
     pub(super) vault_key: Option<At<String>>,
     pub(super) providers_directory: Option<At<String>>,
+    pub(super) outbound_proxy: Option<At<String>>,
     pub(super) sources: Vec<Source>,
     pub(super) endpoints: Vec<Endpoint>,
 }
@@ -128,6 +129,10 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
     }
     if let Some(table) = root.table("providers", found) {
         document.providers_directory = table.text("directory", found);
+        table.finish(found);
+    }
+    if let Some(table) = root.table("outbound", found) {
+        document.outbound_proxy = table.text("proxy", found);
         table.finish(found);
     }
     document.sources = root.tables("source", found).iter().map(|t| source(t, found)).collect();

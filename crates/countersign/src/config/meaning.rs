@@ -15,7 +15,7 @@ use super::reference::Resolver;
 use super::secrets::Ledger;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, source, transport,
+    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, source, transport, web,
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -110,6 +110,8 @@ pub(super) fn configuration(
     let store = store(document, resolver, found);
     let root = root(document, resolver, found);
     let profiles = profiles(document, resolver, found);
+    let proxy =
+        document.outbound_proxy.as_ref().map(|written| web::proxy(written, resolver, found));
 
     let mut scope = Scope {
         // Without an environment the start is refused anyway; test lets the rest be judged.
@@ -157,6 +159,7 @@ pub(super) fn configuration(
         sources: sources.into_iter().collect::<Option<_>>()?,
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
         resolver: gateway::Resolver::System,
+        proxy: proxy.flatten(),
     };
     let certificates = tls.into_iter().chain(admin_tls).collect();
     Some(Configuration { settings, api, store: store?, certificates, notices })

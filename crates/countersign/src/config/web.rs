@@ -85,6 +85,28 @@ pub(super) fn public(
     resolver.text(written, found)
 }
 
+/// The proxy that deliveries go through. One with a password is a secret.
+pub(super) fn proxy(
+    written: &At<String>,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<gateway::Proxy> {
+    let mut text = resolver.text(written, found)?;
+    let parsed = Url::parse(&text);
+    if parsed.is_ok_and(|url| url.password().is_some()) {
+        text = resolver.secret(written, found)?;
+    }
+    let proxy = Url::parse(&text).ok().and_then(|url| gateway::Proxy::new(&url));
+    if proxy.is_none() {
+        let message = "this is no proxy that we can go through";
+        let fix = "write http://HOST:PORT of an HTTP proxy that allows CONNECT; with a user name and \
+                   password, put http://USER:PASSWORD@HOST:PORT into the environment and write \
+                   \"${env:NAME}\"";
+        found.add(Refusal::BadUrl, &written.place, message, fix);
+    }
+    proxy
+}
+
 /// The address is on this machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -185,6 +207,26 @@ mod tests {
             stopped += usize::from(got != "starts");
         }
         assert!(stopped >= 250, "{stopped} targets");
+    }
+
+    #[test]
+    fn a_proxy_is_an_http_url_and_its_password_a_reference() {
+        let variables = Variables::of(&[("PROXY", "http://egress:p_test_1@10.0.0.1:3128")]);
+        let resolver = Resolver { variables: &variables, folder: Path::new("/") };
+        let refused = |text: &str| {
+            let mut found = Found::default();
+            let place = Place { line: 1, key: "proxy".into() };
+            let proxy = proxy(&At { value: text.to_owned(), place }, &resolver, &mut found);
+            assert_eq!(proxy.is_some(), found.is_empty());
+            found.into_list().first().map(|problem| problem.refusal)
+        };
+        assert_eq!(refused("http://10.0.0.1:3128"), None);
+        assert_eq!(refused("${env:PROXY}"), None);
+        let literal = Some(Refusal::LiteralSecret);
+        assert_eq!(refused("http://egress:p_test_1@10.0.0.1:3128"), literal);
+        for text in ["", "10.0.0.1:3128", "https://10.0.0.1", "socks5://10.0.0.1", "http://a/b"] {
+            assert_eq!(refused(text), Some(Refusal::BadUrl), "{text}");
+        }
     }
 
     #[test]

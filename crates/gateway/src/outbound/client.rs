@@ -1,6 +1,6 @@
 //! The HTTP client of deliveries: it resolves once, checks every answer, and dials what it checked.
 //!
-//! No redirects, no proxies from the environment, HTTP/1.1. The check stands where the connection
+//! No redirects, no proxies but the configured one ([`Proxy`]), HTTP/1.1. The check stands where the connection
 //! is made, so a literal address, a name that resolves to several, and a name that resolves
 //! differently the second time all pass the same place.
 
@@ -22,6 +22,7 @@ use model::limits::{ANSWER_BYTES_MAX, ANSWER_HEADERS_MAX};
 use tokio::net::TcpStream;
 use tower::Service;
 
+use super::proxy::Proxy;
 use super::resolver::Resolver;
 
 const DIAL: Duration = Duration::from_secs(10);
@@ -47,9 +48,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that trusts the system's certificates, or Mozilla's where the system has none.
-    pub(crate) fn new(resolver: &Resolver) -> Self {
-        Self { public: pool(false, resolver), private: pool(true, resolver) }
+    /// A client that trusts the system's certificates, or Mozilla's where the system has none. The
+    /// proxy is for what is outside: an endpoint that may be private is dialled from here.
+    pub(crate) fn new(resolver: &Resolver, proxy: Option<&Proxy>) -> Self {
+        let dialler = |allow_private, proxy: Option<&Proxy>| Dialler {
+            allow_private,
+            resolver: resolver.clone(),
+            proxy: proxy.cloned(),
+        };
+        Self { public: pool(dialler(false, proxy)), private: pool(dialler(true, None)) }
     }
 
     /// Sends one request.
@@ -65,8 +72,7 @@ impl Client {
     }
 }
 
-fn pool(allow_private: bool, resolver: &Resolver) -> Pool {
-    let dialler = Dialler { allow_private, resolver: resolver.clone() };
+fn pool(dialler: Dialler) -> Pool {
     let native = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider());
     let trusting = native.unwrap_or_else(|_| {
@@ -90,6 +96,7 @@ fn pool(allow_private: bool, resolver: &Resolver) -> Pool {
 struct Dialler {
     allow_private: bool,
     resolver: Resolver,
+    proxy: Option<Proxy>,
 }
 
 /// The error that tells a forbidden address from an unreachable one.
@@ -129,7 +136,11 @@ impl Dialler {
         }
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in addresses {
-            match TcpStream::connect(address).await {
+            let dialled = match &self.proxy {
+                Some(proxy) => proxy.dial(address).await,
+                None => TcpStream::connect(address).await,
+            };
+            match dialled {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     return Ok(stream);
@@ -162,7 +173,7 @@ mod tests {
 
     async fn call(url: &str, allow_private: bool) -> Result<(), CallError> {
         let request = Request::post(url).body(Full::default()).expect("a request");
-        Client::new(&Resolver::System).call(request, allow_private).await.map(drop)
+        Client::new(&Resolver::System, None).call(request, allow_private).await.map(drop)
     }
 
     /// As the system's resolver reads them, which knows more spellings than the URL standard.

@@ -80,6 +80,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         sources,
         endpoints,
         resolver: Resolver::System,
+        proxy: None,
     }
 }
 

@@ -16,3 +16,4 @@ mod redaction;
 mod refusals;
 mod rot;
 mod ssrf;
+mod tunnelled;
