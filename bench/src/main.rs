@@ -62,6 +62,9 @@ enum Command {
         /// Events in the filled store of the full run; the target is stated for ten million
         #[arg(long, default_value_t = 10_000_000)]
         stored_events: u64,
+        /// One group of the topic's claims; a wrong name lists them
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Fill the store of a gateway that does not run
     Preload {
@@ -98,11 +101,11 @@ fn main() -> Result<ExitCode> {
                 outcome.broken,
             )?;
         }
-        Command::Prove { topic, binary, sabotaged, peers, short, long, stored_events } => {
+        Command::Prove { topic, binary, sabotaged, peers, short, long, stored_events, only } => {
             let bench = std::env::current_exe()?;
             if !prove::run(
                 topic,
-                &Tools { binary, bench, sabotaged, peers, short, long, stored_events },
+                &Tools { binary, bench, sabotaged, peers, short, long, stored_events, only },
             )? {
                 return Ok(ExitCode::FAILURE);
             }

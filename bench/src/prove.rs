@@ -10,7 +10,7 @@ mod peers;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 /// What a run measures with.
@@ -30,6 +30,23 @@ pub struct Tools {
     pub long: bool,
     /// Events in the filled store of the full run.
     pub stored_events: u64,
+    /// Of a topic's groups of claims this one alone.
+    pub only: Option<String>,
+}
+
+/// Claims that are measured together, and the name by which they can be asked for alone.
+type Group = (&'static str, fn(&Tools, &mut Proof) -> Result<()>);
+
+/// Measures a topic's groups, or the one that was asked for.
+fn each(groups: &[Group], tools: &Tools, proof: &mut Proof) -> Result<()> {
+    let wanted = |name: &str| tools.only.as_deref().is_none_or(|only| only == name);
+    let names: Vec<_> = groups.iter().map(|(name, _)| *name).collect();
+    ensure!(
+        names.iter().any(|name| wanted(name)),
+        "no such group: take one of {}",
+        names.join(", ")
+    );
+    groups.iter().filter(|(name, _)| wanted(name)).try_for_each(|(_, group)| group(tools, proof))
 }
 
 /// What can be proved.
@@ -98,7 +115,7 @@ pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
     match topic {
         Topic::Inbound => inbound::prove(tools, &mut proof)?,
         Topic::Hardened => hardened::prove(tools, &mut proof)?,
-        Topic::Peers => peers::prove(tools, &mut proof)?,
+        Topic::Peers => each(&[("peers", peers::prove)], tools, &mut proof)?,
     }
     Ok(proof.all_ok)
 }
@@ -133,6 +150,27 @@ mod tests {
         proof.claim("second", "", got(false)).unwrap();
         proof.claim("third", "", got(true)).unwrap();
         assert!(!proof.all_ok);
+    }
+
+    #[test]
+    fn a_group_that_is_not_there_is_an_error_and_one_that_is_stands_alone() {
+        let mut proof = Proof { short: true, all_ok: true };
+        let groups: [Group; 2] =
+            [("one", |_, _| Ok(())), ("two", |_, _| anyhow::bail!("the second was measured"))];
+        let only = |name: Option<&str>| Tools {
+            binary: PathBuf::new(),
+            bench: PathBuf::new(),
+            sabotaged: None,
+            peers: None,
+            short: true,
+            long: false,
+            stored_events: 0,
+            only: name.map(str::to_owned),
+        };
+        assert!(each(&groups, &only(Some("one")), &mut proof).is_ok());
+        let refused = each(&groups, &only(Some("three")), &mut proof).unwrap_err().to_string();
+        assert_eq!(refused, "no such group: take one of one, two");
+        assert!(each(&groups, &only(None), &mut proof).is_err());
     }
 
     #[test]

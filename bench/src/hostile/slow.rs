@@ -38,7 +38,11 @@ const TOLERANCE_MS: u64 = 1_500;
 
 /// The write must make no progress for 15 seconds, after what fills the kernel's buffers.
 const UNREAD_MIN: Duration = Duration::from_secs(14);
-const UNREAD_MAX: Duration = Duration::from_secs(30);
+const UNREAD_MAX: Duration = Duration::from_secs(60);
+
+/// Between two requests whose answers are not read. An answer must have begun before the next
+/// request comes, on a busy machine too: else the gateway cuts for that, and at once.
+const UNREAD_STEP: Duration = Duration::from_millis(25);
 
 /// The ways that are tried; the last takes half a minute.
 pub const WAYS: [Slow; 5] = [
@@ -152,7 +156,7 @@ pub fn unread(admin: SocketAddr) -> Result<Duration> {
             if start.elapsed() > UNREAD_MAX {
                 bail!("an answer that is not read: still open after {:?}", start.elapsed());
             }
-            tokio::time::sleep(Duration::from_millis(4)).await;
+            tokio::time::sleep(UNREAD_STEP).await;
         }
         let cut = start.elapsed();
         if cut < UNREAD_MIN {

@@ -12,15 +12,19 @@ mod timing;
 
 use anyhow::Result;
 
-use super::{Proof, Tools};
+use super::{Group, Proof, Tools, each};
+
+const GROUPS: [Group; 7] = [
+    ("hostile", hostile::prove),
+    ("half-open", half_open::prove),
+    ("ssrf", ssrf::prove),
+    ("power", power::prove),
+    ("faults", faults::prove),
+    ("fuzz", fuzz::prove),
+    ("timing", timing::prove),
+];
 
 /// Measures every claim of the topic.
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    hostile::prove(tools, proof)?;
-    half_open::prove(tools, proof)?;
-    ssrf::prove(tools, proof)?;
-    power::prove(tools, proof)?;
-    faults::prove(tools, proof)?;
-    fuzz::prove(tools, proof)?;
-    timing::prove(tools, proof)
+    each(&GROUPS, tools, proof)
 }
