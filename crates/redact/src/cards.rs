@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::context::{self, Told};
 use crate::unit::{self, Unit};
-use crate::{Finding, Kind, scan, track};
+use crate::{Finding, Kind, track};
 
 const DIGITS_MIN: usize = 12;
 const DIGITS_MAX: usize = 19;
@@ -116,11 +116,9 @@ struct Series {
     tight: bool,
 }
 
-/// Looks closely at the spelled numbers around a place.
-pub(crate) fn look(bytes: &[u8], at: usize, findings: &mut Vec<Finding>) {
-    let kept = |byte: &&u8| scan::is_kept(**byte);
-    let start = at - bytes.iter().take(at).rev().take_while(kept).count();
-    let end = at + bytes.iter().skip(at).take_while(kept).count();
+/// Looks closely at a span of bytes that may spell numbers.
+pub(crate) fn look(bytes: &[u8], span: Range<usize>, findings: &mut Vec<Finding>) {
+    let Range { start, end } = span;
     if !may_hold_a_number(bytes.get(start..end).unwrap_or_default()) {
         return;
     }

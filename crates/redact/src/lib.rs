@@ -5,9 +5,10 @@
 //! A mask has the length of what it covers and leaves JSON as JSON, so byte ranges stay true.
 //! `docs/redaction.md` lists the spellings that are found, the limits, and the measured rates.
 //!
-//! One pass over the bytes looks for two things only: places with twelve digits and no letter
-//! between them (`cards`), and the first four letters of the words and key shapes of `words`. What
-//! is rare is then looked at closely. No input makes it take more than linear time.
+//! Two things only are looked for everywhere: places with twelve digits and no letter between them
+//! (`cards`), and the first four letters of the words and key shapes of `words`. Neither needs every
+//! byte: the one is as long as twelve, the other shows in every second place. What is rare is then
+//! looked at closely. No input makes it take more than linear time.
 
 mod cards;
 mod context;

@@ -1,99 +1,219 @@
-//! The one pass over every byte. It only says where to look closely.
+//! The passes over every byte. They only say where to look closely.
 
 use crate::{Finding, Place, cards, words};
 
 /// Digits, or bytes that may spell one, that make a place worth a look.
-const DIGITS_MIN: u32 = 12;
+const DIGITS_MIN: usize = 12;
 
-/// What one byte value means to the pass.
-#[derive(Clone, Copy)]
-struct Class {
-    /// Adds to the run of digits.
-    digit: u32,
-    /// Zero where the byte ends a run: it can be no part of a spelled number.
-    keep: u32,
-    /// The sets of words whose first byte this may be, whose second, third and fourth: sixteen bits
-    /// each, the first's lowest.
-    words: u64,
-}
+/// What one byte value may be of a spelled number.
+const KEPT: u8 = 1;
+const DIGIT: u8 = 2;
 
-static CLASSES: [Class; 256] = classes();
+static SPELLS: [u8; 256] = spells();
+
+/// The sets of words whose first byte this may be, whose second, third and fourth: sixteen bits
+/// each, the first's lowest.
+static COLUMNS: [u64; 256] = columns();
+
+/// The sets of words of which one pair of bytes begins with this byte, and of which it ends so. The
+/// low sixteen bits are of a pair that stands at an even distance from the word's start, the high
+/// ones of a pair at an odd distance: of every word that is there, every second place shows one.
+static LEADS: [u32; 256] = pairs(0);
+static FOLLOWS: [u32; 256] = pairs(1);
 
 #[expect(clippy::indexing_slicing, reason = "runs while compiling only")]
-const fn classes() -> [Class; 256] {
-    let none = Class { digit: 0, keep: 0, words: 0 };
-    let mut classes = [none; 256];
+const fn spells() -> [u8; 256] {
+    let mut spells = [0; 256];
     let mut byte: u8 = 0;
     loop {
-        classes[byte as usize] = class(byte);
+        // Letters are kept that spell `\u00a0` and `%C2%A0`.
+        let kept = matches!(byte, b' ' | b'\t' | b'+' | b'-' | b'.' | b'\\' | b'%' | b'u' | b'U')
+            || byte.is_ascii_hexdigit()
+            || !byte.is_ascii();
+        let digit = byte.is_ascii_digit() || !byte.is_ascii();
+        spells[byte as usize] = (kept as u8 * KEPT) | (digit as u8 * DIGIT);
         if byte == u8::MAX {
-            return classes;
+            return spells;
         }
         byte += 1;
     }
 }
 
-const fn class(byte: u8) -> Class {
-    // Letters are kept that spell `\u00a0` and `%C2%A0`.
-    let kept = matches!(byte, b' ' | b'\t' | b'+' | b'-' | b'.' | b'\\' | b'%' | b'u' | b'U')
-        || byte.is_ascii_hexdigit()
-        || !byte.is_ascii();
-    Class {
-        digit: (byte.is_ascii_digit() || !byte.is_ascii()) as u32,
-        keep: if kept { u32::MAX } else { 0 },
-        words: words_with(byte, 0)
-            | words_with(byte, 1) << 16
-            | words_with(byte, 2) << 32
-            | words_with(byte, 3) << 48,
+#[expect(clippy::indexing_slicing, reason = "runs while compiling only")]
+const fn columns() -> [u64; 256] {
+    let mut columns = [0; 256];
+    let mut byte: u8 = 0;
+    loop {
+        let mut set = 0;
+        while set < words::STARTS.len() {
+            let mut word = 0;
+            while word < words::STARTS[set].len() {
+                let mut index = 0;
+                while index < 4 {
+                    let fits = is_meant(words::STARTS[set][word][index], byte);
+                    columns[byte as usize] |= (fits as u64) << (index * 16 + set);
+                    index += 1;
+                }
+                word += 1;
+            }
+            set += 1;
+        }
+        if byte == u8::MAX {
+            return columns;
+        }
+        byte += 1;
     }
 }
 
 #[expect(clippy::indexing_slicing, reason = "runs while compiling only")]
-const fn words_with(byte: u8, index: usize) -> u64 {
-    let mut bits = 0;
-    let mut set = 0;
-    while set < words::STARTS.len() {
-        let mut word = 0;
-        while word < words::STARTS[set].len() {
-            let wanted = words::STARTS[set][word][index];
-            if wanted == words::ANY || wanted == byte.to_ascii_lowercase() {
-                bits |= 1 << set;
+const fn pairs(index: usize) -> [u32; 256] {
+    let mut pairs = [0; 256];
+    let mut byte: u8 = 0;
+    loop {
+        let mut set = 0;
+        while set < words::STARTS.len() {
+            let mut word = 0;
+            while word < words::STARTS[set].len() {
+                let (even, odd) = pairs_of(words::STARTS[set][word]);
+                pairs[byte as usize] |= (is_meant(even[index], byte) as u32) << set
+                    | (is_meant(odd[index], byte) as u32) << (16 + set);
+                word += 1;
             }
-            word += 1;
+            set += 1;
         }
-        set += 1;
+        if byte == u8::MAX {
+            return pairs;
+        }
+        byte += 1;
     }
-    bits
 }
 
-/// Whether a byte may be part of a spelled number.
-pub(crate) fn is_kept(byte: u8) -> bool {
-    CLASSES.get(usize::from(byte)).is_some_and(|class| class.keep != 0)
+/// The first pairs of a word's bytes, at an even and at an odd distance from its start, that do not
+/// fit everything.
+const fn pairs_of(word: [u8; 4]) -> ([u8; 2], [u8; 2]) {
+    let [first, second, third, fourth] = word;
+    let even = match [first, second] {
+        [words::ANY, words::ANY] => [third, fourth],
+        pair => pair,
+    };
+    let odd = match [second, third] {
+        [words::ANY, words::ANY] => [fourth, words::ANY],
+        pair => pair,
+    };
+    (even, odd)
 }
 
-/// Everything that is found, in no order.
+const fn is_meant(wanted: u8, byte: u8) -> bool {
+    wanted == words::ANY || wanted == byte.to_ascii_lowercase()
+}
+
+fn of<T: Copy + Default>(table: &[T; 256], byte: u8) -> T {
+    table.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+fn is_kept(byte: &u8) -> bool {
+    of(&SPELLS, *byte) & KEPT != 0
+}
+
+fn is_digit(byte: &u8) -> bool {
+    of(&SPELLS, *byte) & DIGIT != 0
+}
+
+/// Everything that is found, in the order of the places that made it worth a look.
 pub(crate) fn scan(bytes: &[u8], place: Place) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut run: u32 = 0;
-    // The sets of which one byte was seen, two, three and four. Nothing is known before the first.
-    let mut seen = u64::MAX;
+    let mut found = Vec::new();
+    look_for_numbers(bytes, &mut found);
+    look_for_words(bytes, place, &mut found);
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// Looks at spans of bytes that may spell a number and hold digits enough. No such span is shorter
+/// than its digits are many, so every twelfth byte shows whether there is one.
+fn look_for_numbers(bytes: &[u8], found: &mut Vec<(usize, Finding)>) {
+    let mut at = DIGITS_MIN - 1;
+    while let (Some(before), Some(after)) = (bytes.get(..at), bytes.get(at..)) {
+        let end = at + after.iter().take_while(|byte| is_kept(byte)).count();
+        if end > at {
+            let start = at - before.iter().rev().take_while(|byte| is_kept(byte)).count();
+            let span = bytes.get(start..end).unwrap_or_default();
+            let mut digits = span.iter().enumerate().filter(|(_, byte)| is_digit(byte));
+            if let Some((twelfth, _)) = digits.nth(DIGITS_MIN - 1) {
+                let mut findings = Vec::new();
+                cards::look(bytes, start..end, &mut findings);
+                found.extend(findings.into_iter().map(|finding| (start + twelfth, finding)));
+            }
+        }
+        at = end + DIGITS_MIN;
+    }
+}
+
+/// Looks at words by their first four bytes.
+fn look_for_words(bytes: &[u8], place: Place, found: &mut Vec<(usize, Finding)>) {
+    // The first place that was not compared with the words.
+    let mut next = 0;
     // A word inside of what a word gave is not looked at: else the time would not be linear.
     let mut resume = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        let Some(class) = CLASSES.get(usize::from(*byte)) else { continue };
-        run = run.wrapping_add(class.digit) & class.keep;
-        seen = (seen << 16 | 0xFFFF) & class.words;
-        let is_word = seen >> 48 != 0;
-        if (run == DIGITS_MIN) & (class.digit != 0) {
-            cards::look(bytes, at, &mut findings);
+    let mut compare = |from: usize, to: usize| {
+        for start in next.max(from)..to {
+            let fourth = start + 3;
+            if is_word(bytes, start)
+                && fourth >= resume
+                && let Some(finding) = words::look(bytes, fourth, place)
+            {
+                resume = finding.range.end;
+                found.push((fourth, finding));
+            }
         }
-        if is_word
-            && at >= resume
-            && let Some(finding) = words::look(bytes, at, place)
-        {
-            resume = finding.range.end;
-            findings.push(finding);
+        next = to;
+    };
+    let (pairs, _) = bytes.as_chunks::<2>();
+    for (index, [lead, follow]) in pairs.iter().enumerate() {
+        if of(&LEADS, *lead) & of(&FOLLOWS, *follow) != 0 {
+            // Of a word the pair is the first or the second, of an address it has the at sign.
+            let back = if *lead == b'@' || *follow == b'@' { 3 } else { 1 };
+            let at = index * 2;
+            compare(at.saturating_sub(back), at + 1);
         }
     }
-    findings
+    // A word may have its odd pair at the very end.
+    compare(bytes.len().saturating_sub(4), bytes.len());
+}
+
+/// Whether the four bytes from here begin a word of one of the sets.
+fn is_word(bytes: &[u8], start: usize) -> bool {
+    let Some([one, two, three, four]) = bytes.get(start..).and_then(<[u8]>::first_chunk) else {
+        return false;
+    };
+    let sets = of(&COLUMNS, *one)
+        & of(&COLUMNS, *two) >> 16
+        & of(&COLUMNS, *three) >> 32
+        & of(&COLUMNS, *four) >> 48;
+    sets & 0xFFFF != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Place, find};
+
+    #[test]
+    fn no_place_hides_a_number_or_a_word() {
+        let key = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+        for (text, secret) in [
+            ("4242424242424242", "4242424242424242"),
+            ("cvv=123", "123"),
+            ("password=hunter2", "hunter2"),
+            (key, key),
+            ("https://a:b@c", "b"),
+            ("https://a:b@", "b"),
+            ("https://a:b%40", "b"),
+        ] {
+            for (before, after) in (0..30).flat_map(|before| [(before, 0), (before, 1)]) {
+                let whole = format!("{}{text}{}", ",".repeat(before), ",".repeat(after));
+                let found = find(whole.as_bytes(), Place::Payload).into_iter();
+                let found: Vec<_> = found.map(|finding| &whole[finding.range]).collect();
+                assert_eq!(found, [secret], "{whole}");
+            }
+        }
+    }
 }

@@ -347,8 +347,7 @@ fn text_of<'r>(
                 _ => value.scalar(),
             }
         } else {
-            let one = Source { places: vec![place.clone()], optional: true };
-            match one.find(scope).map_err(unreadable)? {
+            match place.find(scope).map_err(unreadable)? {
                 Some(Cow::Borrowed(bytes)) => Some(Cow::Borrowed(
                     std::str::from_utf8(bytes).map_err(|_| Unreadable::NotUtf8)?,
                 )),

@@ -58,13 +58,27 @@ pub(crate) struct Value<'d, 'a> {
     node: Node,
 }
 
+impl Node {
+    /// Whether this is a text that says `name`. The length is looked at first, since most names of
+    /// an object are told apart by it.
+    fn is_name(&self, text: &str, name: &str) -> bool {
+        let inner = self.start as usize + 1..self.end as usize - 1;
+        match self.kind {
+            Kind::Text => {
+                inner.len() == name.len() && text.as_bytes().get(inner) == Some(name.as_bytes())
+            }
+            _ => text.get(inner).is_some_and(|inner| scan::unescape(inner) == name),
+        }
+    }
+}
+
 impl<'a> Document<'a> {
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotUtf8)?;
-        if body.contains(&0) {
-            return Err(Unreadable::NulByte);
-        }
-        let nodes = scan::scan(text)?;
+        // No JSON has a NUL in it, so only what is refused is searched for one.
+        let nodes = scan::scan(text).map_err(|unreadable| {
+            if body.contains(&0) { Unreadable::NulByte } else { unreadable }
+        })?;
         Ok(Self { text, nodes })
     }
 
@@ -138,20 +152,17 @@ impl<'d, 'a> Value<'d, 'a> {
 
     /// The value of a member.
     pub(crate) fn member(&self, name: &str) -> Option<Value<'d, 'a>> {
-        self.members().find(|(key, _)| key.is_name(name)).map(|(_, value)| value)
-    }
-
-    /// Whether this is a text that says `name`. The length is looked at first, since most names of
-    /// an object are told apart by it.
-    fn is_name(&self, name: &str) -> bool {
-        let Range { start, end } = self.range();
-        match self.node.kind {
-            Kind::Text if end - start != name.len() + 2 => false,
-            Kind::Text => {
-                self.document.text.as_bytes().get(start + 1..end - 1) == Some(name.as_bytes())
+        let end = if self.node.kind == Kind::Object { self.node.next } else { 0 };
+        let mut index = self.index + 1;
+        // The nodes themselves are walked, since most members are passed by.
+        while index < end {
+            let [key, value] = self.document.nodes.get(index as usize..)?.first_chunk()?;
+            if key.is_name(self.document.text, name) {
+                return self.document.value(index + 1);
             }
-            _ => self.text().is_some_and(|text| text == name),
+            index = value.next;
         }
+        None
     }
 
     /// The value that a pointer leads to from here; `null` counts as absent.

@@ -102,16 +102,20 @@ pub(crate) struct Part {
 impl Part {
     /// The parts that are meant. An element without the prefix to be taken off comes as an error.
     pub(crate) fn pieces<'v>(&self, text: &'v str) -> impl Iterator<Item = Result<&'v str, ()>> {
-        let mut whole = self.list.is_none().then_some(text);
-        let mut elements = self.list.as_deref().map(|separator| text.split(separator));
-        std::iter::from_fn(move || match &mut elements {
-            Some(elements) => elements.next(),
-            None => whole.take(),
+        let mut rest = Some(text);
+        std::iter::from_fn(move || {
+            let text = rest.take()?;
+            let list = self.list.as_deref();
+            let Some((element, after)) = list.and_then(|separator| cut(text, separator)) else {
+                return Some(text);
+            };
+            rest = Some(after);
+            Some(element)
         })
         .filter_map(|element| {
             let value = match (&self.split, &self.take) {
                 (Some(separator), Some(take)) => {
-                    let (name, value) = element.split_once(separator.as_str())?;
+                    let (name, value) = cut(element, separator)?;
                     (name == take).then_some(value)?
                 }
                 _ => element,
@@ -130,6 +134,15 @@ impl Part {
             (Some(separator), Some(take)) => format!("{take}{separator}{strip}{value}"),
             _ => format!("{strip}{value}"),
         }
+    }
+}
+
+/// What stands before and after a separator. Most are one byte, which is found without the
+/// preparations of a search for a text.
+fn cut<'v>(text: &'v str, separator: &str) -> Option<(&'v str, &'v str)> {
+    match separator.as_bytes() {
+        [byte] if byte.is_ascii() => text.split_once(char::from(*byte)),
+        _ => text.split_once(separator),
     }
 }
 
@@ -156,7 +169,10 @@ impl Encoding {
     pub(crate) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
             Self::HexLower if text.bytes().any(|byte| byte.is_ascii_uppercase()) => None,
-            Self::Hex | Self::HexLower => hex::decode(text).ok(),
+            Self::Hex | Self::HexLower => {
+                let mut bytes = vec![0; text.len() / 2];
+                hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
+            }
             Self::Base64 => STANDARD.decode(text).ok(),
             Self::Base64Url => URL_SAFE_NO_PAD.decode(text).ok(),
             Self::Text => Some(text.as_bytes().to_vec()),

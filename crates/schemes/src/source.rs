@@ -64,18 +64,26 @@ impl Source {
         &self,
         scope: &Scope<'_, 'r>,
     ) -> Result<Option<Cow<'r, [u8]>>, Rejection> {
+        match self.first(scope)? {
+            None if !self.optional => Err(match self.places.first() {
+                Some(Place::Header(_)) => Rejection::MissingHeader,
+                _ => Rejection::MissingField,
+            }),
+            found => Ok(found),
+        }
+    }
+
+    /// The value of the first place that holds one.
+    pub(crate) fn first<'r>(
+        &self,
+        scope: &Scope<'_, 'r>,
+    ) -> Result<Option<Cow<'r, [u8]>>, Rejection> {
         for place in &self.places {
             if let Some(value) = place.find(scope)? {
                 return Ok(Some(value));
             }
         }
-        if self.optional {
-            return Ok(None);
-        }
-        Err(match self.places.first() {
-            Some(Place::Header(_)) => Rejection::MissingHeader,
-            _ => Rejection::MissingField,
-        })
+        Ok(None)
     }
 
     /// Whether a value stands there, of whatever type.
@@ -157,7 +165,11 @@ impl Place {
         }
     }
 
-    fn find<'r>(&self, scope: &Scope<'_, 'r>) -> Result<Option<Cow<'r, [u8]>>, Rejection> {
+    /// The value that is meant, if it is there.
+    pub(crate) fn find<'r>(
+        &self,
+        scope: &Scope<'_, 'r>,
+    ) -> Result<Option<Cow<'r, [u8]>>, Rejection> {
         let request = scope.request;
         Ok(match self {
             Self::Header(name) => {

@@ -176,8 +176,7 @@ impl Expression {
     }
 
     fn is_present(&self, scope: &Scope<'_, '_>) -> Result<bool, Rejection> {
-        let optional = Source { places: self.source.places.clone(), optional: true };
-        Ok(optional.find(scope)?.is_some())
+        Ok(self.source.first(scope)?.is_some())
     }
 
     fn value<'r>(&self, scope: &Scope<'_, 'r>) -> Result<Option<Cow<'r, [u8]>>, Rejection> {

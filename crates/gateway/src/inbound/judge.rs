@@ -71,8 +71,9 @@ impl Inbound {
                     let rules = Rules { accept_unconfirmed: settings.accept_unconfirmed };
                     let evidence = Evidence { covers, weak: verified.weak(), original_only };
                     let decided = policy::decide(rules, evidence);
-                    let judged = |fields| decide(fields, decided, self.environment, &facts);
-                    events.into_iter().map(judged).collect()
+                    let facts = std::iter::repeat_n(facts, events.len());
+                    let judged = |(fields, facts)| decide(fields, decided, self.environment, facts);
+                    events.into_iter().zip(facts).map(judged).collect()
                 }
                 Err(unreadable) => {
                     vec![JudgedEvent {
@@ -92,12 +93,7 @@ impl Inbound {
     }
 }
 
-fn decide(
-    fields: Fields,
-    decided: Decided,
-    environment: Environment,
-    facts: &Facts,
-) -> JudgedEvent {
+fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Facts) -> JudgedEvent {
     let elsewhere = fields.live.is_some_and(|live| live != (environment == Environment::Live))
         && !sabotage::on(Defect::TestPassesLive);
     let (status, reason, steps, permit) = match decided {
@@ -131,20 +127,22 @@ fn decide(
             payee: fields.payee,
             status: fields.status,
             live: fields.live,
-            ..facts.clone()
+            ..facts
         },
     }
 }
 
-/// What is known of the arrival before its body is read.
+/// What is known of the arrival before its body is read, with what must not be kept masked.
 fn facts(arrival: &Arrival, received: &Received, verified: &Verified<'_>) -> Facts {
+    let mut content_type = received.content_type().map(str::to_owned);
+    content_type.iter_mut().for_each(redact::value);
     Facts {
         address: arrival.address.to_string(),
         alternative: verified.alternative().to_owned(),
         key: verified.key(),
         signed_at: verified.signed_at_ms().map(|millis| Timestamp::from_millis(millis).to_string()),
         evidence: Facts::evidence_of(&verified.evidence()),
-        content_type: received.content_type().map(str::to_owned),
+        content_type,
         ..Facts::default()
     }
 }

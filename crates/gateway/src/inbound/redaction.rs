@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use redact::{Kind, Redacted};
 use sabotage::Defect;
 
@@ -14,7 +12,7 @@ use super::admit::{Arrival, Received};
 use super::judge::JudgedEvent;
 use super::{ActiveSource, Inbound};
 use crate::log_budget::Line;
-use crate::{Facts, Format, Source};
+use crate::{Format, Source};
 
 /// Of a source's endpoints, those that take a document and so may get what is truncated.
 pub(super) fn document_endpoints(source: &Source, formats: &[(String, Format)]) -> Vec<Arc<str>> {
@@ -61,16 +59,9 @@ fn said((kind, count): (Kind, usize)) -> String {
     format!("{} {count}", kind.code())
 }
 
-/// Masks what is kept of an event beside its body.
+/// Masks what an event says beside its body. What is known of its arrival was masked before, once
+/// for all its events.
 pub(super) fn mask(event: &mut JudgedEvent, is_redacted: bool) {
-    let Facts { evidence, content_type, .. } = &mut event.facts;
-    for (_, value) in evidence {
-        if let Some(masked) = STANDARD.decode(&*value).ok().and_then(|line| redact::payload(&line))
-        {
-            *value = STANDARD.encode(masked.bytes);
-        }
-    }
-    content_type.iter_mut().for_each(redact::value);
     // It stands in a column that is not sealed.
     if let Some(kind) = &mut event.kind {
         *kind = redact::line(kind).into_owned();

@@ -69,13 +69,11 @@ pub(super) fn find(bytes: &[u8], word: usize, place: Place) -> Option<Finding> {
     let before = bytes.get(..word)?;
     let start = word - before.iter().rev().take(KEY_BYTES_MAX).take_while(part).count();
     let end = word + bytes.get(word..)?.iter().take(KEY_BYTES_MAX).take_while(part).count();
-    let name: String = bytes
-        .get(start..end)?
+    let key = bytes.get(start..end)?;
+    let last = key.iter().rev().find(|byte| byte.is_ascii_alphanumeric())?.to_ascii_lowercase();
+    let (known, kind) = NAMES
         .iter()
-        .filter(|byte| byte.is_ascii_alphanumeric())
-        .map(|byte| char::from(byte.to_ascii_lowercase()))
-        .collect();
-    let (known, kind) = NAMES.iter().find(|(known, _)| name.ends_with(known))?;
+        .find(|(known, _)| known.as_bytes().last() == Some(&last) && is_named(key, known))?;
     if *known == "clientsecret" && place == Place::Payload {
         return None;
     }
@@ -89,6 +87,12 @@ pub(super) fn find(bytes: &[u8], word: usize, place: Place) -> Option<Finding> {
     }?;
     let is_masked = bytes.get(range.clone())?.iter().all(|byte| *byte == b'*');
     (!is_masked && !range.is_empty()).then(|| Finding::whole(*kind, range))
+}
+
+/// Whether a key ends in this name; case, dashes and underscores do not count.
+fn is_named(key: &[u8], name: &str) -> bool {
+    let mut letters = key.iter().rev().filter(|byte| byte.is_ascii_alphanumeric());
+    name.bytes().rev().all(|byte| letters.next().is_some_and(|l| l.eq_ignore_ascii_case(&byte)))
 }
 
 /// Steps from the end of a key to its value. The value's end is for its kind to find.

@@ -9,7 +9,7 @@ use crate::bounds::{JSON_DEPTH_MAX, JSON_NODES_MAX};
 use crate::reason::Unreadable;
 
 /// Up to so many names of an object are compared each with each, without sorting.
-const NAMES_COMPARED_MAX: usize = 16;
+const NAMES_COMPARED_MAX: usize = 64;
 /// A number this short, without an exponent, fits a double.
 const DIGITS_SAFE_MAX: usize = 300;
 
@@ -163,9 +163,9 @@ impl Scanner<'_> {
             return names.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
         }
         // A name is compared with the earlier ones only where one of them may be the same.
-        let mut marks = 0_u64;
+        let mut marks = 0_u128;
         for (seen, name) in self.names(object).enumerate() {
-            let mark = 1 << (mark_of(name.as_bytes()) % u64::BITS);
+            let mark = 1 << (mark_of(&name) % u128::BITS);
             if marks & mark != 0 && self.names(object).take(seen).any(|other| other == name) {
                 return true;
             }
@@ -174,17 +174,16 @@ impl Scanner<'_> {
         false
     }
 
-    fn names(&self, object: usize) -> impl Iterator<Item = Cow<'_, str>> {
+    fn names(&self, object: usize) -> impl Iterator<Item = Cow<'_, [u8]>> {
         let mut index = object + 1;
         std::iter::from_fn(move || {
             let name = self.nodes.get(index)?;
             let value = self.nodes.get(index + 1)?;
             index = usize::try_from(value.next).ok()?;
             let range = usize::try_from(name.start).ok()? + 1..usize::try_from(name.end).ok()? - 1;
-            let inner = self.text.get(range)?;
             Some(match name.kind {
-                Kind::EscapedText => Cow::Owned(unescape(inner)),
-                _ => Cow::Borrowed(inner),
+                Kind::EscapedText => Cow::Owned(unescape(self.text.get(range)?).into_bytes()),
+                _ => Cow::Borrowed(self.bytes.get(range)?),
             })
         })
     }
@@ -194,9 +193,7 @@ impl Scanner<'_> {
         self.expect(b'"')?;
         let mut escaped = false;
         loop {
-            let plain =
-                self.rest().iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-            self.at += plain.ok_or(Unreadable::NotJson)?;
+            self.at += plain_bytes(self.rest());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -290,6 +287,28 @@ impl Scanner<'_> {
     }
 }
 
+/// How many bytes stand before a quote, a backslash or a control character, if there is one.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let stops = stops(u64::from_le_bytes(*word));
+        if stops != 0 {
+            return index * 8 + stops.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    words.len() * 8 + rest.iter().take_while(is_plain).count()
+}
+
+/// The high bit of the first byte of eight that is not plain. Later bytes may be wrong: what is
+/// subtracted borrows from the byte after one that is below it.
+fn stops(word: u64) -> u64 {
+    const EACH: u64 = u64::MAX / 0xFF;
+    let below = |word: u64, limit: u8| word.wrapping_sub(EACH * u64::from(limit)) & !word;
+    let equal = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (equal(b'"') | equal(b'\\') | below(word, 0x20)) & (EACH << 7)
+}
+
 /// The same for equal names, and mostly another for others: from their ends and their length.
 fn mark_of(name: &[u8]) -> u32 {
     let end = |byte: Option<&u8>| byte.copied().map_or(0, u32::from);
@@ -338,4 +357,25 @@ fn resolve(escape: &str) -> (Option<char>, &str) {
         other => other,
     };
     (char, chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn plain_bytes_end_where_the_first_other_stands(
+            bytes in prop::collection::vec(
+                prop_oneof![8 => Just(b'a'), 1 => any::<u8>(), 1 => Just(b'!'), 1 => Just(b'"'), 1 => 0x1e..0x23_u8],
+                0..40,
+            )
+        ) {
+            let stops = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+            let first = bytes.iter().position(stops).unwrap_or(bytes.len());
+            prop_assert_eq!(plain_bytes(&bytes), first);
+        }
+    }
 }
