@@ -6,15 +6,23 @@ use crate::{Finding, Kind};
 pub(crate) fn apply(bytes: &[u8], findings: &[Finding]) -> Vec<u8> {
     let mut masked = bytes.to_vec();
     let mut strings = Strings::of(bytes);
-    for finding in findings {
-        let is_bare = strings.as_mut().is_some_and(|strings| !strings.covers(finding.range.start));
+    let is_bare: Vec<_> = findings
+        .iter()
+        .map(|finding| strings.as_mut().is_some_and(|strings| !strings.covers(finding.range.start)))
+        .collect();
+    // A card can be a password, too: what is masked whole is masked last, and wins.
+    let of = |cards: bool| {
+        let all = findings.iter().zip(&is_bare);
+        all.filter(move |(finding, _)| (finding.kind == Kind::Card) == cards)
+    };
+    for (finding, is_bare) in of(true).chain(of(false)) {
         for range in &finding.masked {
             let Some(covered) = masked.get_mut(range.clone()) else { continue };
             match finding.kind {
                 // A bare number keeps its digits, so it stays one.
-                Kind::Card if is_bare => covered.fill(finding.fill),
+                Kind::Card if *is_bare => covered.fill(finding.fill),
                 // Any other bare value becomes a zero, followed by spaces.
-                _ if is_bare => {
+                _ if *is_bare => {
                     covered.fill(b' ');
                     if let Some(first) = covered.first_mut() {
                         *first = b'0';
@@ -66,6 +74,13 @@ mod tests {
         let redacted = payload(text.as_bytes()).expect("something to mask");
         assert_eq!(redacted.bytes.len(), text.len());
         String::from_utf8(redacted.bytes).expect("text stays text")
+    }
+
+    #[test]
+    fn a_card_under_a_secret_key_is_masked_whole_and_stays_json() {
+        let text = masked(r#"{"password":4242424242424242,"a":"4242 4242 4242 4242"}"#);
+        assert_eq!(text, r#"{"password":0               ,"a":"4242 42** **** 4242"}"#);
+        assert_eq!(masked(r#"{"pwd":"4242424242424242"}"#), r#"{"pwd":"****************"}"#);
     }
 
     #[test]
