@@ -12,11 +12,16 @@
 //! Backends are variants of [`Store`]; the suite in `tests/conformance` says what each must keep.
 
 mod audit;
+mod codes;
+mod columns;
 mod command;
 mod delivery;
 mod error;
 mod event;
+mod memory;
 mod record;
+mod schema;
+mod slots;
 mod sqlite;
 mod store;
 
