@@ -92,3 +92,15 @@ pub(crate) async fn a_store_that_can_commit_says_so(place: Place) {
     store.writable().await.unwrap();
     assert!(!store.poisoned());
 }
+
+pub(crate) async fn transactions_are_counted(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft(1)).await;
+    let mut failing = draft(2).record();
+    failing.body.key = vault::KeyId([99; 16]);
+    store.record(failing).await.unwrap_err();
+    let counts = store.transactions();
+    let of = |name| counts.iter().find(|count| count.name == name).unwrap();
+    assert_eq!((of("record").committed, of("record").failed), (1, 1));
+    assert_eq!((of("add_key").committed, of("settle").committed), (1, 0));
+}
