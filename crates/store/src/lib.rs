@@ -20,6 +20,7 @@ mod duty;
 mod error;
 mod event;
 mod memory;
+mod options;
 mod partition;
 mod postgres;
 mod record;
@@ -37,11 +38,12 @@ pub use delivery::{
 };
 pub use error::{OpenError, StoreError};
 pub use event::{Changed, Counts, EventQuery, EventRow, Note, TallyRow};
+pub use options::{Options, Synchronous};
 pub use partition::PartitionClass;
 pub use postgres::{MigrationName, PostgresOptions, ServerWarning};
 pub use record::{
     KeyKind, NewEvent, NewKey, Outcome, Record, Recorded, SealedRow, StoredKey, Tally,
 };
-pub use store::{Options, Store, Synchronous};
+pub use store::Store;
 pub use transactions::TransactionCount;
 pub use window::{WindowAdd, WindowCounts};

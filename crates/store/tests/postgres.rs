@@ -8,7 +8,13 @@
 #[macro_use]
 mod conformance;
 
+mod outage;
+mod pooler;
+mod proxy;
+mod replicas;
+mod schema;
 mod server;
+mod tls;
 
 use std::path::Path;
 

@@ -301,7 +301,7 @@ DECLARE
     since uuid;
     till uuid;
     is_needed boolean;
-    accepted bigint;
+    fewer bigint;
     dropped integer := 0;
 BEGIN
     floor_days := CASE class
@@ -329,7 +329,7 @@ BEGIN
         till := id_bound(part.begins + week_ms);
         IF class = 'event' THEN
             -- Counted before anybody has to wait for it.
-            EXECUTE format('SELECT count(*) FROM %I', part.name) INTO accepted;
+            EXECUTE format('SELECT count(*) FROM %I', part.name) INTO fewer;
         END IF;
         -- A redelivery that reads from the partition now is waited for, and seen below; one that
         -- comes later finds nothing.
@@ -345,9 +345,8 @@ BEGIN
         CONTINUE WHEN is_needed;
         IF class = 'event' THEN
             EXECUTE format('SELECT $1 - count(*) FROM %I WHERE status <> 0', part.name)
-                INTO accepted USING accepted;
-            UPDATE counter SET accepted = counter.accepted - drop_partitions.accepted
-            WHERE slot = 0;
+                INTO fewer USING fewer;
+            UPDATE counter SET accepted = accepted - fewer WHERE slot = 0;
         END IF;
         EXECUTE format('DROP TABLE %I', part.name);
         dropped := dropped + 1;
@@ -361,7 +360,7 @@ BEGIN
                         AND NOT EXISTS (SELECT 1 FROM pending WHERE event = kept.id)
                     LIMIT rows_at_once)
                 RETURNING status)
-            UPDATE counter SET accepted = counter.accepted
+            UPDATE counter SET accepted = accepted
                 - (SELECT count(*) FROM gone WHERE status = 0)
             WHERE slot = 0;
         WHEN 'body' THEN

@@ -48,8 +48,7 @@ impl Session<'_> {
         };
         let (ids, owners) = (of(|key| key.id.into()), of(|key| Sixteen(key.owner)));
         let kinds: Vec<i16> = keys.values().map(|(key, _)| key.kind.number()).collect();
-        let wrapped: Vec<&[u8]> =
-            keys.values().map(|(key, _)| &key.wrapped.as_bytes()[..]).collect();
+        let wrapped: Vec<&[u8]> = keys.values().map(|(key, _)| key.wrapped.as_bytes()).collect();
         let created: Vec<i64> = keys.values().map(|(key, _)| key.created_at.as_millis()).collect();
         let added = self
             .rows(

@@ -83,7 +83,12 @@ pub(super) async fn dial(target: &Target) -> Result<Dialled, OpenError> {
         .first()
         .ok_or(OpenError::Failed)
         .and_then(|row| column(row, 0).map_err(|failure| open_failure(&failure)))?;
-    if version < VERSION_MIN { Err(OpenError::TooOld) } else { Ok(dialled) }
+    see_version(version).map(|()| dialled)
+}
+
+/// Refuses what lacks something that is relied on.
+fn see_version(version: i32) -> Result<(), OpenError> {
+    if version < VERSION_MIN { Err(OpenError::TooOld) } else { Ok(()) }
 }
 
 /// The migrations that this version knows.
@@ -120,4 +125,27 @@ async fn process(client: &Client) -> Result<[u8; 10], OpenError> {
         .ok_or(OpenError::Failed)
         .and_then(|row| column(row, 0).map_err(|failure| open_failure(&failure)))?;
     random.0.first_chunk().copied().ok_or(OpenError::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused() {
+        assert_eq!(see_version(149_999), Err(OpenError::TooOld));
+        assert_eq!(see_version(150_000), Ok(()));
+    }
+
+    #[test]
+    fn migrations_are_numbered_in_order() {
+        let known = known().expect("their names can be read");
+        assert!(
+            known
+                .iter()
+                .map(refinery::Migration::version)
+                .zip(1..)
+                .all(|(version, number)| version == number)
+        );
+    }
 }

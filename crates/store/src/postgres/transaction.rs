@@ -165,7 +165,7 @@ impl Runner {
     ) -> std::result::Result<Vec<Answer>, StoreError> {
         let number = self.batches.next.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
-        let limit = Duration::from_millis(work.statement_ms(self.statement_ms) + SLACK_MS);
+        let limit = self.limit(work);
         let mut doubt: Option<Vec<Answer>> = None;
         for tries in 1.. {
             let failure = match self.attempt(work, number, place, &mut doubt).await {
@@ -197,62 +197,36 @@ impl Runner {
         doubt: &mut Option<Vec<Answer>>,
     ) -> Result<Vec<Answer>> {
         let connection = self.pool.acquire().await?;
-        let generation = connection.generation;
-        self.names().trust_only(generation);
+        self.names().trust_only(connection.generation);
         let session = Session::new(&connection.client, number, self.tells, &self.names);
-        let statement_ms = work.statement_ms(self.statement_ms);
-        let limit = Duration::from_millis(statement_ms + SLACK_MS);
-
-        let running = async {
-            tokio::join!(
-                biased;
-                session.begin(self.batches.id(number), statement_ms),
-                work.run(&session),
-            )
-        };
-        let Ok((begun, ran)) = timeout(limit, running).await else {
-            // The server would have given up the statement before.
-            self.pool.lose();
-            return Err(Failure::away("no answer in time"));
-        };
+        let (begun, ran) = self.run(work, number, &session).await?;
         let answers = match (begun, ran) {
-            (Ok(true), Ok(answers)) => answers,
-            (Ok(true), Err(failure)) => {
+            (Ok(true), ran) => {
+                // An earlier try can take effect no more.
                 *doubt = None;
-                return Err(self.give_up(connection, failure).await);
+                ran
             }
-            (Ok(false), _) => {
-                let failure = Failure::from(Kind::Internal);
-                let failure = self.give_up(connection, failure).await;
-                return doubt.take().ok_or(failure);
-            }
-            (Err(failure), _) => return Err(self.give_up(connection, failure).await),
-        };
-        *doubt = None;
-        if number % BATCHES_KEPT == 0 {
-            session.forget_batches(self.batches.id(0), self.batches.id(number)).await?;
-        }
-
-        let committed = {
-            let mut commit = pin!(session.commit());
-            match timeout(limit, &mut commit).await {
-                Ok(committed) => committed,
-                Err(_) => {
-                    // Others need not wait to be refused.
-                    self.pool.lose();
-                    drop(place.take());
-                    let late = timeout(Duration::from_millis(LATE_MS_MAX), commit).await;
-                    late.unwrap_or_else(|_| Err(Failure::lost("no answer to a commit")))
+            // It did.
+            (Ok(false), _) => match doubt.take() {
+                Some(answers) => {
+                    self.give_up(connection, Failure::from(Kind::Internal)).await;
+                    return Ok(answers);
                 }
-            }
+                None => Err(Failure::from(Kind::Internal)),
+            },
+            (Err(failure), _) => Err(failure),
         };
-        match committed {
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(failure) => return Err(self.give_up(connection, failure).await),
+        };
+        match self.commit_within(work, &session, place).await {
             Ok(()) => {
                 let learned = session.learned();
                 if learned.work {
                     self.fresh.notify_one();
                 }
-                self.names().learn(learned, generation);
+                self.names().learn(learned, connection.generation);
                 self.pool.give_back(connection);
                 Ok(answers)
             }
@@ -264,6 +238,57 @@ impl Runner {
             // The server says that it was rolled back.
             Err(failure) => Err(self.give_up(connection, failure).await),
         }
+    }
+
+    /// Begins and runs, in as few round trips as the work needs. Says whether it is new, and what it
+    /// answers; fails when the server does not answer in time.
+    async fn run(
+        &self,
+        work: &Work,
+        number: u64,
+        session: &Session<'_>,
+    ) -> Result<(Result<bool>, Result<Vec<Answer>>)> {
+        let statement_ms = work.statement_ms(self.statement_ms);
+        let running = async {
+            let ran = tokio::join!(
+                biased;
+                session.begin(self.batches.id(number), statement_ms),
+                work.run(session),
+            );
+            if ran.1.is_ok() && number.is_multiple_of(BATCHES_KEPT) {
+                session.forget_batches(self.batches.id(0), self.batches.id(number)).await?;
+            }
+            Ok(ran)
+        };
+        match timeout(self.limit(work), running).await {
+            Ok(ran) => ran,
+            Err(_) => {
+                // The server would have given up the statement before.
+                self.pool.lose();
+                Err(Failure::away("no answer in time"))
+            }
+        }
+    }
+
+    /// Commits. One that is late is waited for a while longer, and nobody waits for it.
+    async fn commit_within(
+        &self,
+        work: &Work,
+        session: &Session<'_>,
+        place: &mut Place,
+    ) -> Result<()> {
+        let mut commit = pin!(session.commit());
+        if let Ok(committed) = timeout(self.limit(work), &mut commit).await {
+            return committed;
+        }
+        self.pool.lose();
+        drop(place.take());
+        let late = timeout(Duration::from_millis(LATE_MS_MAX), commit).await;
+        late.unwrap_or_else(|_| Err(Failure::lost("no answer to a commit")))
+    }
+
+    fn limit(&self, work: &Work) -> Duration {
+        Duration::from_millis(work.statement_ms(self.statement_ms) + SLACK_MS)
     }
 
     /// Rolls back, so that the connection can be used again, or closes it.

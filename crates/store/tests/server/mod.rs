@@ -3,7 +3,7 @@
 //! waits for the end of a pipe that this process holds.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +59,32 @@ pub(crate) async fn shared() -> &'static Server {
 impl Server {
     /// Starts a server with these settings.
     pub(crate) fn start(settings: &str) -> Self {
+        Self::start_with(settings, |_| String::new())
+    }
+
+    /// Starts a server that is asked over TLS alone, and asks everybody for a certificate, which
+    /// this authority must have signed.
+    pub(crate) fn with_certificate((certificate, key): &(String, String), root: &str) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Self::start_with("", |data| {
+            for (name, text) in [("server.crt", certificate.as_str()), ("root.crt", root)] {
+                fs::write(data.join(name), text).unwrap();
+                own(&data.join(name));
+            }
+            let file = data.join("server.key");
+            fs::write(&file, key).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            own(&file);
+            fs::write(data.join("pg_hba.conf"), "local all all trust\nhostssl all all all cert\n")
+                .unwrap();
+            format!(
+                "-c ssl=on -c ssl_ca_file=root.crt -c listen_addresses=127.0.0.1 -c port={port}"
+            )
+        });
+        Self { at: server.at.replace("port=5432", &format!("port={port}")), ..server }
+    }
+
+    fn start_with(settings: &str, configure: impl FnOnce(&Path) -> String) -> Self {
         let bin = newest();
         let folder = tempfile::Builder::new().prefix("cs-pg-").tempdir_in("/tmp").unwrap().keep();
         own(&folder);
@@ -85,8 +111,9 @@ impl Server {
             .expect("a shell that watches");
         let settings = format!(
             "-c listen_addresses='' -c unix_socket_directories={} -c max_connections=300 \
-             -c shared_buffers=64MB -c autovacuum_naptime=5s {settings}",
-            folder.display()
+             -c shared_buffers=64MB -c autovacuum_naptime=5s {settings} {}",
+            folder.display(),
+            configure(&data)
         );
         let at = format!("host={} port=5432", folder.display());
         let own = Own { bin, folder, settings, _watch: watch };
@@ -165,6 +192,12 @@ impl Server {
         format!("{} user={SERVING} password={PASSWORD} dbname={database}", self.at)
     }
 
+    /// Over TCP, by this name of the machine.
+    pub(crate) fn tcp_url(&self, database: &str, host: &str) -> String {
+        let port = self.at.split(' ').find(|word| word.starts_with("port=")).unwrap();
+        format!("host={host} {port} user={SERVING} dbname={database}")
+    }
+
     pub(crate) fn owner_url(&self, database: &str) -> String {
         format!("{} user={OWNER} password={PASSWORD} dbname={database}", self.at)
     }
@@ -183,6 +216,11 @@ impl Server {
 
     async fn superuser(&self, database: &str) -> tokio_postgres::Client {
         connect(&format!("{} {} dbname={database}", self.at, self.superuser)).await
+    }
+
+    /// Whether it was started here, so that it can be stopped, and its socket be stood before.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own.is_some()
     }
 
     /// The folder of the socket, and of everything else that belongs to the server.
