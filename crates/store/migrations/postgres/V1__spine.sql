@@ -118,9 +118,9 @@ CREATE TABLE quarantine (
 
 -- Deliveries that are to be made: the work.
 CREATE TABLE pending (
+    delivery uuid PRIMARY KEY,
     -- The event's sequence * 1024 + its place among the event's deliveries. It keeps it for good.
-    row bigint PRIMARY KEY,
-    delivery uuid NOT NULL UNIQUE,
+    row bigint NOT NULL,
     event uuid NOT NULL,
     arrival uuid NOT NULL,
     endpoint integer NOT NULL,
@@ -140,6 +140,9 @@ CREATE TABLE pending (
     fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500,
     autovacuum_analyze_scale_factor = 0.05
 );
+-- Not of the row itself: an index in the order of the rows would be taken for finding the first of
+-- some kind, however many others stand before it.
+CREATE INDEX pending_of_event ON pending ((row / 1024));
 CREATE INDEX pending_fresh ON pending (endpoint, row) WHERE state = 0;
 CREATE INDEX pending_waiting ON pending (endpoint, next_at) WHERE state IN (2, 3);
 CREATE INDEX pending_of_key ON pending (endpoint, order_key, row)
@@ -168,7 +171,7 @@ CREATE TABLE delivery (
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
 ) PARTITION BY RANGE (id);
-CREATE INDEX delivery_in_order ON delivery (row);
+CREATE INDEX delivery_of_event ON delivery ((row / 1024));
 CREATE INDEX delivery_dead ON delivery (endpoint, row) WHERE state = 5;
 CREATE TABLE delivery_default PARTITION OF delivery DEFAULT;
 

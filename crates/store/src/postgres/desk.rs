@@ -106,14 +106,11 @@ impl Session<'_> {
 
     /// How many deliveries an event has, made or not.
     async fn deliveries_of(&self, sequence: i64) -> Result<i64> {
-        let first = sequence * DELIVERIES_PER_EVENT;
-        let rows = self
-            .rows(
-                "SELECT (SELECT count(*) FROM pending WHERE row >= $1 AND row < $2)
-                    + (SELECT count(*) FROM delivery WHERE row >= $1 AND row < $2)",
-                &[int8(&first), int8(&(first + DELIVERIES_PER_EVENT))],
-            )
-            .await?;
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM pending WHERE row / {DELIVERIES_PER_EVENT} = $1)
+                + (SELECT count(*) FROM delivery WHERE row / {DELIVERIES_PER_EVENT} = $1)"
+        );
+        let rows = self.rows(&sql, &[int8(&sequence)]).await?;
         rows.first().map_or(Ok(0), |row| column(row, 0))
     }
 

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use model::DeliveryId;
 use tokio_postgres::Row;
 
-use super::bind::{byteas, count, int4, int4s, int8, int8s, texts, uuids};
+use super::bind::{byteas, count, int4, int4s, int8, texts, uuids};
 use super::codes::{Sixteen, Unsigned};
 use super::failure::{Failure, Result};
 use super::read::event_row;
@@ -51,10 +51,11 @@ struct Line {
 /// What was learned of deliveries on the way.
 #[derive(Default)]
 struct Found {
+    delivery_of: HashMap<i64, Sixteen>,
     /// The order keys of fresh candidates.
     key_of: HashMap<i64, Lane>,
     /// Fresh ones that wait for their key, by key.
-    behind: BTreeMap<Lane, Vec<i64>>,
+    behind: BTreeMap<Lane, Vec<Sixteen>>,
     seen: HashSet<i64>,
 }
 
@@ -151,11 +152,11 @@ impl Session<'_> {
         line: &Line,
         wanted: usize,
         request: &LeaseRequest,
-        found: &Found,
+        found: &mut Found,
     ) -> Result<(Vec<Candidate>, HashSet<i64>)> {
         let rows = self
             .rows(
-                "SELECT row, next_at, tries FROM pending
+                "SELECT row, next_at, delivery, tries FROM pending
                  WHERE state IN (2, 3) AND endpoint = $1 AND next_at <= $2
                  ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED",
                 &[
@@ -171,7 +172,8 @@ impl Session<'_> {
             if found.seen.contains(&candidate.row) || candidates.len() == wanted {
                 continue;
             }
-            if column::<i32>(row, 2)? > 0 {
+            found.delivery_of.insert(candidate.row, column(row, 2)?);
+            if column::<i32>(row, 3)? > 0 {
                 tried.insert(candidate.row);
             }
             candidates.push(candidate);
@@ -196,14 +198,15 @@ impl Session<'_> {
             for row in &rows {
                 let candidate = Candidate { row: column(row, 0)?, since: column(row, 1)? };
                 after = candidate.row;
-                let key: Option<Sixteen> = column(row, 2)?;
+                let (delivery, key): (Sixteen, Option<Sixteen>) =
+                    (column(row, 2)?, column(row, 3)?);
                 if found.seen.contains(&candidate.row) || candidates.len() == wanted {
                     continue;
                 }
                 let lane = key.map(|key| (line.endpoint, key));
                 match lane {
-                    Some(lane) if column(row, 3)? => {
-                        found.behind.entry(lane).or_default().push(candidate.row);
+                    Some(lane) if column(row, 4)? => {
+                        found.behind.entry(lane).or_default().push(delivery);
                         found.seen.insert(candidate.row);
                         continue;
                     }
@@ -212,6 +215,7 @@ impl Session<'_> {
                     }
                     None => {}
                 }
+                found.delivery_of.insert(candidate.row, delivery);
                 candidates.push(candidate);
             }
             if rows.len() < slice {
@@ -226,7 +230,7 @@ impl Session<'_> {
     /// parked, or whoever has the lane.
     async fn fresh_after(&self, endpoint: i32, after: i64, max: usize) -> Result<Vec<Row>> {
         self.rows(
-            "SELECT row, next_at, order_key, order_key IS NOT NULL AND (
+            "SELECT row, next_at, delivery, order_key, order_key IS NOT NULL AND (
                 EXISTS (SELECT 1 FROM pending older
                     WHERE older.endpoint = fresh.endpoint AND older.order_key = fresh.order_key
                         AND older.row < fresh.row AND older.state <> 3)
@@ -242,22 +246,22 @@ impl Session<'_> {
     /// Takes the lanes of the chosen, in their order; gives those that nobody else has taken.
     async fn take_lanes(&self, lines: &[Line], found: &Found) -> Result<HashSet<Lane>> {
         let chosen = lines.iter().flat_map(|line| &line.chosen);
-        let wanted: BTreeMap<Lane, i64> = chosen
-            .filter_map(|candidate| Some((*found.key_of.get(&candidate.row)?, candidate.row)))
+        let wanted: BTreeMap<Lane, Sixteen> = chosen
+            .filter_map(|chosen| {
+                let lane = *found.key_of.get(&chosen.row)?;
+                Some((lane, *found.delivery_of.get(&chosen.row)?))
+            })
             .collect();
         if wanted.is_empty() {
             return Ok(HashSet::new());
         }
         let (endpoints, keys) = split(wanted.keys());
-        let rows: Vec<i64> = wanted.values().copied().collect();
+        let deliveries: Vec<Sixteen> = wanted.values().copied().collect();
         let won = self
             .rows(
-                "INSERT INTO lane (endpoint, order_key, delivery)
-                 SELECT new.endpoint, new.order_key,
-                    (SELECT delivery FROM pending WHERE pending.row = new.row)
-                 FROM unnest($1, $2, $3) AS new (endpoint, order_key, row)
+                "INSERT INTO lane (endpoint, order_key, delivery) SELECT * FROM unnest($1, $2, $3)
                  ON CONFLICT DO NOTHING RETURNING endpoint, order_key",
-                &[int4s(&endpoints), byteas(&keys), int8s(&rows)],
+                &[int4s(&endpoints), byteas(&keys), uuids(&deliveries)],
             )
             .await?;
         won.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect()
@@ -283,9 +287,10 @@ impl Session<'_> {
             }
         }
         let of_held = found.behind.iter().filter(|(lane, _)| held.contains(lane));
-        let rows: Vec<i64> = of_held.flat_map(|(_, rows)| rows).copied().collect();
-        if !rows.is_empty() {
-            self.run("UPDATE pending SET state = 1 WHERE row = ANY ($1)", &[int8s(&rows)]).await?;
+        let blocked: Vec<Sixteen> = of_held.flat_map(|(_, behind)| behind).copied().collect();
+        if !blocked.is_empty() {
+            let sql = "UPDATE pending SET state = 1 WHERE delivery = ANY ($1)";
+            self.run(sql, &[uuids(&blocked)]).await?;
         }
         Ok(())
     }
@@ -299,20 +304,25 @@ impl Session<'_> {
         request: &LeaseRequest,
     ) -> Result<Vec<Leased>> {
         let may_go = |row: &i64| found.key_of.get(row).is_none_or(|lane| won.contains(lane));
-        let rows: Vec<i64> = lines
+        let deliveries: Vec<Sixteen> = lines
             .iter()
             .flat_map(|line| line.chosen.iter().map(|chosen| chosen.row))
             .filter(may_go)
+            .filter_map(|row| found.delivery_of.get(&row).copied())
             .collect();
-        if rows.is_empty() {
+        if deliveries.is_empty() {
             return Ok(Vec::new());
         }
         let claimed = self
             .rows(
                 "UPDATE pending SET state = CASE state WHEN 3 THEN 3 ELSE 2 END, leased = true,
                     fence = fence + 1, next_at = $2, updated_at = $3
-                 WHERE row = ANY ($1) RETURNING row, delivery, fence, tries, event",
-                &[int8s(&rows), int8(&request.until.as_millis()), int8(&request.now.as_millis())],
+                 WHERE delivery = ANY ($1) RETURNING row, delivery, fence, tries, event",
+                &[
+                    uuids(&deliveries),
+                    int8(&request.until.as_millis()),
+                    int8(&request.now.as_millis()),
+                ],
             )
             .await?;
         let events: Vec<Sixteen> =
@@ -323,7 +333,7 @@ impl Session<'_> {
             let event: Sixteen = column(row, 4)?;
             leased.insert(column::<i64>(row, 0)?, (row, event));
         }
-        let mut answer = Vec::with_capacity(rows.len());
+        let mut answer = Vec::with_capacity(deliveries.len());
         for line in lines {
             for (row, event) in line.chosen.iter().filter_map(|chosen| leased.get(&chosen.row)) {
                 let (event, body) = events

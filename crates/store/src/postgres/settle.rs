@@ -20,7 +20,6 @@ use crate::{Settle, Settled};
 
 /// A delivery as its settlement finds it.
 struct Found {
-    row: i64,
     delivery: Sixteen,
     fence: i64,
     leased: bool,
@@ -43,7 +42,7 @@ struct Changes {
 /// Deliveries that are tried again.
 #[derive(Default)]
 struct Again {
-    row: Vec<i64>,
+    delivery: Vec<Sixteen>,
     state: Vec<i16>,
     next_at: Vec<i64>,
     updated_at: Vec<i64>,
@@ -52,7 +51,7 @@ struct Again {
 /// Deliveries that are over.
 #[derive(Default)]
 struct Over {
-    row: Vec<i64>,
+    delivery: Vec<Sixteen>,
     state: Vec<i16>,
     updated_at: Vec<i64>,
 }
@@ -112,7 +111,7 @@ impl Session<'_> {
         let ids: Vec<Sixteen> = settles.iter().map(|settle| settle.delivery.into()).collect();
         let rows = self
             .rows(
-                "SELECT row, delivery, fence, leased, state, tries, attempts, endpoint, order_key
+                "SELECT delivery, fence, leased, state, tries, attempts, endpoint, order_key
                  FROM pending WHERE delivery = ANY ($1) ORDER BY row FOR UPDATE",
                 &[uuids(&ids)],
             )
@@ -126,16 +125,16 @@ impl Session<'_> {
     }
 
     async fn try_again(&self, again: &Again) -> Result<()> {
-        if again.row.is_empty() {
+        if again.delivery.is_empty() {
             return Ok(());
         }
         self.run(
             "UPDATE pending SET state = new.state, leased = false, tries = tries + 1,
                 attempts = attempts + 1, next_at = new.next_at, updated_at = new.updated_at
-             FROM unnest($1, $2, $3, $4) AS new (row, state, next_at, updated_at)
-             WHERE pending.row = new.row",
+             FROM unnest($1, $2, $3, $4) AS new (delivery, state, next_at, updated_at)
+             WHERE pending.delivery = new.delivery",
             &[
-                int8s(&again.row),
+                uuids(&again.delivery),
                 int2s(&again.state),
                 int8s(&again.next_at),
                 int8s(&again.updated_at),
@@ -146,21 +145,21 @@ impl Session<'_> {
     }
 
     async fn move_over(&self, over: &Over) -> Result<()> {
-        if over.row.is_empty() {
+        if over.delivery.is_empty() {
             return Ok(());
         }
         self.run(
             "WITH new AS (
-                SELECT * FROM unnest($1, $2, $3) AS new (row, state, updated_at)
+                SELECT * FROM unnest($1, $2, $3) AS new (delivery, state, updated_at)
              ), gone AS (
-                DELETE FROM pending USING new WHERE pending.row = new.row
+                DELETE FROM pending USING new WHERE pending.delivery = new.delivery
                 RETURNING pending.delivery, pending.row, event, arrival, endpoint, order_key,
                     new.state, attempts + 1, fence, created_at, new.updated_at
              )
              INSERT INTO delivery (id, row, event, arrival, endpoint, order_key, state, attempts,
                 fence, created_at, updated_at)
              SELECT * FROM gone",
-            &[int8s(&over.row), int2s(&over.state), int8s(&over.updated_at)],
+            &[uuids(&over.delivery), int2s(&over.state), int8s(&over.updated_at)],
         )
         .await?;
         Ok(())
@@ -201,8 +200,8 @@ impl Session<'_> {
                 &parameters,
             ),
             self.run(
-                "UPDATE pending SET state = 0 WHERE row IN (
-                    SELECT (SELECT row FROM pending behind
+                "UPDATE pending SET state = 0 WHERE delivery IN (
+                    SELECT (SELECT delivery FROM pending behind
                         WHERE behind.endpoint = gone.endpoint AND behind.order_key = gone.order_key
                             AND behind.state = 1
                         ORDER BY row LIMIT 1)
@@ -223,11 +222,11 @@ impl Changes {
         let (state, next_at) = settle.then.next(found.state, found.tries, settle.ended_at);
         let ended_at = settle.ended_at.as_millis();
         if matches!(state, State::Delivered | State::Dead) {
-            self.over.row.push(found.row);
+            self.over.delivery.push(found.delivery);
             self.over.state.push(state.number());
             self.over.updated_at.push(ended_at);
         } else {
-            self.again.row.push(found.row);
+            self.again.delivery.push(found.delivery);
             self.again.state.push(state.number());
             self.again.next_at.push(next_at.as_millis());
             self.again.updated_at.push(ended_at);
@@ -251,14 +250,13 @@ impl Changes {
 
 fn found(row: &Row) -> Result<Found> {
     Ok(Found {
-        row: column(row, 0)?,
-        delivery: column(row, 1)?,
-        fence: column(row, 2)?,
-        leased: column(row, 3)?,
-        state: column::<Code<State>>(row, 4)?.0,
-        tries: column::<Unsigned>(row, 5)?.0,
-        attempts: column(row, 6)?,
-        endpoint: column(row, 7)?,
-        order_key: column(row, 8)?,
+        delivery: column(row, 0)?,
+        fence: column(row, 1)?,
+        leased: column(row, 2)?,
+        state: column::<Code<State>>(row, 3)?.0,
+        tries: column::<Unsigned>(row, 4)?.0,
+        attempts: column(row, 5)?,
+        endpoint: column(row, 6)?,
+        order_key: column(row, 7)?,
     })
 }

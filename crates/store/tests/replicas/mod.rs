@@ -267,3 +267,62 @@ async fn work_of_another_is_heard_of() {
     heard.expect("the other heard of it");
     assert!(tokio::time::timeout(Duration::from_secs(5), one.fresh_work()).await.is_ok());
 }
+
+/// Another replica is about to become the key's head: whoever comes meanwhile waits, and loses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_another_takes_at_the_same_time_is_lost() {
+    let server = server::shared().await;
+    let database = server.database().await;
+    let store = Store::connect(&patient(server.serving_url(&database))).await.unwrap();
+    store.add_key(key(KEY)).await.unwrap();
+    keep(&store, draft(1).ordered(9).to("app")).await;
+    keep(&store, draft(2).to("app")).await;
+    let other = server::connect(&server.serving_url(&database)).await;
+    other
+        .batch_execute(
+            "BEGIN; INSERT INTO lane SELECT endpoint, order_key, gen_random_uuid() FROM pending
+             WHERE order_key IS NOT NULL",
+        )
+        .await
+        .unwrap();
+    let leasing = {
+        let store = store.clone();
+        tokio::spawn(async move { lease(&store, NOON, "app", 8).await })
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!leasing.is_finished(), "it waits for the other");
+    other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(numbers(&leasing.await.unwrap()), [2], "what has no key goes");
+    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), []);
+    // It is blocked now, and whoever gives the lane up lets it go.
+    let blocked = "SELECT state::integer FROM pending ORDER BY row";
+    let states: Vec<i32> =
+        server.rows(&database, blocked).await.iter().map(|row| row.get(0)).collect();
+    assert_eq!(states, [1, 2]);
+}
+
+/// What another replica gives up at this moment is not marked as waiting for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_blocked_behind_a_lane_that_is_given_up() {
+    let server = server::shared().await;
+    let database = server.database().await;
+    let store = Store::connect(&patient(server.serving_url(&database))).await.unwrap();
+    store.add_key(key(KEY)).await.unwrap();
+    keep(&store, draft(1).ordered(9).to("app")).await;
+    let head = lease(&store, NOON, "app", 1).await.pop().unwrap();
+    keep(&store, draft(2).ordered(9).to("app")).await;
+    let other = server::connect(&server.serving_url(&database)).await;
+    other.batch_execute("BEGIN; DELETE FROM lane").await.unwrap();
+    // It neither waits nor leases: the head is still there to be seen.
+    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), []);
+    let states = "SELECT state::integer FROM pending ORDER BY row";
+    let of = |rows: Vec<tokio_postgres::Row>| -> Vec<i32> {
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    assert_eq!(of(server.rows(&database, states).await), [2, 0]);
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), []);
+    assert_eq!(of(server.rows(&database, states).await), [2, 1]);
+    settle(&store, &head, after(1), Then::Delivered).await;
+    assert_eq!(numbers(&lease(&store, after(1), "app", 8).await), [2]);
+}
