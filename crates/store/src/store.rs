@@ -276,6 +276,12 @@ impl Store {
     /// Forgets dedup keys older than [`model::limits::DEDUP_DAYS`], which no longer count; says how
     /// many. Does its work once a day, at most a day further each time whatever the clock says, in slices between which others get their turn.
     pub async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
+        if matches!(self, Self::Postgres(_))
+            && let Err(error) = self.ensure_partitions().await
+        {
+            // There is a partition for whatever has none; it is only harder to forget.
+            tracing::warn!(code = error.code(), "partitions of the next weeks could not be made");
+        }
         let mut all = 0;
         loop {
             match self.wait(Command::Sweep { now }).await? {
@@ -345,7 +351,14 @@ impl Store {
         class: PartitionClass,
         before: Timestamp,
     ) -> Result<usize, StoreError> {
-        self.count(Command::DropPartitions { class, before }).await
+        let mut all = 0;
+        // One in a transaction: everybody waits for it.
+        loop {
+            match self.count(Command::DropPartitions { class, before }).await? {
+                0 => return Ok(all),
+                dropped => all += dropped,
+            }
+        }
     }
 
     /// Waits until there may be fresh work, as far as this store hears of it: what this process

@@ -288,9 +288,11 @@ BEGIN
     RETURN made;
 END $$;
 
--- Drops the partitions of a class that end before a time; says how many. Nothing younger than the
--- floor of its class is dropped, nor what a pending delivery needs. Of the default partition, which
--- holds what a jumped clock put there, a bounded number of rows is deleted.
+-- Drops the oldest partition of a class that ends before a time; says how many it dropped, one or
+-- none. Nothing younger than the floor of its class is dropped, nor what a pending delivery needs.
+-- Of the default partition, which holds what a jumped clock put there, a bounded number of rows is
+-- deleted. Everybody waits for a partition that is dropped, so what takes long comes before it, and
+-- there is one in a transaction.
 CREATE FUNCTION drop_partitions(class text, before bigint) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -303,9 +305,11 @@ DECLARE
     part record;
     since uuid;
     till uuid;
+    needs text;
     is_needed boolean;
-    fewer bigint;
-    dropped integer := 0;
+    -- Accepted events that are gone.
+    fewer bigint := 0;
+    of_part bigint := 0;
 BEGIN
     floor_days := CASE class
         -- A duplicate is answered with the event that came first for 35 days, and a clock that
@@ -321,39 +325,6 @@ BEGIN
         RAISE EXCEPTION 'no class %', class USING ERRCODE = 'invalid_parameter_value';
     END IF;
     latest := least(before, now_ms - floor_days * day_ms);
-    FOR part IN
-        SELECT child.relname AS name, substring(child.relname FROM '_([0-9]+)$')::bigint AS begins
-        FROM pg_inherits JOIN pg_class child ON child.oid = pg_inherits.inhrelid
-        WHERE inhparent = to_regclass(quote_ident(class)) AND child.relname ~ '_[0-9]+$'
-        ORDER BY 2
-    LOOP
-        CONTINUE WHEN part.begins + week_ms > latest;
-        since := id_bound(part.begins);
-        till := id_bound(part.begins + week_ms);
-        IF class = 'event' THEN
-            -- Counted before anybody has to wait for it.
-            EXECUTE format('SELECT count(*) FROM %I', part.name) INTO fewer;
-        END IF;
-        -- A redelivery that reads from the partition now is waited for, and seen below; one that
-        -- comes later finds nothing.
-        EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', part.name);
-        is_needed := CASE class
-            WHEN 'event' THEN EXISTS (SELECT 1 FROM pending WHERE event >= since AND event < till)
-            WHEN 'body' THEN
-                EXISTS (SELECT 1 FROM pending WHERE arrival >= since AND arrival < till)
-            WHEN 'attempt' THEN
-                EXISTS (SELECT 1 FROM pending WHERE delivery >= since AND delivery < till)
-            ELSE false
-        END;
-        CONTINUE WHEN is_needed;
-        IF class = 'event' THEN
-            EXECUTE format('SELECT $1 - count(*) FROM %I WHERE status <> 0', part.name)
-                INTO fewer USING fewer;
-            UPDATE counter SET accepted = accepted - fewer WHERE slot = 0;
-        END IF;
-        EXECUTE format('DROP TABLE %I', part.name);
-        dropped := dropped + 1;
-    END LOOP;
     till := id_bound(latest);
     CASE class
         WHEN 'event' THEN
@@ -363,9 +334,7 @@ BEGIN
                         AND NOT EXISTS (SELECT 1 FROM pending WHERE event = kept.id)
                     LIMIT rows_at_once)
                 RETURNING status)
-            UPDATE counter SET accepted = accepted
-                - (SELECT count(*) FROM gone WHERE status = 0)
-            WHERE slot = 0;
+            SELECT count(*) INTO fewer FROM gone WHERE status = 0;
         WHEN 'body' THEN
             DELETE FROM body_default WHERE arrival IN (
                 SELECT arrival FROM body_default kept WHERE arrival < till
@@ -380,7 +349,42 @@ BEGIN
                     AND NOT EXISTS (SELECT 1 FROM pending WHERE delivery = kept.delivery)
                 LIMIT rows_at_once);
     END CASE;
-    RETURN dropped;
+    needs := CASE class
+        WHEN 'event' THEN 'SELECT EXISTS (SELECT 1 FROM pending WHERE event >= $1 AND event < $2)'
+        WHEN 'body' THEN
+            'SELECT EXISTS (SELECT 1 FROM pending WHERE arrival >= $1 AND arrival < $2)'
+        WHEN 'attempt' THEN
+            'SELECT EXISTS (SELECT 1 FROM pending WHERE delivery >= $1 AND delivery < $2)'
+        ELSE 'SELECT false'
+    END;
+    FOR part IN
+        SELECT child.relname AS name, substring(child.relname FROM '_([0-9]+)$')::bigint AS begins
+        FROM pg_inherits JOIN pg_class child ON child.oid = pg_inherits.inhrelid
+        WHERE inhparent = to_regclass(quote_ident(class)) AND child.relname ~ '_[0-9]+$'
+        ORDER BY 2
+    LOOP
+        CONTINUE WHEN part.begins + week_ms > latest;
+        since := id_bound(part.begins);
+        till := id_bound(part.begins + week_ms);
+        EXECUTE needs INTO is_needed USING since, till;
+        CONTINUE WHEN is_needed;
+        IF class = 'event' THEN
+            EXECUTE format('SELECT count(*) FROM %I WHERE status = 0', part.name) INTO of_part;
+        END IF;
+        -- The table before its part, as everybody else. A redelivery that reads from the part now is
+        -- waited for, and seen when it is looked at again; one that comes later finds nothing.
+        EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE', class);
+        EXECUTE needs INTO is_needed USING since, till;
+        IF is_needed THEN
+            RAISE EXCEPTION 'a delivery needs % now', part.name USING ERRCODE = 'lock_not_available';
+        END IF;
+        EXECUTE format('DROP TABLE %I', part.name);
+        -- Last: whoever changes the count holds the table, and now nobody does.
+        UPDATE counter SET accepted = accepted - fewer - of_part WHERE slot = 0;
+        RETURN 1;
+    END LOOP;
+    UPDATE counter SET accepted = accepted - fewer WHERE slot = 0 AND fewer > 0;
+    RETURN 0;
 END $$;
 
 -- They run with the rights of the owner, so what they name is fixed, and nobody waits long for them.

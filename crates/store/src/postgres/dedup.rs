@@ -25,7 +25,6 @@ impl Session<'_> {
     /// Forgets what no longer counts, once a day, however often somebody asks.
     pub(super) async fn sweep(&self, now: Timestamp) -> Result<Answer> {
         let (swept, first_day) = self.take_turns().await?;
-        self.ensure_partitions().await?;
         self.run(
             "DELETE FROM batch
              WHERE at < floor(extract(epoch FROM clock_timestamp()) * 1000) - $1",

@@ -27,7 +27,7 @@ impl Session<'_> {
         self.number_of("SELECT ensure_partitions()", &[]).await
     }
 
-    /// Drops the partitions of a class that end before a time; says how many.
+    /// Drops a partition of a class that ends before a time; says how many, one or none.
     pub(super) async fn drop_partitions(
         &self,
         class: PartitionClass,

@@ -77,10 +77,7 @@ pub(crate) async fn nothing_is_lost_or_doubled(store: &Store, proxy: &Proxy, cut
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_without_an_answer_is_found_out() {
-    let server = server::shared().await;
-    if !server.is_own() {
-        return;
-    }
+    let server = server::started().await;
     let database = server.database().await;
     let proxy = Proxy::start(server.socket(), half).await;
     let url = server.serving_url(&database);
@@ -108,10 +105,7 @@ async fn a_commit_without_an_answer_is_found_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leases_and_attempts_survive_lost_commits() {
-    let server = server::shared().await;
-    if !server.is_own() {
-        return;
-    }
+    let server = server::started().await;
     let database = server.database().await;
     let url = server.serving_url(&database);
     let beside = Store::connect(&patient(url.clone())).await.unwrap();
@@ -180,10 +174,7 @@ async fn a_server_that_is_stopped_is_refused_soon_and_found_again() {
 /// Under load, nobody waits behind those who already wait in vain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_says_nothing_is_given_up_soon() {
-    let server = server::shared().await;
-    if !server.is_own() {
-        return;
-    }
+    let server = server::started().await;
     let database = server.database().await;
     let proxy = Proxy::start(server.socket(), |_| Cut::Not).await;
     let url = proxy.url(&server.serving_url(&database));

@@ -80,10 +80,7 @@ fn free_port() -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_works_through_a_pooler_in_transaction_mode() {
-    let server = server::shared().await;
-    if !server.is_own() {
-        return;
-    }
+    let server = server::started().await;
     let pooler = Pooler::start(server);
     let database = server.database().await;
     let url = server.serving_url(&database);

@@ -56,6 +56,22 @@ pub(crate) async fn shared() -> &'static Server {
         .await
 }
 
+/// As [`shared`], but always one that was started here: it can be stood before and stopped.
+pub(crate) async fn started() -> &'static Server {
+    static STARTED: OnceCell<Server> = OnceCell::const_new();
+    let shared = shared().await;
+    if shared.own.is_some() {
+        return shared;
+    }
+    STARTED
+        .get_or_init(|| async {
+            let server = Server::start("-c fsync=off");
+            server.prepare().await;
+            server
+        })
+        .await
+}
+
 impl Server {
     /// Starts a server with these settings.
     pub(crate) fn start(settings: &str) -> Self {
@@ -216,11 +232,6 @@ impl Server {
 
     async fn superuser(&self, database: &str) -> tokio_postgres::Client {
         connect(&format!("{} {} dbname={database}", self.at, self.superuser)).await
-    }
-
-    /// Whether it was started here, so that it can be stopped, and its socket be stood before.
-    pub(crate) fn is_own(&self) -> bool {
-        self.own.is_some()
     }
 
     /// The folder of the socket, and of everything else that belongs to the server.
