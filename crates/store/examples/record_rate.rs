@@ -1,5 +1,8 @@
 //! What recording costs: CPU microseconds a record of the writer's thread, and records a second, at
-//! several batch sizes. `cargo run --release -p store --example record_rate [records] [batch]`
+//! several batch sizes. `cargo run --release -p store --example record_rate [records] [batch] [url]`
+//!
+//! With the URL of a migrated PostgreSQL database it records there; the writer is then all of the
+//! process, and the server's own CPU is not counted.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement prints and may panic")]
 
 use std::path::Path;
@@ -8,7 +11,8 @@ use std::time::Instant;
 
 use model::{ArrivalId, Covers, DeliveryId, EventId, EventStatus, RequestId, Steps, Timestamp};
 use store::{
-    KeyKind, NewDelivery, NewEvent, NewKey, Options, Record, SealedRow, Store, Synchronous,
+    KeyKind, NewDelivery, NewEvent, NewKey, Options, PostgresOptions, Record, SealedRow, Store,
+    Synchronous,
 };
 use vault::{DataKey, KeyId, Owner, Place, RootKey, WrappedKey, seal, wrap};
 
@@ -16,10 +20,13 @@ const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 const KEY: KeyId = KeyId([1; 16]);
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().unwrap());
-    let records = arguments.next().unwrap_or(100_000);
-    let only = arguments.next();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let mut arguments = std::env::args().skip(1);
+    let mut number = || arguments.next().map(|text| text.parse::<u64>().unwrap());
+    let records = number().unwrap_or(100_000);
+    let only = number();
+    let url = arguments.next();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     println!("batch  records/s  writer us/record  all us/record  file MiB");
     for batch in [1_usize, 32, 128] {
         if only.is_some_and(|only| only != batch as u64) {
@@ -28,16 +35,25 @@ fn main() {
         let records = if batch == 1 { records / 10 } else { records };
         let folder = tempfile::tempdir_in(".").unwrap();
         let path = folder.path().join("rate.db");
-        runtime.block_on(run(&path, batch, records));
+        runtime.block_on(run(&path, url.as_deref(), batch, records));
     }
 }
 
-async fn run(path: &Path, batch: usize, records: u64) {
-    let options =
-        Options { synchronous: Synchronous::Full, batch_commands_max: batch, ..Options::default() };
-    let store = Store::open(path, options).unwrap();
+async fn open(path: &Path, url: Option<&str>, batch: usize) -> Store {
+    let Some(url) = url else {
+        let synchronous = Synchronous::Full;
+        let options = Options { synchronous, batch_commands_max: batch, ..Options::default() };
+        return Store::open(path, options).unwrap();
+    };
+    let options = PostgresOptions { batch_commands_max: batch, ..PostgresOptions::new(url) };
+    Store::connect(&options).await.unwrap()
+}
+
+async fn run(path: &Path, url: Option<&str>, batch: usize, records: u64) {
+    let store = open(path, url, batch).await;
     store.add_key(new_key()).await.unwrap();
-    let made: Vec<Record> = (0..records)
+    let before = store.counts().await.unwrap().accepted;
+    let made: Vec<Record> = (before..before + records)
         .map(|n| record(n, START.plus_millis(i64::try_from(n / 20).unwrap())))
         .collect();
     let mut waves: Vec<Vec<Record>> = Vec::new();
@@ -46,8 +62,10 @@ async fn run(path: &Path, batch: usize, records: u64) {
         waves.push(made.by_ref().take(batch).collect());
     }
     let (writer, all, started) = (writer_cpu_us(), process_cpu_us(), Instant::now());
-    // Two waves at a time: while one is committed, the next one waits, as under load.
-    let permits = Arc::new(tokio::sync::Semaphore::new(2));
+    // Two waves at a time: while one is committed, the next one waits, as under load. (A server
+    // commits several at once.)
+    let waves_at_once = if url.is_some() { 4 } else { 2 };
+    let permits = Arc::new(tokio::sync::Semaphore::new(waves_at_once));
     for wave in waves {
         let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
         let store = store.clone();
@@ -58,13 +76,13 @@ async fn run(path: &Path, batch: usize, records: u64) {
             drop(permit);
         });
     }
-    let _ = permits.acquire_many(2).await.unwrap();
+    let _ = permits.acquire_many(u32::try_from(waves_at_once).unwrap()).await.unwrap();
     let seconds = started.elapsed().as_secs_f64();
     let count = records as f64;
     let writer = (writer_cpu_us() - writer) / count;
     let all = (process_cpu_us() - all) / count;
-    assert_eq!(store.counts().await.unwrap().accepted, records);
-    let size = std::fs::metadata(path).unwrap().len() / (1024 * 1024);
+    assert_eq!(store.counts().await.unwrap().accepted, before + records);
+    let size = std::fs::metadata(path).map_or(0, |file| file.len()) / (1024 * 1024);
     println!("{batch:>5}  {:>9.0}  {writer:>16.1}  {all:>13.1}  {size:>8}", count / seconds);
     store.close().await;
 }

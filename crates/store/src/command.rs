@@ -3,9 +3,10 @@
 use model::{DeliveryId, EventId, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::duty::Duty;
 use crate::{
-    Changed, EndpointState, LeaseRequest, NewDelivery, NewKey, Note, Record, Recorded, Settle,
-    Settled, StoreError, Tally,
+    Changed, EndpointState, LeaseRequest, Leased, NewDelivery, NewKey, Note, PartitionClass,
+    Record, Recorded, Settle, Settled, StoreError, Tally, WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -42,6 +43,22 @@ pub(crate) enum Command {
     Sweep {
         now: Timestamp,
     },
+    TakeDuty(Duty),
+    ReleaseDuty {
+        name: String,
+        holder: [u8; 16],
+    },
+    CountWindows {
+        name: String,
+        adds: Vec<WindowAdd>,
+    },
+    /// Makes the partitions of the next weeks, where there are any.
+    EnsurePartitions,
+    /// Drops partitions that are no longer needed, where there are any.
+    DropPartitions {
+        class: PartitionClass,
+        before: Timestamp,
+    },
     /// Changes a row of no meaning, to see that a commit is possible.
     Probe,
     /// Sees that the reserve on the disk stands, or makes it.
@@ -57,9 +74,13 @@ pub(crate) enum Answer {
     Recorded(Recorded),
     Key(NewKey),
     Claims(Vec<Claim>),
+    Leased(Vec<Leased>),
     Settled(Settled),
     Changed(Changed),
     Count(usize),
+    /// The fence of a duty that was taken.
+    Duty(Option<i64>),
+    Windows(Vec<WindowCounts>),
     /// Dedup keys that were forgotten, and whether more wait.
     Swept {
         forgotten: usize,

@@ -7,8 +7,10 @@
 
 use std::sync::Arc;
 
+use model::retry::HEAD_ATTEMPTS;
 use model::{AttemptId, AttemptOutcome, DeliveryId, DeliveryStatus, EventId, Timestamp};
 
+use crate::codes::State;
 use crate::{EventRow, SealedRow};
 
 /// A delivery to be made.
@@ -80,6 +82,19 @@ pub enum Then {
     Dead,
     /// Another attempt at this time. The store parks the delivery when its attempts ask for it.
     Again(Timestamp),
+}
+
+impl Then {
+    /// Where a delivery stands after an attempt, and when it is due; `tries` are those of this
+    /// round before it.
+    pub(crate) fn next(self, before: State, tries: u32, ended_at: Timestamp) -> (State, Timestamp) {
+        match self {
+            Self::Delivered => (State::Delivered, ended_at),
+            Self::Dead => (State::Dead, ended_at),
+            Self::Again(at) if tries.saturating_add(1) >= HEAD_ATTEMPTS => (State::Parked, at),
+            Self::Again(at) => (before, at),
+        }
+    }
 }
 
 /// Whether a settlement counted.

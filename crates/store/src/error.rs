@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Why a command failed. Nothing of it took effect, unless [`StoreError::is_poisoned`] says that
-/// this is no longer known.
+/// Why a command failed. Nothing of it took effect, unless [`StoreError::is_poisoned`] or
+/// [`StoreError::is_commit_unknown`] says that this is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreError {
     kind: Kind,
@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     TooManyDeliveries,
     Constraint,
     Io,
+    Unavailable,
+    CommitUnknown,
     Internal,
 }
 
@@ -60,6 +62,18 @@ impl StoreError {
         self.kind == Kind::Poisoned
     }
 
+    /// The store's server is away, or too slow: it is asked again by itself, and what was refused
+    /// meanwhile may be sent again.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self.kind, Kind::Unavailable | Kind::CommitUnknown)
+    }
+
+    /// The connection was lost while the commit was under way, and whether it took effect could not
+    /// be found out. A webhook that comes again is recognized if it did.
+    pub fn is_commit_unknown(&self) -> bool {
+        self.kind == Kind::CommitUnknown
+    }
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self.kind {
@@ -74,6 +88,8 @@ impl StoreError {
             Kind::TooManyDeliveries => "store_too_many_deliveries",
             Kind::Constraint => "store_constraint",
             Kind::Io => "store_io",
+            Kind::Unavailable => "store_unavailable",
+            Kind::CommitUnknown => "store_commit_unknown",
             Kind::Internal => "store_internal",
         }
     }
@@ -95,6 +111,13 @@ impl fmt::Display for StoreError {
             Kind::TooManyDeliveries => "an event may have at most 1024 deliveries",
             Kind::Constraint => "the store refuses an id that it holds already",
             Kind::Io => "the disk cannot be read or written: check the disk and its permissions",
+            Kind::Unavailable => {
+                "the store's server is away or too slow: see that it runs, the store goes on by itself"
+            }
+            Kind::CommitUnknown => {
+                "the store's server went away during a commit: see whether it took effect, then \
+                 try again"
+            }
             Kind::Internal => "the store failed: report this with the code that follows",
         })?;
         if !self.detail.is_empty() {
@@ -129,6 +152,20 @@ pub enum OpenError {
     Full,
     /// Another process holds it.
     Busy,
+    /// The server cannot be reached.
+    Unreachable,
+    /// The server refuses the user, or what the user has to do.
+    Denied,
+    /// The URL is not one of PostgreSQL.
+    BadUrl,
+    /// A certificate or key cannot be read.
+    BadCertificate,
+    /// The connection would be in the clear, and to another machine.
+    Plaintext,
+    /// The server is of a version that is too old.
+    TooOld,
+    /// There is no role of the name under which the gateway is to serve.
+    UnknownRole,
     /// The system refused something else, such as a thread.
     Failed,
 }
@@ -146,6 +183,13 @@ impl OpenError {
         Self::UnknownSchema,
         Self::Full,
         Self::Busy,
+        Self::Unreachable,
+        Self::Denied,
+        Self::BadUrl,
+        Self::BadCertificate,
+        Self::Plaintext,
+        Self::TooOld,
+        Self::UnknownRole,
         Self::Failed,
     ];
 
@@ -162,6 +206,13 @@ impl OpenError {
             Self::UnknownSchema => "store_unknown_schema",
             Self::Full => "store_full",
             Self::Busy => "store_busy",
+            Self::Unreachable => "store_unreachable",
+            Self::Denied => "store_denied",
+            Self::BadUrl => "store_bad_url",
+            Self::BadCertificate => "store_bad_certificate",
+            Self::Plaintext => "store_plaintext",
+            Self::TooOld => "store_too_old",
+            Self::UnknownRole => "store_unknown_role",
             Self::Failed => "store_failed",
         }
     }
@@ -186,7 +237,8 @@ impl fmt::Display for OpenError {
                 "the store was made by a newer version: use that version, or restore an older backup"
             }
             Self::OlderSchema => {
-                "the store was made by an older version: start the gateway once, it migrates it"
+                "the store was made by an older version: start the gateway once, it migrates it; \
+                 PostgreSQL is migrated by `countersign migrate`"
             }
             Self::UnknownSchema => {
                 "the store was made by a version that is not an ancestor of this one: use the \
@@ -194,6 +246,27 @@ impl fmt::Display for OpenError {
             }
             Self::Full => "the disk is full: make room and start again",
             Self::Busy => "another process holds the store: end it and start again",
+            Self::Unreachable => {
+                "the store's server cannot be reached: see that it runs and that its URL is right"
+            }
+            Self::Denied => {
+                "the store's server refuses the user: see its password and its rights, which \
+                 `countersign migrate` grants"
+            }
+            Self::BadUrl => {
+                "the store's URL cannot be read: write postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+            }
+            Self::BadCertificate => {
+                "a certificate or key for the store's server cannot be read: give PEM"
+            }
+            Self::Plaintext => {
+                "the connection to the store's server would be in the clear: use \
+                 sslmode=verify-full, or allow it by name"
+            }
+            Self::TooOld => "the store's server is too old: use PostgreSQL 15 or newer",
+            Self::UnknownRole => {
+                "the serving role does not exist: make it with CREATE ROLE, then migrate again"
+            }
             Self::Failed => "the system refused to open the store: see its log and start again",
         })
     }
@@ -223,6 +296,10 @@ mod tests {
         assert!(StoreError::new(Kind::Busy).is_overloaded());
         assert!(StoreError::new(Kind::Corrupt).is_corrupt());
         assert!(StoreError::new(Kind::Poisoned).is_poisoned());
+        assert!(StoreError::new(Kind::Unavailable).is_unavailable());
+        let unknown = StoreError::new(Kind::CommitUnknown);
+        assert!(unknown.is_unavailable() && unknown.is_commit_unknown());
+        assert!(!StoreError::new(Kind::Unavailable).is_commit_unknown());
         assert!(!StoreError::new(Kind::Io).is_full());
         assert_eq!(StoreError::with(Kind::Io, "extended code 778").code(), "store_io");
     }

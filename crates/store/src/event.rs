@@ -130,3 +130,11 @@ pub struct Counts {
     /// When the oldest pending delivery was planned.
     pub oldest_pending_at: Option<Timestamp>,
 }
+
+/// What an event was before somebody decided about it, in words.
+pub(crate) fn held_for(reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("held for {reason}"),
+        None => "held".to_owned(),
+    }
+}

@@ -1,4 +1,4 @@
-//! The only crate with SQL: named transactions over the embedded store.
+//! The only crate with SQL: named transactions over SQLite or PostgreSQL.
 //!
 //! The cast: an arrival is **recorded** in one transaction with its events, their dedup keys, their
 //! **deliveries** and an audit entry. Deliveries are **leased** with a fencing token, tried, and
@@ -12,13 +12,24 @@
 //! Backends are variants of [`Store`]; the suite in `tests/conformance` says what each must keep.
 
 mod audit;
+mod codes;
+mod columns;
 mod command;
 mod delivery;
+mod duty;
 mod error;
 mod event;
+mod memory;
+mod options;
+mod partition;
+mod postgres;
 mod record;
+mod schema;
+mod slots;
 mod sqlite;
 mod store;
+mod transactions;
+mod window;
 
 pub use audit::{Action, EntryRow};
 pub use delivery::{
@@ -27,7 +38,12 @@ pub use delivery::{
 };
 pub use error::{OpenError, StoreError};
 pub use event::{Changed, Counts, EventQuery, EventRow, Note, TallyRow};
+pub use options::{Options, Synchronous};
+pub use partition::PartitionClass;
+pub use postgres::{MigrationName, PostgresOptions, ServerWarning};
 pub use record::{
     KeyKind, NewEvent, NewKey, Outcome, Record, Recorded, SealedRow, StoredKey, Tally,
 };
-pub use store::{Options, Store, Synchronous};
+pub use store::Store;
+pub use transactions::TransactionCount;
+pub use window::{WindowAdd, WindowCounts};

@@ -8,6 +8,9 @@ use vault::{KeyId, Sealed, WrappedKey};
 
 use crate::NewDelivery;
 
+/// Deliveries of one event: their rows are numbered within it.
+pub(crate) const DELIVERIES_PER_EVENT: i64 = 1024;
+
 /// Sealed bytes and the key that opens them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedRow {
@@ -155,4 +158,19 @@ pub struct Tally {
     pub first_at: Timestamp,
     /// When the last came.
     pub last_at: Timestamp,
+}
+
+/// What became of the events, where it is more than one new event.
+pub(crate) fn detail(outcomes: &[Outcome]) -> Option<String> {
+    if matches!(outcomes, [Outcome::New]) {
+        return None;
+    }
+    let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|o| wanted(o)).count();
+    Some(format!(
+        "new {}, duplicate {}, conflict {}, repeated {}",
+        count(|o| matches!(o, Outcome::New)),
+        count(|o| matches!(o, Outcome::Duplicate { .. })),
+        count(|o| matches!(o, Outcome::Conflict { .. })),
+        count(|o| matches!(o, Outcome::Repeated { .. })),
+    ))
 }

@@ -5,6 +5,7 @@ mod checkpoint;
 mod codes;
 mod dedup;
 mod desk;
+mod duty;
 mod failure;
 mod keys;
 mod lease;
@@ -16,6 +17,7 @@ mod room;
 mod session;
 mod settle;
 mod tally;
+mod window;
 mod writer;
 
 use std::fmt;
@@ -29,7 +31,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
-use crate::{OpenError, Options, StoreError};
+use crate::transactions::Transactions;
+use crate::{OpenError, Options, StoreError, TransactionCount};
 use failure::{Failure, Opening};
 use room::Room;
 
@@ -48,6 +51,7 @@ struct Inner {
     full: Arc<AtomicBool>,
     readers: Mutex<Vec<Connection>>,
     free_readers: Arc<Semaphore>,
+    transactions: Arc<Transactions>,
 }
 
 impl fmt::Debug for Sqlite {
@@ -113,6 +117,7 @@ impl Sqlite {
             (0..READERS).map(|_| open::connect_reader(path)).collect::<Result<Vec<_>, _>>()?;
         let (queue, jobs) = mpsc::channel(options.queue_commands_max.max(1));
         let full = room.full();
+        let transactions = Arc::<Transactions>::default();
         let writer = writer::start(writer::Writer {
             connection,
             jobs,
@@ -121,6 +126,7 @@ impl Sqlite {
             dedup_run_keys: options.dedup_run_keys.max(1),
             poisoned: Arc::clone(&poisoned),
             room,
+            transactions: Arc::clone(&transactions),
         })?;
         Ok(Self(Arc::new(Inner {
             queue: Some(queue),
@@ -129,6 +135,7 @@ impl Sqlite {
             full,
             readers: Mutex::new(readers),
             free_readers: Arc::new(Semaphore::new(READERS)),
+            transactions,
         })))
     }
 
@@ -138,6 +145,10 @@ impl Sqlite {
 
     pub(crate) fn is_full(&self) -> bool {
         self.0.full.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn transactions(&self) -> Vec<TransactionCount> {
+        self.0.transactions.all()
     }
 
     /// Asks the writer, waiting for a place in its queue.

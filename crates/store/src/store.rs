@@ -6,59 +6,37 @@ use model::{DeliveryId, EventId, Timestamp};
 use vault::KeyId;
 
 use crate::command::{Answer, Command};
+use crate::duty::Duty;
 use crate::error::Kind;
+use crate::postgres::{self, Postgres};
 use crate::sqlite::Sqlite;
 use crate::{
     AttemptRow, Changed, Counts, DeliveryQuery, DeliveryRow, EndpointState, EntryRow, EventQuery,
-    EventRow, KeyKind, LeaseRequest, Leased, NewDelivery, NewKey, Note, OpenError, Record,
-    Recorded, SealedRow, Settle, Settled, StoreError, StoredKey, Tally, TallyRow,
+    EventRow, KeyKind, LeaseRequest, Leased, MigrationName, NewDelivery, NewKey, Note, OpenError,
+    Options, PartitionClass, PostgresOptions, Record, Recorded, SealedRow, ServerWarning, Settle,
+    Settled, StoreError, StoredKey, Tally, TallyRow, TransactionCount, WindowAdd, WindowCounts,
 };
 
 /// Deliveries set going again in one transaction: keeps the writer below 50 ms.
 const REDELIVERED_AT_ONCE_MAX: usize = 1000;
-
-/// When a commit counts as made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Synchronous {
-    /// When it is on the disk. The only one that keeps what was acknowledged.
-    Full,
-    /// When the operating system has it: a power cut loses commits. It exists so that the crash
-    /// tests can show that they would notice.
-    DangerNormal,
-}
-
-/// How the writer works.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// When a commit counts as made.
-    pub synchronous: Synchronous,
-    /// Commands in one transaction.
-    pub batch_commands_max: usize,
-    /// Commands that may wait; more records are refused as overload.
-    pub queue_commands_max: usize,
-    /// Dedup keys kept in memory before they are written as a run.
-    pub dedup_run_keys: usize,
-    /// Kept free on the disk, so that what was begun can be settled when it is full; 0 is none.
-    pub reserve_bytes: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            synchronous: Synchronous::Full,
-            batch_commands_max: model::limits::BATCH_COMMANDS_MAX,
-            queue_commands_max: model::limits::QUEUE_COMMANDS_MAX,
-            dedup_run_keys: model::limits::DEDUP_RUN_KEYS,
-            reserve_bytes: model::limits::RESERVE_BYTES,
-        }
-    }
-}
 
 /// The store. Cheap to clone; the last clone that is dropped waits for the writer to finish.
 #[derive(Clone, Debug)]
 pub enum Store {
     /// A file on this machine.
     Sqlite(Sqlite),
+    /// A server that any number of replicas share.
+    Postgres(Postgres),
+}
+
+/// Asks the backend.
+macro_rules! on {
+    ($store:expr, $backend:ident => $answer:expr) => {
+        match $store {
+            Store::Sqlite($backend) => $answer,
+            Store::Postgres($backend) => $answer,
+        }
+    };
 }
 
 impl Store {
@@ -74,26 +52,58 @@ impl Store {
         Sqlite::open_beside(path).map(Self::Sqlite)
     }
 
-    fn sqlite(&self) -> &Sqlite {
-        let Self::Sqlite(sqlite) = self;
-        sqlite
+    /// Opens the store of a server, for a gateway or for a command beside it: there is no lock to
+    /// take, and nothing is migrated.
+    pub async fn connect(options: &PostgresOptions) -> Result<Self, OpenError> {
+        Postgres::connect(options).await.map(Self::Postgres)
+    }
+
+    /// The migrations that a server's store lacks. Its user must be the owner of the schema, or may
+    /// only read.
+    pub async fn migrate_plan(options: &PostgresOptions) -> Result<Vec<MigrationName>, OpenError> {
+        postgres::plan(options).await
+    }
+
+    /// Applies the migrations that a server's store lacks, all or none, and gives the serving role
+    /// exactly the rights that it needs; says which were applied. Of two that do so at once, one
+    /// waits for the other. The user must be the owner of the schema.
+    pub async fn migrate_apply(
+        options: &PostgresOptions,
+        serving_role: Option<&str>,
+    ) -> Result<Vec<MigrationName>, OpenError> {
+        postgres::apply(options, serving_role).await
     }
 
     /// Finishes what waits, writes back the log and closes. Later commands fail.
     pub async fn close(&self) {
-        let _ = self.wait(Command::Close).await;
+        match self {
+            Self::Sqlite(_) => {
+                let _ = self.wait(Command::Close).await;
+            }
+            Self::Postgres(postgres) => postgres.close().await,
+        }
     }
 
     /// Whether a commit failed in a way that leaves unknown what is durable. The process must end:
     /// the next start finds out.
+    ///
+    /// A server keeps its own log: if it is in doubt, it ends itself, and is away until it is not.
     pub fn poisoned(&self) -> bool {
-        self.sqlite().poisoned()
+        match self {
+            Self::Sqlite(sqlite) => sqlite.poisoned(),
+            Self::Postgres(_) => false,
+        }
     }
 
     /// Whether the disk is full: arrivals are refused and nothing is leased until there is room for
     /// the reserve again, while what was begun is settled and people's commands are done.
+    ///
+    /// A server has its own disk: when that is full, each command says so.
     pub fn is_full(&self) -> bool {
-        self.sqlite().is_full()
+        match self {
+            Self::Sqlite(sqlite) => sqlite.is_full(),
+            Self::Postgres(_) => false,
+        }
     }
 
     /// Sees that the reserve stands, or makes it, which ends [`Store::is_full`]. Call it every second.
@@ -104,7 +114,7 @@ impl Store {
     /// Keeps an authentic arrival. Resolves when the commit is durable; fails at once when too much
     /// waits already.
     pub async fn record(&self, record: Record) -> Result<Recorded, StoreError> {
-        match self.sqlite().ask_unless_full(Command::Record(record)).await? {
+        match on!(self, backend => backend.ask_unless_full(Command::Record(record)).await)? {
             Answer::Recorded(recorded) => Ok(recorded),
             _ => Err(unexpected()),
         }
@@ -121,12 +131,12 @@ impl Store {
         kind: KeyKind,
         owner: [u8; 16],
     ) -> Result<Option<StoredKey>, StoreError> {
-        self.sqlite().key_of(kind, owner).await
+        on!(self, backend => backend.key_of(kind, owner).await)
     }
 
     /// A data key by its id.
     pub async fn data_key(&self, id: KeyId) -> Result<Option<StoredKey>, StoreError> {
-        self.sqlite().key(id).await
+        on!(self, backend => backend.key(id).await)
     }
 
     /// Adds a data key unless its owner has one, and gives the one that stands.
@@ -140,13 +150,17 @@ impl Store {
     /// Whether any delivery to an active endpoint may be due. A hint: what waits behind its order
     /// key is only found out by leasing.
     pub async fn due(&self, now: Timestamp) -> Result<bool, StoreError> {
-        self.sqlite().due(now).await
+        on!(self, backend => backend.due(now).await)
     }
 
     /// Leases deliveries that are due, fresh work and retries each with a share of their own.
     pub async fn lease(&self, request: LeaseRequest) -> Result<Vec<Leased>, StoreError> {
         match self.wait(Command::Lease(request)).await? {
-            Answer::Claims(claims) => self.sqlite().leased(claims).await,
+            Answer::Leased(leased) => Ok(leased),
+            Answer::Claims(claims) => match self {
+                Self::Sqlite(sqlite) => sqlite.leased(claims).await,
+                Self::Postgres(_) => Err(unexpected()),
+            },
             _ => Err(unexpected()),
         }
     }
@@ -180,34 +194,34 @@ impl Store {
 
     /// The endpoints that are left alone because they keep failing, and until when.
     pub async fn endpoint_rests(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        self.sqlite().endpoint_rests().await
+        on!(self, backend => backend.endpoint_rests().await)
     }
 
     /// Every endpoint that was ever delivered to or changed: its state, and since when.
     pub async fn endpoint_states(
         &self,
     ) -> Result<Vec<(String, EndpointState, Timestamp)>, StoreError> {
-        self.sqlite().endpoint_states().await
+        on!(self, backend => backend.endpoint_states().await)
     }
 
     /// Events, newest last.
     pub async fn events(&self, query: EventQuery) -> Result<Vec<EventRow>, StoreError> {
-        self.sqlite().events(query).await
+        on!(self, backend => backend.events(query).await)
     }
 
     /// One event.
     pub async fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
-        self.sqlite().event(id).await
+        on!(self, backend => backend.event(id).await)
     }
 
     /// Refused and duplicate arrivals, newest last.
     pub async fn tallies(&self, query: EventQuery) -> Result<Vec<TallyRow>, StoreError> {
-        self.sqlite().tallies(query).await
+        on!(self, backend => backend.tallies(query).await)
     }
 
     /// The body of the arrival that brought an event.
     pub async fn body(&self, event: EventId) -> Result<Option<SealedRow>, StoreError> {
-        self.sqlite().body(event).await
+        on!(self, backend => backend.body(event).await)
     }
 
     /// Accepts a held event by a person's word and plans its deliveries.
@@ -227,12 +241,12 @@ impl Store {
 
     /// Deliveries, newest last.
     pub async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<DeliveryRow>, StoreError> {
-        self.sqlite().deliveries(query).await
+        on!(self, backend => backend.deliveries(query).await)
     }
 
     /// The attempts of a delivery, newest last.
     pub async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<AttemptRow>, StoreError> {
-        self.sqlite().attempts(delivery).await
+        on!(self, backend => backend.attempts(delivery).await)
     }
 
     /// Sets delivered and dead deliveries going again with all their attempts; says how many.
@@ -244,27 +258,30 @@ impl Store {
         let mut redelivered = 0;
         for slice in deliveries.chunks(REDELIVERED_AT_ONCE_MAX) {
             let command = Command::Redeliver { deliveries: slice.to_vec(), note: note.clone() };
-            match self.wait(command).await? {
-                Answer::Count(count) => redelivered += count,
-                _ => return Err(unexpected()),
-            }
+            redelivered += self.count(command).await?;
         }
         Ok(redelivered)
     }
 
     /// How much there is of what.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        self.sqlite().counts().await
+        on!(self, backend => backend.counts().await)
     }
 
     /// Audit entries after a sequence number, oldest first, at most `limit`.
     pub async fn entries(&self, after: i64, limit: usize) -> Result<Vec<EntryRow>, StoreError> {
-        self.sqlite().entries(after, limit).await
+        on!(self, backend => backend.entries(after, limit).await)
     }
 
     /// Forgets dedup keys older than [`model::limits::DEDUP_DAYS`], which no longer count; says how
     /// many. Does its work once a day, at most a day further each time whatever the clock says, in slices between which others get their turn.
     pub async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
+        if matches!(self, Self::Postgres(_))
+            && let Err(error) = self.ensure_partitions().await
+        {
+            // There is a partition for whatever has none; it is only harder to forget.
+            tracing::warn!(code = error.code(), "partitions of the next weeks could not be made");
+        }
         let mut all = 0;
         loop {
             match self.wait(Command::Sweep { now }).await? {
@@ -284,13 +301,103 @@ impl Store {
         self.done(Command::Probe).await
     }
 
+    /// Takes a duty that one replica has for all: one that nobody has, one whose lease is over, or
+    /// one's own again. Gives its fence, or nothing while another has it.
+    pub async fn take_duty(
+        &self,
+        name: &str,
+        holder: [u8; 16],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<i64>, StoreError> {
+        let duty = Duty { name: name.to_owned(), holder, now, until };
+        match self.wait(Command::TakeDuty(duty)).await? {
+            Answer::Duty(fence) => Ok(fence),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Gives up a duty, if it is this holder's.
+    pub async fn release_duty(&self, name: &str, holder: [u8; 16]) -> Result<(), StoreError> {
+        self.done(Command::ReleaseDuty { name: name.to_owned(), holder }).await
+    }
+
+    /// Adds to the counts of sliding windows and gives them, in the order in which they are asked
+    /// for: what all replicas have counted.
+    pub async fn count_windows(
+        &self,
+        name: &str,
+        adds: Vec<WindowAdd>,
+    ) -> Result<Vec<WindowCounts>, StoreError> {
+        if adds.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.wait(Command::CountWindows { name: name.to_owned(), adds }).await? {
+            Answer::Windows(counts) => Ok(counts),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Makes the partitions of the next weeks; says how many were missing. [`Store::forget`] does
+    /// it, too. A file has none.
+    pub async fn ensure_partitions(&self) -> Result<usize, StoreError> {
+        self.count(Command::EnsurePartitions).await
+    }
+
+    /// Drops the partitions of a class that end before a time; says how many. What is younger than
+    /// the class's floor and what a pending delivery needs is kept. A file has none.
+    pub async fn drop_partitions(
+        &self,
+        class: PartitionClass,
+        before: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let mut all = 0;
+        // One in a transaction: everybody waits for it.
+        loop {
+            match self.count(Command::DropPartitions { class, before }).await? {
+                0 => return Ok(all),
+                dropped => all += dropped,
+            }
+        }
+    }
+
+    /// Waits until there may be fresh work, as far as this store hears of it: what this process
+    /// recorded on a server, and what others did where it listens. It only wakes: who relies on it
+    /// alone misses what it does not hear of.
+    pub async fn fresh_work(&self) {
+        match self {
+            Self::Sqlite(_) => std::future::pending().await,
+            Self::Postgres(postgres) => postgres.fresh_work().await,
+        }
+    }
+
+    /// How the transactions ended since the start, by name.
+    pub fn transactions(&self) -> Vec<TransactionCount> {
+        on!(self, backend => backend.transactions())
+    }
+
+    /// What an operator should know about the server. A file has none.
+    pub async fn server_facts(&self, now: Timestamp) -> Result<Vec<ServerWarning>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(Vec::new()),
+            Self::Postgres(postgres) => postgres.server_facts(now).await,
+        }
+    }
+
     async fn wait(&self, command: Command) -> Result<Answer, StoreError> {
-        self.sqlite().ask(command).await
+        on!(self, backend => backend.ask(command).await)
     }
 
     async fn done(&self, command: Command) -> Result<(), StoreError> {
         match self.wait(command).await? {
             Answer::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn count(&self, command: Command) -> Result<usize, StoreError> {
+        match self.wait(command).await? {
+            Answer::Count(count) => Ok(count),
             _ => Err(unexpected()),
         }
     }

@@ -10,13 +10,14 @@ mod conformance;
 
 mod file;
 
-use conformance::fixture::Backend;
+use conformance::fixture::{Backend, Holds};
 use store::Store;
 
 fn backend() -> Backend {
     Backend {
-        open: |path, options| Store::open(path, options).unwrap(),
-        open_beside: |path| Store::open_beside(path).unwrap(),
+        open: |path, options| Box::pin(async move { Store::open(&path, options).unwrap() }),
+        open_beside: |path| Box::pin(async move { Store::open_beside(&path).unwrap() }),
+        holds: Holds { no_gaps: true, start_ends_leases: true, in_turn: true },
     }
 }
 

@@ -1,69 +1,20 @@
-//! Enums as the small numbers that stand in the file. A number never changes its meaning.
+//! Enums as SQLite keeps them.
 
-use model::{AttemptOutcome, Covers, EventStatus, Step, Steps};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::{EndpointState, KeyKind};
+pub(super) use crate::codes::{Code, State, failed, steps};
 
-/// An enum that is stored as a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Code<T>(pub(super) T);
+use crate::codes::Coded;
 
-macro_rules! codes {
-    ($($kind:ty { $($variant:ident = $number:literal,)* })*) => {$(
-        impl ToSql for Code<$kind> {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(ToSqlOutput::from(match self.0 { $(<$kind>::$variant => $number as i64,)* }))
-            }
-        }
-
-        impl FromSql for Code<$kind> {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                match value.as_i64()? {
-                    $($number => Ok(Self(<$kind>::$variant)),)*
-                    other => Err(FromSqlError::OutOfRange(other)),
-                }
-            }
-        }
-    )*};
-}
-
-codes! {
-    EventStatus { Accepted = 0, Held = 1, Denied = 2, Quarantined = 3, }
-    Covers { Full = 0, Fields = 1, Identifiers = 2, Checksum = 3, None = 4, }
-    Step { Admit = 1, Verify = 2, Read = 3, Decide = 4, Record = 5, }
-    KeyKind { Subject = 0, Bucket = 1, System = 2, }
-    EndpointState { Active = 0, Paused = 1, Disabled = 2, }
-    State { Fresh = 0, Blocked = 1, Head = 2, Parked = 3, Delivered = 4, Dead = 5, }
-    AttemptOutcome {
-        Delivered = 0, Refused = 1, Gone = 2, Unreachable = 3, TimedOut = 4, Forbidden = 5,
-        Unreadable = 6,
+impl<T: Coded> ToSql for Code<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.0.number()))
     }
 }
 
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// Not leased in this round.
-    Fresh,
-    /// Found behind its key's head; made fresh again when the head is out of the way.
-    Blocked,
-    /// Leased in this round; its key waits for it.
-    Head,
-    /// Failed so often that its key moved on.
-    Parked,
-    /// The endpoint answered 2xx.
-    Delivered,
-    /// Given up.
-    Dead,
-}
-
-/// The verdicts, as the step that stopped the event, if one did.
-pub(super) fn failed(steps: Steps) -> Option<Code<Step>> {
-    steps.failed().map(Code)
-}
-
-/// The verdicts from the stored step.
-pub(super) fn steps(failed: Option<Code<Step>>) -> Steps {
-    failed.map_or(Steps::PASSED, |step| Steps::failed_at(step.0))
+impl<T: Coded> FromSql for Code<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        T::from_number(number).map(Self).ok_or(FromSqlError::OutOfRange(number))
+    }
 }

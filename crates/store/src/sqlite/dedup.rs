@@ -14,7 +14,6 @@ mod runs;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use model::limits::DEDUP_DAYS;
 use model::{EventId, Timestamp};
 use rusqlite::{Connection, Statement};
 use sabotage::Point;
@@ -22,6 +21,7 @@ use sabotage::Point;
 use super::failure::{Result, pass};
 use super::session::Session;
 use crate::command::Answer;
+use crate::memory::{DAYS_AT_ONCE_MAX, DAYS_UNSWEPT_MAX, credible_day, first_day_that_counts};
 use runs::{Run, Runs};
 
 /// A keyed hash of a source and what identifies its event.
@@ -29,12 +29,6 @@ pub(super) type Key = [u8; 16];
 
 /// An event that holds a key, and its significant projection.
 pub(super) type Holder = (EventId, [u8; 16]);
-
-/// Days that one sweep goes ahead at most, whatever the clock says.
-const DAYS_AT_ONCE_MAX: i64 = 1;
-
-/// Days since the last sweep that are believed when a key is looked for.
-const DAYS_UNSWEPT_MAX: i64 = 2;
 
 /// How a key is held.
 #[derive(Clone, Copy)]
@@ -207,17 +201,6 @@ impl<'c> Dedup<'c> {
         let of_run = self.runs.drop_one_before(day)?;
         Ok((of_memory + of_run.unwrap_or(0), of_run.is_some()))
     }
-}
-
-fn first_day_that_counts(today: i64) -> i64 {
-    today.saturating_sub(DEDUP_DAYS)
-}
-
-/// The day as far as it is believed: a clock that jumps ahead must not make the store forget what
-/// providers may still send again. Whoever sweeps does it twice a day, so a store that was away for
-/// long catches up within as many days; until then it remembers for longer than it must.
-fn credible_day(now: Timestamp, swept_day: i64, ahead: i64) -> i64 {
-    if swept_day == 0 { now.day() } else { now.day().min(swept_day + ahead) }
 }
 
 impl Session<'_> {

@@ -7,6 +7,7 @@ use super::codes::{Code, State};
 use super::failure::Result;
 use super::record::{DELIVERIES_PER_EVENT, Planned};
 use super::session::Session;
+use crate::event::held_for;
 use crate::{Action, Changed, EndpointState, NewDelivery, Note};
 
 /// An event that somebody decides about.
@@ -51,7 +52,13 @@ impl Session<'_> {
             at: note.at,
             deliveries,
         })?;
-        self.audit_note(Action::Released, event.as_bytes(), false, note, &held.was())?;
+        self.audit_note(
+            Action::Released,
+            event.as_bytes(),
+            false,
+            note,
+            &held_for(held.reason.as_deref()),
+        )?;
         Ok(Changed::Done)
     }
 
@@ -64,7 +71,13 @@ impl Session<'_> {
         self.connection
             .prepare_cached("UPDATE event SET status = ?2 WHERE sequence = ?1")?
             .execute(params![held.sequence, Code(EventStatus::Denied)])?;
-        self.audit_note(Action::Denied, event.as_bytes(), false, note, &held.was())?;
+        self.audit_note(
+            Action::Denied,
+            event.as_bytes(),
+            false,
+            note,
+            &held_for(held.reason.as_deref()),
+        )?;
         Ok(Changed::Done)
     }
 
@@ -138,14 +151,5 @@ impl Session<'_> {
             .prepare_cached("UPDATE endpoint SET rests_until = ?2 WHERE name = ?1")?
             .execute(params![endpoint, until.map(Timestamp::as_millis)])?;
         Ok(())
-    }
-}
-
-impl Held {
-    fn was(&self) -> String {
-        match &self.reason {
-            Some(reason) => format!("held for {reason}"),
-            None => "held".to_owned(),
-        }
     }
 }

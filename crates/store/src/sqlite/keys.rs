@@ -5,10 +5,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vault::{KeyId, WrappedKey};
 
 use super::Sqlite;
-use super::audit::Entry;
 use super::codes::Code;
 use super::failure::Result;
 use super::session::Session;
+use crate::audit::Entry;
 use crate::error::Kind;
 use crate::{Action, KeyKind, NewKey, SealedRow, StoreError, StoredKey};
 

@@ -7,22 +7,24 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use refinery::{Migration, Runner};
+use refinery::Runner;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use sabotage::Defect;
 
 use super::failure::Opening;
+use crate::schema::{self, Applied};
 use crate::{OpenError, Synchronous};
 
 /// `application_id` of our files, "CSgi"; the first migration sets it.
 const APPLICATION_ID: i64 = 0x4353_6769;
 
 /// Every migration there ever was, in order: the file of each and its name.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("V1__spine", include_str!("../../migrations/sqlite/V1__spine.sql")),
     ("V2__redacted", include_str!("../../migrations/sqlite/V2__redacted.sql")),
     ("V3__rest", include_str!("../../migrations/sqlite/V3__rest.sql")),
+    ("V4__duties", include_str!("../../migrations/sqlite/V4__duties.sql")),
 ];
 
 /// Only the owner reads and writes.
@@ -160,7 +162,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Opening> {
     match applied(connection)? {
         found if found == MIGRATIONS.len() => Ok(()),
         _ => {
-            let known = known()?;
+            let known = schema::known(&MIGRATIONS)?;
             // In one transaction with their history: a power cut between the two would leave a
             // schema that no start could tell from a stranger's.
             let runner = Runner::new(&known).set_grouped(true);
@@ -195,27 +197,13 @@ fn applied(connection: &Connection) -> Result<usize, Opening> {
     if !history {
         return Ok(0);
     }
-    let found: Vec<(i64, String, String)> = connection
+    let found: Vec<Applied> = connection
         .prepare("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map([], |row| {
+            Ok(Applied { version: row.get(0)?, name: row.get(1)?, checksum: row.get(2)? })
+        })?
         .collect::<Result<_, _>>()?;
-    let known = known()?;
-    if found.len() > known.len() {
-        return Err(OpenError::NewerSchema.into());
-    }
-    let same = found.iter().zip(&known).all(|((version, name, checksum), known)| {
-        *version == i64::from(known.version())
-            && name == known.name()
-            && *checksum == known.checksum().to_string()
-    });
-    if same { Ok(found.len()) } else { Err(OpenError::UnknownSchema.into()) }
-}
-
-fn known() -> Result<Vec<Migration>, Opening> {
-    MIGRATIONS
-        .iter()
-        .map(|(name, sql)| Migration::unapplied(name, sql).map_err(|_| OpenError::Failed.into()))
-        .collect()
+    Ok(schema::applied(&found, &schema::known(&MIGRATIONS)?)?)
 }
 
 fn open_error(error: &refinery::Error) -> Opening {

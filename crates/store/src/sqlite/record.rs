@@ -4,15 +4,14 @@ use model::{EventId, EventStatus, Quarantine, Step, Steps};
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use sabotage::Defect;
 
-use super::audit::Entry;
 use super::codes::{Code, State, failed};
 use super::failure::Result;
 use super::session::Session;
+use crate::audit::Entry;
 use crate::error::Kind;
 use crate::{Action, NewDelivery, NewEvent, Outcome, Record, Recorded};
 
-/// Deliveries of one event: their rows are numbered within it.
-pub(super) const DELIVERIES_PER_EVENT: i64 = 1024;
+pub(super) use crate::record::DELIVERIES_PER_EVENT;
 
 /// The statements that every record uses.
 pub(super) struct Inserts<'c> {
@@ -74,6 +73,7 @@ impl Session<'_> {
             events.push(self.record_event(&mut arrival, event)?);
         }
         if events.iter().any(|outcome| !matches!(outcome, Outcome::Duplicate { .. })) {
+            let detail = crate::record::detail(&events);
             let audited = self.audit(&Entry {
                 at: record.received_at,
                 action: Action::Recorded,
@@ -81,7 +81,7 @@ impl Session<'_> {
                 resource: record.arrival.as_bytes(),
                 refused: false,
                 request: Some(record.request),
-                detail: detail(&events).as_deref(),
+                detail: detail.as_deref(),
             });
             if !sabotage::on(Defect::AuditOptional) {
                 audited?;
@@ -263,19 +263,4 @@ struct Arrival<'a> {
     provider: i64,
     /// The row of its body, once an event needs it.
     body: Option<i64>,
-}
-
-/// What became of the events, where it is more than one new event.
-fn detail(outcomes: &[Outcome]) -> Option<String> {
-    if matches!(outcomes, [Outcome::New]) {
-        return None;
-    }
-    let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|o| wanted(o)).count();
-    Some(format!(
-        "new {}, duplicate {}, conflict {}, repeated {}",
-        count(|o| matches!(o, Outcome::New)),
-        count(|o| matches!(o, Outcome::Duplicate { .. })),
-        count(|o| matches!(o, Outcome::Conflict { .. })),
-        count(|o| matches!(o, Outcome::Repeated { .. })),
-    ))
 }

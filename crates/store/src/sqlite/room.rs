@@ -146,12 +146,17 @@ fn is_owed(command: &Command) -> bool {
         | Command::Release { .. }
         | Command::Deny { .. }
         | Command::Redeliver { .. }
+        | Command::ReleaseDuty { .. }
+        | Command::EnsurePartitions
         | Command::KeepReserve
         | Command::Close => true,
         Command::Record(_)
         | Command::Tally(_)
         | Command::Lease(_)
         | Command::Sweep { .. }
+        | Command::TakeDuty(_)
+        | Command::CountWindows { .. }
+        | Command::DropPartitions { .. }
         | Command::Probe => false,
     }
 }

@@ -1,14 +1,12 @@
 //! Settling: an attempt is kept and what comes next is set, in one transaction.
 
-use model::Timestamp;
-use model::retry::HEAD_ATTEMPTS;
 use rusqlite::{OptionalExtension as _, params};
 use sabotage::{Defect, Point};
 
 use super::codes::{Code, State};
 use super::failure::{Result, pass};
 use super::session::Session;
-use crate::{Settle, Settled, Then};
+use crate::{Settle, Settled};
 
 /// A delivery as its settlement finds it.
 struct Found {
@@ -50,7 +48,7 @@ impl Session<'_> {
             return Ok(Settled::Stale);
         };
 
-        let (state, next_at) = next(&found, settle.then, settle.ended_at);
+        let (state, next_at) = settle.then.next(found.state, found.tries, settle.ended_at);
         self.connection
             .prepare_cached(
                 "UPDATE delivery SET state = ?2, leased = 0, tries = tries + 1,
@@ -96,14 +94,5 @@ impl Session<'_> {
             )?
             .execute(params![head.endpoint, order_key, Code(State::Fresh)])?;
         Ok(())
-    }
-}
-
-fn next(found: &Found, then: Then, ended_at: Timestamp) -> (State, Timestamp) {
-    match then {
-        Then::Delivered => (State::Delivered, ended_at),
-        Then::Dead => (State::Dead, ended_at),
-        Then::Again(at) if found.tries.saturating_add(1) >= HEAD_ATTEMPTS => (State::Parked, at),
-        Then::Again(at) => (found.state, at),
     }
 }

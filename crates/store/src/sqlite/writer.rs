@@ -22,6 +22,7 @@ use super::room::Room;
 use super::session::Session;
 use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
+use crate::transactions::{Ended, Name, Transactions};
 use crate::{OpenError, StoreError};
 
 /// The log is looked at after so many commands.
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     pub(super) dedup_run_keys: usize,
     pub(super) poisoned: Arc<AtomicBool>,
     pub(super) room: Room,
+    pub(super) transactions: Arc<Transactions>,
 }
 
 /// Starts the thread; fails if the statements cannot be prepared.
@@ -112,7 +114,8 @@ impl Writer {
             }
             self.room.admit(&mut batch);
             unchecked += batch.len();
-            let mut written = commit(&mut session, &mut batch, &self.poisoned, &self.room);
+            let mut written =
+                commit(&mut session, &mut batch, (&self.poisoned, &self.room, &self.transactions));
             if let (Ok(()), Role::Gateway { checkpoints, .. }) = (&written, &self.role) {
                 written = session.keep_dedup_short();
                 // Writing back can take room in the file, which the reserve is not for.
@@ -137,8 +140,7 @@ impl Writer {
 fn commit(
     session: &mut Session<'_>,
     batch: &mut Vec<Job>,
-    poisoned: &AtomicBool,
-    room: &Room,
+    (poisoned, room, transactions): (&AtomicBool, &Room, &Transactions),
 ) -> Result<(), StoreError> {
     if batch.is_empty() {
         return Ok(());
@@ -147,15 +149,23 @@ fn commit(
         Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
         Err(error) if error.is_full() && room.give_up() => {
             room.admit(batch);
-            return commit(session, batch, poisoned, room);
+            return commit(session, batch, (poisoned, room, transactions));
         }
         // Alone in its batch, it is the one that failed.
         Err(error) if batch.len() == 1 && !error.is_poisoned() => Ok(vec![Err(error)]),
         Err(error) if is_of_the_batch(&error) => Err(error),
-        Err(_) => session.run_guarded(batch),
+        Err(_) => {
+            count(transactions, batch, || Ended::Retried);
+            session.run_guarded(batch)
+        }
     };
     match answers {
         Ok(answers) => {
+            let mut ended = answers.iter().map(|answer| match answer {
+                Ok(_) => Ended::Committed,
+                Err(_) => Ended::Failed,
+            });
+            count(transactions, batch, || ended.next().unwrap_or(Ended::Failed));
             for (job, answer) in batch.drain(..).zip(answers) {
                 // Whoever asked may have gone; the command took effect all the same.
                 let _ = job.answer.send(answer);
@@ -172,10 +182,21 @@ fn commit(
                 commands = batch.len(),
                 "a batch was not committed"
             );
+            count(transactions, batch, || Ended::Failed);
             for job in batch.drain(..) {
                 let _ = job.answer.send(Err(error.clone()));
             }
             Err(error)
+        }
+    }
+}
+
+/// Counts what became of each command.
+fn count(transactions: &Transactions, batch: &[Job], mut ended: impl FnMut() -> Ended) {
+    for job in batch {
+        let ended = ended();
+        if let Some(name) = Name::of(&job.command) {
+            transactions.count(name, ended, 1);
         }
     }
 }

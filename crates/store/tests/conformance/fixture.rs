@@ -1,6 +1,7 @@
 //! What the cases share: a place to open stores in, and arrivals to record.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use model::{
@@ -13,13 +14,29 @@ use store::{
 };
 use vault::{KeyId, Sealed, WrappedKey};
 
-/// A backend under test: how to open it, as a gateway and beside one.
+/// What is answered later, whatever gives it.
+pub(crate) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A backend under test: how to open it, as a gateway and beside one, and what holds of it. A path
+/// stands for one store; where there is no file, its folder's name is the store's.
 pub(crate) struct Backend {
-    pub(crate) open: fn(&Path, Options) -> Store,
-    pub(crate) open_beside: fn(&Path) -> Store,
+    pub(crate) open: fn(PathBuf, Options) -> Later<Store>,
+    pub(crate) open_beside: fn(PathBuf) -> Later<Store>,
+    pub(crate) holds: Holds,
 }
 
-/// A folder of its own for one case, gone at its end.
+/// What a backend promises beyond what all do.
+#[derive(Clone, Copy)]
+pub(crate) struct Holds {
+    /// Sequences begin at 1 and leave none out.
+    pub(crate) no_gaps: bool,
+    /// Whoever opens it is alone, so the leases of the one before are over.
+    pub(crate) start_ends_leases: bool,
+    /// Commands take effect in the order in which they were asked for.
+    pub(crate) in_turn: bool,
+}
+
+/// A store of its own for one case, gone at its end.
 pub(crate) struct Place {
     backend: Backend,
     folder: tempfile::TempDir,
@@ -34,19 +51,34 @@ impl Place {
         self.folder.path().join("store.db")
     }
 
+    pub(crate) fn holds(&self) -> Holds {
+        self.backend.holds
+    }
+
     /// Opens the store as a gateway and sees that the key of the fixtures is kept.
     pub(crate) async fn open(&self) -> Store {
         self.open_with(small()).await
     }
 
     pub(crate) async fn open_with(&self, options: Options) -> Store {
-        let store = (self.backend.open)(&self.path(), options);
+        let store = (self.backend.open)(self.path(), options).await;
         store.add_key(key(KEY)).await.unwrap();
         store
     }
 
-    pub(crate) fn open_beside(&self) -> Store {
-        (self.backend.open_beside)(&self.path())
+    pub(crate) async fn open_beside(&self) -> Store {
+        (self.backend.open_beside)(self.path()).await
+    }
+
+    /// Sees that so many events have sequences as this backend gives them.
+    pub(crate) fn check_sequences(&self, events: &[EventRow], count: i64) {
+        let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
+        if self.holds().no_gaps {
+            assert_eq!(sequences, (1..=count).collect::<Vec<_>>());
+        } else {
+            assert_eq!(i64::try_from(sequences.len()).unwrap(), count);
+            assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
+        }
     }
 }
 

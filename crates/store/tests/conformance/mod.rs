@@ -3,12 +3,14 @@
 pub(crate) mod concurrency;
 pub(crate) mod delivery;
 pub(crate) mod desk;
+pub(crate) mod duties;
 pub(crate) mod fixture;
 pub(crate) mod keys;
 pub(crate) mod ordering;
 pub(crate) mod queries;
 pub(crate) mod record;
 pub(crate) mod recovery;
+pub(crate) mod windows;
 
 /// Makes a test of each case for one backend, which must stand in scope as `backend()`.
 macro_rules! conformance {
@@ -111,6 +113,19 @@ macro_rules! every_case {
                 closing_finishes_what_waits,
                 a_closed_store_refuses,
                 a_store_that_can_commit_says_so,
+                transactions_are_counted,
+            }
+            duties {
+                a_duty_has_one_holder,
+                a_duty_that_is_over_changes_hands,
+                a_duty_that_is_given_up_is_free,
+                one_of_many_gets_a_duty,
+            }
+            windows {
+                counts_are_those_of_a_sliding_window,
+                what_is_counted_twice_at_once_adds_up,
+                counts_of_many_add_up,
+                periods_that_are_over_are_forgotten,
             }
         }
     };

@@ -143,6 +143,7 @@ async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
     let (_folder, path) = made().await;
     let first_release = "ALTER TABLE event DROP COLUMN original;
         ALTER TABLE endpoint DROP COLUMN rests_until;
+        DROP TABLE duty; DROP TABLE rate_window;
         DELETE FROM refinery_schema_history WHERE version > 1";
     Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
     assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);
@@ -264,10 +265,12 @@ async fn every_text_in_the_file_is_a_name_a_type_or_a_reason() {
     let expected = [
         "audit_entry.actor",
         "audit_entry.detail",
+        "duty.name",
         "endpoint.name",
         "event.kind",
         "event.reason",
         "name.text",
+        "rate_window.name",
         "tally.reason",
     ];
     assert_eq!(texts, expected);

@@ -148,11 +148,7 @@ fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Vec<Deli
 fn delivery_row(row: &Row<'_>) -> rusqlite::Result<(i64, DeliveryRow)> {
     let state = row.get::<_, Code<State>>(3)?.0;
     let leased: bool = row.get(4)?;
-    let status = match state {
-        State::Fresh | State::Blocked | State::Head | State::Parked => DeliveryStatus::Pending,
-        State::Delivered => DeliveryStatus::Delivered,
-        State::Dead => DeliveryStatus::Dead,
-    };
+    let status = state.status();
     let waits = status == DeliveryStatus::Pending && !leased;
     let next_at = Timestamp::from_millis(row.get(6)?);
     let delivery = DeliveryRow {

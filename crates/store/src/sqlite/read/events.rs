@@ -5,19 +5,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 use vault::{KeyId, Sealed};
 
 use super::{Filter, limit};
+use crate::columns::EVENT;
 use crate::command::Claim;
 use crate::error::Kind;
 use crate::sqlite::Sqlite;
 use crate::sqlite::codes::{Code, steps};
 use crate::sqlite::failure::Result;
 use crate::{EventQuery, EventRow, Leased, SealedRow, StoreError};
-
-/// An event's columns with its names, in the order in which [`event_row`] reads them.
-const COLUMNS: &str = "sequence, id, event.arrival,
-    (SELECT text FROM name WHERE name.id = event.source),
-    (SELECT text FROM name WHERE name.id = event.provider),
-    kind, status, reason, covers, failed, received_at, count, range_start, range_end,
-    event.sealed_key, event.sealed, original";
 
 fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow {
@@ -52,7 +46,7 @@ impl Sqlite {
         id: EventId,
     ) -> std::result::Result<Option<EventRow>, StoreError> {
         self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM event WHERE id = ?1");
+            let sql = format!("SELECT {EVENT} FROM event WHERE id = ?1");
             Ok(connection.prepare_cached(&sql)?.query_row([id.as_bytes()], event_row).optional()?)
         })
         .await
@@ -89,7 +83,7 @@ impl Sqlite {
         }
         self.read(move |connection| {
             let sql = format!(
-                "SELECT {COLUMNS}, body.sealed_key, body.sealed FROM event
+                "SELECT {EVENT}, body.sealed_key, body.sealed FROM event
                  JOIN body ON body.row = event.body WHERE sequence = ?1"
             );
             let mut statement = connection.prepare_cached(&sql)?;
@@ -133,7 +127,7 @@ fn events(connection: &Connection, query: &EventQuery) -> Result<Vec<EventRow>> 
         filter.and("received_at < ?", until.as_millis());
     }
     let sql = sequences(query, &mut filter);
-    let sql = format!("SELECT {COLUMNS} FROM event WHERE sequence IN ({sql})");
+    let sql = format!("SELECT {EVENT} FROM event WHERE sequence IN ({sql})");
     let mut events: Vec<EventRow> = connection
         .prepare(&sql)?
         .query_map(params_from_iter(&filter.values), event_row)?

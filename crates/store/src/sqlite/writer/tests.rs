@@ -78,7 +78,8 @@ fn committed_with(
         .unzip();
     let poisoned = AtomicBool::new(false);
     room.admit(&mut batch);
-    let _ = commit(session, &mut batch, &poisoned, room);
+    let transactions = Transactions::default();
+    let _ = commit(session, &mut batch, (&poisoned, room, &transactions));
     assert!(!poisoned.into_inner(), "nothing here leaves a commit's fate unknown");
     answered.into_iter().map(|mut answered| answered.try_recv().expect("an answer")).collect()
 }

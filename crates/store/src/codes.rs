@@ -1,0 +1,86 @@
+//! Enums as the small numbers that stand in the store. A number never changes its meaning.
+
+use model::{AttemptOutcome, Covers, DeliveryStatus, EventStatus, Step, Steps};
+
+use crate::{EndpointState, KeyKind};
+
+/// An enum that is stored as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Code<T>(pub(crate) T);
+
+/// What has a number of its own.
+pub(crate) trait Coded: Copy {
+    /// The number.
+    fn number(self) -> i16;
+
+    /// Whose number it is.
+    fn from_number(number: i64) -> Option<Self>;
+}
+
+macro_rules! codes {
+    ($($kind:ty { $($variant:ident = $number:literal,)* })*) => {$(
+        impl Coded for $kind {
+            fn number(self) -> i16 {
+                match self { $(<$kind>::$variant => $number,)* }
+            }
+
+            fn from_number(number: i64) -> Option<Self> {
+                match number {
+                    $($number => Some(<$kind>::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+codes! {
+    EventStatus { Accepted = 0, Held = 1, Denied = 2, Quarantined = 3, }
+    Covers { Full = 0, Fields = 1, Identifiers = 2, Checksum = 3, None = 4, }
+    Step { Admit = 1, Verify = 2, Read = 3, Decide = 4, Record = 5, }
+    KeyKind { Subject = 0, Bucket = 1, System = 2, }
+    EndpointState { Active = 0, Paused = 1, Disabled = 2, }
+    State { Fresh = 0, Blocked = 1, Head = 2, Parked = 3, Delivered = 4, Dead = 5, }
+    AttemptOutcome {
+        Delivered = 0, Refused = 1, Gone = 2, Unreachable = 3, TimedOut = 4, Forbidden = 5,
+        Unreadable = 6,
+    }
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Not leased in this round.
+    Fresh,
+    /// Found behind its key's head; made fresh again when the head is out of the way.
+    Blocked,
+    /// Leased in this round; its key waits for it.
+    Head,
+    /// Failed so often that its key moved on.
+    Parked,
+    /// The endpoint answered 2xx.
+    Delivered,
+    /// Given up.
+    Dead,
+}
+
+impl State {
+    /// As it is told.
+    pub(crate) fn status(self) -> DeliveryStatus {
+        match self {
+            Self::Fresh | Self::Blocked | Self::Head | Self::Parked => DeliveryStatus::Pending,
+            Self::Delivered => DeliveryStatus::Delivered,
+            Self::Dead => DeliveryStatus::Dead,
+        }
+    }
+}
+
+/// The verdicts, as the step that stopped the event, if one did.
+pub(crate) fn failed(steps: Steps) -> Option<Code<Step>> {
+    steps.failed().map(Code)
+}
+
+/// The verdicts from the stored step.
+pub(crate) fn steps(failed: Option<Code<Step>>) -> Steps {
+    failed.map_or(Steps::PASSED, |step| Steps::failed_at(step.0))
+}

@@ -1,0 +1,8 @@
+//! Columns that both backends read in the same order.
+
+/// An event's, with its names.
+pub(crate) const EVENT: &str = "sequence, id, event.arrival,
+    (SELECT text FROM name WHERE name.id = event.source),
+    (SELECT text FROM name WHERE name.id = event.provider),
+    kind, status, reason, covers, failed, received_at, count, range_start, range_end,
+    event.sealed_key, event.sealed, original";

@@ -1,0 +1,203 @@
+//! A server that goes away: in the middle of a commit, for a while, or without a word.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use store::{Outcome, PostgresOptions, Store, Then};
+use tokio::task::JoinSet;
+
+use crate::conformance::fixture::*;
+use crate::patient;
+use crate::proxy::{Cut, Proxy};
+use crate::server::{self, Server};
+
+/// Spreads a number over all bits (SplitMix64).
+fn spread(n: u64) -> u64 {
+    let mut bits = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// Half of the commits, in each of the ways.
+fn half(commit: u64) -> Cut {
+    match spread(commit) % 6 {
+        0 => Cut::Before,
+        1 => Cut::During,
+        2 => Cut::After,
+        _ => Cut::Not,
+    }
+}
+
+/// Records until so many connections were lost at a commit; then everything must be there once, and
+/// be known if it comes again.
+pub(crate) async fn nothing_is_lost_or_doubled(store: &Store, proxy: &Proxy, cuts: u64) {
+    let mut answers: BTreeMap<u64, Option<Outcome>> = BTreeMap::new();
+    let mut next = 0;
+    while proxy.cuts() < cuts {
+        let mut tasks = JoinSet::new();
+        for n in next..next + 8 {
+            let store = store.clone();
+            tasks.spawn(async move {
+                let record = draft(n).ordered(n % 3).to("app").record();
+                (n, store.record(record).await)
+            });
+        }
+        next += 8;
+        for (n, answer) in tasks.join_all().await {
+            match answer {
+                Ok(recorded) => {
+                    assert_eq!(recorded.events, [Outcome::New], "{n}");
+                    answers.insert(n, Some(Outcome::New));
+                }
+                Err(error) => {
+                    assert!(error.is_unavailable(), "{n}: {error}");
+                    answers.insert(n, None);
+                }
+            }
+        }
+    }
+    for (n, answer) in &answers {
+        let copy = draft(1_000_000 + n).with(|event| event.dedup_key = Some(hash_bytes(*n)));
+        let outcome = loop {
+            // The provider's retry, which may be lost like any other.
+            match store.record(copy.clone().record()).await {
+                Ok(recorded) => break recorded.events[0],
+                Err(error) => assert!(error.is_unavailable(), "{n}: {error}"),
+            }
+        };
+        match outcome {
+            Outcome::Duplicate { of } => {
+                assert!(of == draft(*n).event.id || of == copy.event.id, "{n}: {of}");
+            }
+            outcome => assert_eq!((outcome, *answer), (Outcome::New, None), "{n} is lost"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_without_an_answer_is_found_out() {
+    let server = server::started().await;
+    let database = server.database().await;
+    let proxy = Proxy::start(server.socket(), half).await;
+    let url = server.serving_url(&database);
+    let beside = Store::connect(&patient(url.clone())).await.unwrap();
+    beside.add_key(key(KEY)).await.unwrap();
+    let store = Store::connect(&patient(proxy.url(&url))).await.unwrap();
+    nothing_is_lost_or_doubled(&store, &proxy, 100).await;
+    store.close().await;
+
+    // Each event with one delivery and one entry, and no more of them than events.
+    let counts = beside.counts().await.unwrap();
+    let events = server.rows(&database, "SELECT count(*) FROM event").await[0].get::<_, i64>(0);
+    let events = u64::try_from(events).unwrap();
+    assert_eq!(counts.accepted, events);
+    let entries = "SELECT count(*) FROM audit_entry WHERE action = 0";
+    assert_eq!(
+        server.rows(&database, entries).await[0].get::<_, i64>(0),
+        events.try_into().unwrap()
+    );
+    let keys = "SELECT count(DISTINCT dedup_key) FROM event";
+    assert_eq!(server.rows(&database, keys).await[0].get::<_, i64>(0), events.try_into().unwrap());
+    // What nobody doubted is not asked for again.
+    assert!(store.transactions().iter().any(|of| of.name == "record" && of.retried > 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_and_attempts_survive_lost_commits() {
+    let server = server::started().await;
+    let database = server.database().await;
+    let url = server.serving_url(&database);
+    let beside = Store::connect(&patient(url.clone())).await.unwrap();
+    beside.add_key(key(KEY)).await.unwrap();
+    for n in 0..60 {
+        keep(&beside, draft(n).ordered(n % 5).to("app")).await;
+    }
+    let proxy = Proxy::start(server.socket(), half).await;
+    let store = Store::connect(&patient(proxy.url(&url))).await.unwrap();
+    let mut seen: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    while beside.counts().await.unwrap().pending > 0 {
+        for leased in lease(&store, NOON, "app", 8).await {
+            assert_eq!((leased.fence, leased.attempt), (1, 1), "leased once");
+            let n = number(leased.event.id);
+            seen.entry(n % 5).or_default().push(n);
+            let settled = settle(&store, &leased, after(1), Then::Delivered).await;
+            assert_eq!(settled, store::Settled::Done);
+            assert_eq!(beside.attempts(leased.delivery).await.unwrap().len(), 1);
+        }
+    }
+    assert!(proxy.cuts() > 0);
+    assert!(seen.values().all(|order| order.is_sorted() && order.len() == 12), "{seen:?}");
+}
+
+/// What is answered while the server is away, and how soon.
+async fn refused(store: &Store, first: u64, within: Duration) {
+    for n in first..first + 20 {
+        let asked = Instant::now();
+        let error = store.record(draft(n).record()).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+        assert!(asked.elapsed() < within, "{:?}", asked.elapsed());
+        let asked = Instant::now();
+        assert!(store.due(NOON).await.unwrap_err().is_unavailable());
+        assert!(store.writable().await.unwrap_err().is_unavailable());
+        assert!(asked.elapsed() < 2 * within, "{:?}", asked.elapsed());
+    }
+}
+
+async fn recovers(store: &Store, within: Duration) {
+    let begun = Instant::now();
+    while store.writable().await.is_err() {
+        assert!(begun.elapsed() < within, "it does not recover");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_stopped_is_refused_soon_and_found_again() {
+    let server = Server::start("");
+    server.prepare().await;
+    let database = server.database().await;
+    let store = Store::connect(&PostgresOptions::new(server.serving_url(&database))).await.unwrap();
+    store.add_key(key(KEY)).await.unwrap();
+    for round in 0..2 {
+        keep(&store, draft(round)).await;
+        server.stop();
+        refused(&store, 100 * (round + 1), Duration::from_secs(1)).await;
+        server.start_again();
+        recovers(&store, Duration::from_secs(5)).await;
+        // Nothing that was refused is there, and everything that was answered is.
+        assert_eq!(all_events(&store).await.len(), usize::try_from(round).unwrap() + 1);
+    }
+    assert!(store.transactions().iter().any(|of| of.name == "probe" && of.committed > 0));
+}
+
+/// Under load, nobody waits behind those who already wait in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_nothing_is_given_up_soon() {
+    let server = server::started().await;
+    let database = server.database().await;
+    let proxy = Proxy::start(server.socket(), |_| Cut::Not).await;
+    let url = proxy.url(&server.serving_url(&database));
+    let store = Store::connect(&PostgresOptions::new(url)).await.unwrap();
+    store.add_key(key(KEY)).await.unwrap();
+    keep(&store, draft(1)).await;
+    proxy.freeze();
+    let mut tasks = JoinSet::new();
+    for n in 100..400 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let asked = Instant::now();
+            (store.record(draft(n).record()).await.unwrap_err(), asked.elapsed())
+        });
+    }
+    for (error, took) in tasks.join_all().await {
+        assert!(error.is_unavailable() && !error.is_commit_unknown(), "{error}");
+        assert!(took < Duration::from_millis(1_500), "{took:?}");
+    }
+    refused(&store, 1_000, Duration::from_millis(100)).await;
+    proxy.thaw();
+    recovers(&store, Duration::from_secs(5)).await;
+    keep(&store, draft(2)).await;
+    // What was given up before its commit never took effect.
+    assert_eq!(all_events(&store).await.len(), 2);
+}
