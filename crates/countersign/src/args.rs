@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Endpoints(Endpoints),
     /// Show everything at work on this machine, and what attacks it refused.
     Demo(crate::demo::Args),
+    /// Bring the schema of a PostgreSQL store up to this version, or say what is missing.
+    Migrate(Migrate),
     /// The profiles of providers.
     #[command(subcommand)]
     Providers(Providers),
@@ -78,6 +80,19 @@ pub(crate) struct Serve {
     /// How much is logged.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub(crate) log_level: Level,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Apply what is missing; else it is only said, and the exit code is 1 if anything is.
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// The variable with the URL of the schema's owner [default: the configured URL].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) url_env: Option<String>,
+    /// The role that `serve` connects as: it gets the rights that it needs, and no others.
+    #[arg(long, value_name = "ROLE", requires = "apply")]
+    pub(crate) serving_role: Option<String>,
 }
 
 /// Where a secret is read from: never the command line, which others can see.

@@ -5,6 +5,7 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod init;
+mod migrate;
 mod providers;
 mod serve;
 mod sign;
@@ -32,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
         Command::Demo(demo) => crate::demo::run(demo, arguments.json),
+        Command::Migrate(migrate) => migrate::run(migrate, arguments),
         Command::Providers(providers) => providers::run(providers, arguments),
     }
 }

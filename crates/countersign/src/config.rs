@@ -19,6 +19,7 @@ mod profiles;
 mod reference;
 mod secrets;
 mod source;
+mod store;
 mod transport;
 mod web;
 
@@ -33,6 +34,7 @@ pub use meaning::Notice;
 pub use problem::{Place, Problem, Problems, Refusal};
 pub use profiles::Profiles;
 pub use reference::Variables;
+pub use store::StorePlace;
 
 use document::Document;
 use problem::Found;
@@ -47,8 +49,8 @@ pub struct Configuration {
     pub settings: gateway::Settings,
     /// Where the API will be served.
     pub api: SocketAddr,
-    /// The file of the embedded store.
-    pub store: PathBuf,
+    /// Where what is kept is kept.
+    pub store: StorePlace,
     /// The certificates that its listeners show, to be looked after.
     pub certificates: Vec<Shown>,
     /// What whoever starts it should know.
@@ -57,8 +59,8 @@ pub struct Configuration {
 
 /// What the commands need that work beside a running gateway.
 pub struct Beside {
-    /// The file of the embedded store.
-    pub store: PathBuf,
+    /// Where what is kept is kept.
+    pub store: StorePlace,
     /// The key that opens what is sealed.
     pub root: vault::RootKey,
     /// The sources by name.
@@ -115,6 +117,11 @@ impl Origin {
         self.judge(meaning::beside)
     }
 
+    /// Reads where the store is.
+    pub(crate) fn store(self) -> Result<StorePlace, Problems> {
+        self.judge(meaning::beside_store)
+    }
+
     /// Reads which profiles there are.
     pub fn profiles(self) -> Result<Profiles, Problems> {
         self.judge(|document, resolver, found| {
@@ -161,6 +168,22 @@ pub(crate) fn operator() -> String {
         (!name.is_empty() && name.len() <= 32 && name.bytes().all(plain)).then_some(name)
     });
     format!("cli:{}", name.as_deref().unwrap_or("unknown"))
+}
+
+/// The URL that a command line names by its variable.
+pub(crate) fn url_of(variable: &str, env_file: Option<&Path>) -> Result<String, Problems> {
+    let mut found = Found::default();
+    let mut known = Variables::of_process();
+    if let Some(path) = env_file {
+        known.add_file(path, &mut found);
+    }
+    let resolver = Resolver { variables: &known, folder: Path::new("") };
+    let place = Place { line: 0, key: "--url-env".to_owned() };
+    let written = document::At { value: format!("${{env:{variable}}}"), place };
+    match resolver.text(&written, &mut found) {
+        Some(url) if found.is_empty() => Ok(url),
+        _ => Err(Problems::new(Path::new("command line"), found.into_list())),
+    }
 }
 
 /// The secrets that a command line names by variable or file: held to the same rules as those of

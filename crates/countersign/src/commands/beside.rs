@@ -22,7 +22,10 @@ impl Office {
     /// Opens the store that the configuration names.
     pub(super) async fn open(arguments: &Arguments) -> Result<Self, Failure> {
         let beside = origin(arguments).beside()?;
-        let store = Store::open_beside(&beside.store)
+        let store = beside
+            .store
+            .open_beside()
+            .await
             .map_err(|error| Failure::told(error.code(), &error.to_string()))?;
         let desk = Desk::open(store, beside.root, now()).await?;
         Ok(Self { desk, sources: beside.sources, endpoints: beside.endpoints })

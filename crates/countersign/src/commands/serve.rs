@@ -2,7 +2,6 @@
 
 use gateway::{Clock, Format, Gateway, Running, Settings};
 use model::Environment;
-use store::{Options, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Ended, origin, say};
@@ -22,13 +21,13 @@ pub(super) fn run(serve: &Serve, arguments: &Arguments) -> Ended {
 }
 
 async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
-    let Configuration { settings, api, store: path, certificates, notices } = configuration;
+    let Configuration { settings, api, store: place, certificates, notices } = configuration;
     let mut signals = Signals::new()?;
-    let store = Store::open(&path, Options::default())
-        .map_err(|error| Failure::told(error.code(), &error.to_string()))?;
+    let store =
+        place.open().await.map_err(|error| Failure::told(error.code(), &error.to_string()))?;
     let mut summary = Summary::of(&settings, &notices);
     summary.api = api.to_string();
-    summary.store = path.display().to_string();
+    summary.store = place.to_string();
     let running = Gateway::start(settings, store.clone(), Clock::System).await;
     let running = match running {
         Ok(running) => running,

@@ -21,7 +21,7 @@ pub(super) type Texts = At<Vec<At<String>>>;
 pub(super) struct Document {
     pub(super) environment: Option<At<String>>,
     pub(super) server: Server,
-    pub(super) store_url: Option<At<String>>,
+    pub(super) store: Store,
     pub(super) vault_key: Option<At<String>>,
     pub(super) providers_directory: Option<At<String>>,
     pub(super) outbound_proxy: Option<At<String>>,
@@ -41,6 +41,31 @@ pub(super) struct Server {
     pub(super) admin_allow: Option<Texts>,
     pub(super) tls: Option<Tls>,
     pub(super) admin_tls: Option<Tls>,
+}
+
+/// `[store]`.
+#[derive(Default)]
+pub(super) struct Store {
+    pub(super) url: Option<At<String>>,
+    pub(super) listen_url: Option<At<String>>,
+    pub(super) root_certificate: Option<At<String>>,
+    pub(super) client_certificate: Option<At<String>>,
+    pub(super) client_key: Option<At<String>>,
+    pub(super) allow_plaintext: Option<At<bool>>,
+    pub(super) connections_max: Option<At<i64>>,
+    pub(super) statement_timeout_ms: Option<At<i64>>,
+}
+
+impl Store {
+    /// Where keys stand that mean nothing for a file.
+    pub(super) fn keys_of_a_server(&self) -> impl Iterator<Item = &Place> {
+        let texts =
+            [&self.listen_url, &self.root_certificate, &self.client_certificate, &self.client_key];
+        let texts = texts.into_iter().flatten().map(|at| &at.place);
+        let numbers = [&self.connections_max, &self.statement_timeout_ms];
+        let numbers = numbers.into_iter().flatten().map(|at| &at.place);
+        texts.chain(numbers).chain(self.allow_plaintext.iter().map(|at| &at.place))
+    }
 }
 
 /// `[server.tls]` and `[server.admin_tls]`.
@@ -120,7 +145,16 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
         table.finish(found);
     }
     if let Some(table) = root.table("store", found) {
-        document.store_url = table.text("url", found);
+        document.store = Store {
+            url: table.text("url", found),
+            listen_url: table.text("listen_url", found),
+            root_certificate: table.text("root_certificate", found),
+            client_certificate: table.text("client_certificate", found),
+            client_key: table.text("client_key", found),
+            allow_plaintext: table.boolean("allow_plaintext", found),
+            connections_max: table.integer("connections_max", found),
+            statement_timeout_ms: table.integer("statement_timeout_ms", found),
+        };
         table.finish(found);
     }
     if let Some(table) = root.table("vault", found) {

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
 use model::Environment;
 
@@ -13,9 +12,11 @@ use super::problem::{Found, Place, Refusal};
 use super::profiles::Profiles;
 use super::reference::Resolver;
 use super::secrets::Ledger;
+use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, source, transport, web,
+    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, source, store, transport,
+    web,
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -107,7 +108,7 @@ pub(super) fn configuration(
         network::networks(document.server.trusted_proxies.as_ref(), resolver, found);
     let transport = transport::transport(document, resolver, found);
     transport::live(document, environment, listeners.as_ref(), found);
-    let store = store(document, resolver, found);
+    let store = store::place(&document.store, environment, resolver, found);
     let root = root(document, resolver, found);
     let profiles = profiles(document, resolver, found);
     let proxy =
@@ -171,7 +172,7 @@ pub(super) fn beside(
     resolver: &Resolver<'_>,
     found: &mut Found,
 ) -> Option<Beside> {
-    let store = store(document, resolver, found);
+    let store = beside_store(document, resolver, found);
     let root = root(document, resolver, found);
     let text = |written: Option<&At<String>>| written.map(|text| text.value.clone());
     let sources = document.sources.iter().filter_map(|source| {
@@ -192,6 +193,17 @@ pub(super) fn beside(
         return None;
     }
     Some(Beside { store: store?, root: root?, sources, endpoints })
+}
+
+/// The store alone, for what works without a root key.
+pub(super) fn beside_store(
+    document: &Document,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<StorePlace> {
+    let written = document.environment.as_ref();
+    let environment = written.and_then(|written| Environment::from_code(&written.value));
+    store::place(&document.store, environment, resolver, found)
 }
 
 /// The embedded profiles and those of `[providers] directory`.
@@ -258,25 +270,6 @@ fn listeners(document: &Document, resolver: &Resolver<'_>, found: &mut Found) ->
         }
         _ => None,
     }
-}
-
-fn store(document: &Document, resolver: &Resolver<'_>, found: &mut Found) -> Option<PathBuf> {
-    let fix = "write [store] url = \"sqlite:countersign.db\"";
-    let Some(written) = &document.store_url else {
-        let place = Place { line: 1, key: "store.url".into() };
-        found.add(Refusal::MissingKey, &place, "the store is not said", fix);
-        return None;
-    };
-    let text = resolver.text(written, found)?;
-    let path = text
-        .strip_prefix("sqlite:")
-        .map(|path| path.strip_prefix("//").unwrap_or(path))
-        .filter(|path| !path.trim().is_empty() && !path.starts_with(':') && !path.contains('?'));
-    if path.is_none() {
-        let message = "this is no store that we know";
-        found.add(Refusal::BadStoreUrl, &written.place, message, fix);
-    }
-    path.map(|path| resolver.path(path))
 }
 
 fn root(document: &Document, resolver: &Resolver<'_>, found: &mut Found) -> Option<vault::RootKey> {

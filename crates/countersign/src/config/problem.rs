@@ -69,6 +69,10 @@ refusals! {
     BadClientCa = "bad_client_ca",
     /// The store's URL is not one we know.
     BadStoreUrl = "bad_store_url",
+    /// A setting of the store that is out of bounds, or does not belong to it.
+    BadStoreSetting = "bad_store_setting",
+    /// A live gateway would speak to another machine's database in the clear.
+    PlainStoreInLive = "plain_store_in_live",
     /// The root key has not the shape of one.
     BadRootKey = "bad_root_key",
     /// A name that cannot stand in a path.

@@ -179,8 +179,7 @@ fn profiles() -> Result<Cast, Failure> {
 
 async fn start(configuration: &Path) -> Result<gateway::Running, Failure> {
     let Configuration { settings, store, .. } = Origin::new(configuration, None).configuration()?;
-    let store = store::Store::open(&store, store::Options::default())
-        .map_err(|error| cannot("open the store", error))?;
+    let store = store.open().await.map_err(|error| cannot("open the store", error))?;
     gateway::Gateway::start(settings, store, gateway::Clock::System)
         .await
         .map_err(|error| cannot("start the gateway", error))

@@ -67,6 +67,16 @@ impl PostgresOptions {
             queue_commands_max: model::limits::QUEUE_COMMANDS_MAX,
         }
     }
+
+    /// Sees that it can be tried, without a connection.
+    ///
+    /// # Errors
+    /// When a URL or a certificate cannot be read, or another machine would be spoken to in the
+    /// clear without leave.
+    pub fn check(&self) -> Result<(), OpenError> {
+        Target::of(self)?;
+        Target::listened(self).map(drop)
+    }
 }
 
 impl fmt::Debug for PostgresOptions {
