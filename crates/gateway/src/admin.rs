@@ -47,15 +47,20 @@ impl Admin {
         match request.uri().path() {
             "/healthz" => text("text/plain; charset=utf-8", "ok\n".to_owned()),
             "/readyz" => self.ready(id).await,
-            "/metrics" => match self.store.counts().await {
-                Ok(counts) => text(OPENMETRICS, self.metrics.scrape(&counts, &self.certificates)),
-                Err(error) => {
-                    tracing::error!(request = %id, %error, "cannot count for the metrics");
-                    problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", id)
-                }
-            },
+            "/metrics" => self.scrape(id).await,
             _ => problem(StatusCode::NOT_FOUND, "not_found", id),
         }
+    }
+
+    /// While the store cannot be asked, its counts are left out and `store_up` is 0.
+    async fn scrape(&self, id: RequestId) -> Answer {
+        let counts = self.store.counts().await;
+        if let Err(error) = &counts {
+            tracing::error!(request = %id, %error, "cannot count for the metrics");
+        }
+        let transactions = self.store.transactions();
+        let counts = counts.as_ref().ok();
+        text(OPENMETRICS, self.metrics.scrape(counts, &transactions, &self.certificates))
     }
 
     /// Ready means that a webhook could be made durable now.

@@ -11,6 +11,7 @@ mod judge;
 mod limits;
 mod record;
 mod redaction;
+mod sharing;
 mod transport;
 
 use std::collections::HashMap;

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use store::Counts;
+use store::{Counts, TransactionCount};
 
 use crate::Tls;
 
@@ -155,7 +155,12 @@ impl Metrics {
     }
 
     /// The text that Prometheus scrapes, with the store's counts and the listeners' certificates.
-    pub(crate) fn scrape(&self, counts: &Counts, certificates: &[(&str, Tls)]) -> String {
+    pub(crate) fn scrape(
+        &self,
+        counts: Option<&Counts>,
+        transactions: &[TransactionCount],
+        certificates: &[(&str, Tls)],
+    ) -> String {
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             return text;
@@ -167,13 +172,18 @@ impl Metrics {
                 "# HELP countersign_{name} {help}.\n# TYPE countersign_{name} gauge\ncountersign_{name} {value}\n"
             );
         };
-        gauge("deliveries_pending", "Deliveries that wait", counts.pending);
-        gauge("deliveries_parked", "Deliveries whose ordering key has moved on", counts.parked);
-        gauge("deliveries_dead", "Dead letters", counts.dead);
-        gauge("events_held", "Authentic events that wait for a fact or a person", counts.held);
-        gauge("events_quarantined", "Authentic events that cannot be trusted", counts.quarantined);
-        let full = u64::from(counts.full);
-        gauge("store_full", "1 while the disk is full and webhooks are refused", full);
+        gauge("store_up", "1 while the store can be asked", u64::from(counts.is_some()));
+        if let Some(counts) = counts {
+            gauge("deliveries_pending", "Deliveries that wait", counts.pending);
+            gauge("deliveries_parked", "Deliveries whose ordering key has moved on", counts.parked);
+            gauge("deliveries_dead", "Dead letters", counts.dead);
+            gauge("events_held", "Authentic events that wait for a fact or a person", counts.held);
+            let help = "Authentic events that cannot be trusted";
+            gauge("events_quarantined", help, counts.quarantined);
+            let full = u64::from(counts.full);
+            gauge("store_full", "1 while the disk is full and webhooks are refused", full);
+        }
+        gauges += &transactions_text(transactions);
         let family = |name: &str, help: &str, value: fn(&Tls) -> i64| {
             let mut text =
                 format!("# HELP countersign_{name} {help}.\n# TYPE countersign_{name} gauge\n");
@@ -196,4 +206,21 @@ impl Metrics {
         let body = text.strip_suffix("# EOF\n").unwrap_or(&text);
         format!("{body}{gauges}# EOF\n")
     }
+}
+
+/// The store's transactions by name, and how they ended.
+fn transactions_text(transactions: &[TransactionCount]) -> String {
+    let mut text = "# HELP countersign_transactions The store's transactions by name and how they \
+                    ended.\n# TYPE countersign_transactions counter\n"
+        .to_owned();
+    for TransactionCount { name, committed, retried, failed } in transactions {
+        for (outcome, count) in [("committed", committed), ("retried", retried), ("failed", failed)]
+        {
+            let _ = writeln!(
+                text,
+                "countersign_transactions_total{{name=\"{name}\",outcome=\"{outcome}\"}} {count}"
+            );
+        }
+    }
+    text
 }

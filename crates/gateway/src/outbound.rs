@@ -38,6 +38,9 @@ pub use resolver::{Resolver, Script};
 /// another process released.
 const POLL: Duration = Duration::from_millis(250);
 
+/// How soon one gateway learns what another found out about an endpoint.
+const SHARE: Duration = Duration::from_millis(500);
+
 /// The way out, for all endpoints.
 pub(crate) struct Outbound {
     parts: Parts,
@@ -64,6 +67,7 @@ impl Outbound {
             if !self.lease_round(&attempts).await {
                 tokio::select! {
                     () = self.parts.fresh_work.notified() => {}
+                    () = self.parts.store.fresh_work() => {}
                     () = self.lanes.freed.notified() => {}
                     () = tokio::time::sleep(POLL) => {}
                     () = stop.cancelled() => {}
@@ -76,6 +80,21 @@ impl Outbound {
             tracing::warn!(
                 "attempts were still running when the gateway stopped; they will be made again"
             );
+        }
+    }
+
+    /// Keeps this gateway's breakers in step with those of the gateways beside it.
+    pub(crate) async fn share_breakers(self: Arc<Self>, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(SHARE);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            // While the store is away nothing is leased either.
+            if let Ok(rests) = self.parts.store.endpoint_rests().await {
+                self.lanes.learn(rests);
+            }
         }
     }
 

@@ -21,11 +21,14 @@ use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::outbound::{Client, Outbound};
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Settings, Tls};
+use crate::{Clock, Endpoint, Settings, Tls, entropy};
 
 const TALLY: Duration = Duration::from_millis(200);
 /// How often old dedup keys are forgotten: a day's worth each time at most.
 const FORGET: Duration = Duration::from_secs(12 * 3600);
+/// The duty of forgetting, and how long one gateway has it, milliseconds.
+const FORGETTING: &str = "forget";
+const FORGETTING_MS: i64 = 10 * 60 * 1000;
 /// How soon a disk that has room again is noticed, and a clock that was set.
 const WATCH: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS_MAX: usize = 256;
@@ -178,7 +181,11 @@ impl Running {
         parts: Parts,
         settings: InboundSettings,
     ) {
+        let is_shared = parts.store.is_shared();
         let inbound = Arc::new(Inbound::new(parts, settings));
+        if is_shared {
+            self.inward.push(tokio::spawn(inbound.clone().share_limits(self.stop_in.clone())));
+        }
         let stop = self.stop_in.clone();
         self.inward.push(tokio::spawn(listener::serve(
             socket,
@@ -228,6 +235,9 @@ impl Running {
             .map(|endpoint| (endpoint.name.clone(), Arc::new(endpoint)))
             .collect();
         let outbound = Arc::new(Outbound::new(parts.clone(), endpoints, environment, client));
+        if parts.store.is_shared() {
+            self.outward.push(tokio::spawn(outbound.clone().share_breakers(self.stop_out.clone())));
+        }
         self.outward.push(tokio::spawn(outbound.run(self.stop_out.clone())));
     }
 
@@ -241,6 +251,7 @@ impl Running {
             let mut forget = tokio::time::interval(FORGET);
             let mut watch = tokio::time::interval(WATCH);
             let mut steps = Steps::new(clock.clone());
+            let holder = entropy::bytes();
             loop {
                 tokio::select! {
                     _ = tally.tick() => {
@@ -249,11 +260,7 @@ impl Running {
                             failed.cancel();
                         }
                     }
-                    _ = forget.tick() => {
-                        if let Err(error) = store.forget(clock.now()).await {
-                            tracing::error!(%error, "cannot forget old dedup keys");
-                        }
-                    }
+                    _ = forget.tick() => forget_old(&store, holder, &clock).await,
                     _ = watch.tick() => {
                         if let Some(step_ms) = steps.seen() {
                             metrics.clock_stepped();
@@ -266,10 +273,27 @@ impl Running {
                             tracing::error!(%error, "cannot see to the reserve");
                         }
                     }
-                    () = stop.cancelled() => return,
+                    () = stop.cancelled() => {
+                        let _ = store.release_duty(FORGETTING, holder).await;
+                        return;
+                    }
                 }
             }
         }));
+    }
+}
+
+/// Forgets old dedup keys, unless another gateway on the same store does.
+async fn forget_old(store: &Store, holder: [u8; 16], clock: &Clock) {
+    let now = clock.now();
+    match store.take_duty(FORGETTING, holder, now, now.plus_millis(FORGETTING_MS)).await {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            if let Err(error) = store.forget(now).await {
+                tracing::error!(%error, "cannot forget old dedup keys");
+            }
+        }
+        Err(error) => tracing::error!(%error, "cannot tell whose turn it is to forget"),
     }
 }
 

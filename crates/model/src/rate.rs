@@ -70,6 +70,22 @@ impl Window {
         self.current.saturating_add(u32::try_from(weighted).unwrap_or(u32::MAX))
     }
 
+    /// Takes over the counts of all who share the limit, for the period that began then. What was
+    /// counted here and is not among them yet comes on top.
+    pub fn share(&mut self, rate: Rate, period_start_ms: i64, counts: (u32, u32), unshared: u32) {
+        if period_start_ms.div_euclid(rate.period_ms.max(1)) != self.period {
+            return;
+        }
+        let (current, previous) = counts;
+        self.current = self.current.max(current.saturating_add(unshared));
+        self.previous = self.previous.max(previous);
+    }
+
+    /// When the period began in which something was counted last, unix milliseconds.
+    pub fn period_start_ms(&self, rate: Rate) -> i64 {
+        self.period.saturating_mul(rate.period_ms.max(1))
+    }
+
     /// Counts one more if the limit allows it; else says after how many milliseconds to ask again.
     pub fn take(&mut self, rate: Rate, now_ms: i64) -> Result<u32, i64> {
         let used = self.count(rate, now_ms);
@@ -93,6 +109,25 @@ mod tests {
         for bad in ["", "10", "10/m", "0/1m", "10/0m", "-1/1m", "+1/1m", "10/1d", "10/99999999h"] {
             assert_eq!(bad.parse::<Rate>(), Err(NotARate), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_others_counted_counts_here_too() {
+        let rate = Rate { count: 10, period_ms: 60_000 };
+        let mut window = Window::default();
+        assert_eq!(window.take(rate, 61_000), Ok(9));
+        assert_eq!(window.period_start_ms(rate), 60_000);
+        // Seven of others and ours, and another of ours that they do not know of yet.
+        assert!(window.take(rate, 61_000).is_ok());
+        window.share(rate, 60_000, (8, 0), 1);
+        assert_eq!(window.take(rate, 61_000), Ok(0));
+        assert!(window.take(rate, 61_000).is_err());
+        // What is said of another period says nothing of this one, and nothing is taken back.
+        window.share(rate, 120_000, (0, 0), 0);
+        window.share(rate, 60_000, (0, 0), 0);
+        assert!(window.take(rate, 61_000).is_err());
+        window.share(rate, 60_000, (10, 10), 0);
+        assert!(window.take(rate, 120_000).is_err());
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl Store {
         postgres::apply(options, serving_role).await
     }
 
+    /// Whether other gateways may work on it at the same time.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Finishes what waits, writes back the log and closes. Later commands fail.
     pub async fn close(&self) {
         match self {

@@ -28,6 +28,8 @@ async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
     let mut summary = Summary::of(&settings, &notices);
     summary.api = api.to_string();
     summary.store = place.to_string();
+    let warnings = store.server_facts(Clock::System.now()).await.unwrap_or_default();
+    summary.notices.extend(warnings.iter().map(|warning| format!("store: {warning}")));
     let running = Gateway::start(settings, store.clone(), Clock::System).await;
     let running = match running {
         Ok(running) => running,

@@ -22,6 +22,16 @@ pub(crate) struct AddressLimit {
 struct Generations {
     young: HashMap<IpAddr, Window>,
     old: HashMap<IpAddr, Window>,
+    /// Counted since this was last told to the gateways beside this one.
+    unshared: HashMap<IpAddr, u32>,
+}
+
+/// What was counted of an address and is to be shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shared {
+    pub(crate) address: IpAddr,
+    pub(crate) period_start_ms: i64,
+    pub(crate) count: u32,
 }
 
 impl AddressLimit {
@@ -39,8 +49,40 @@ impl AddressLimit {
         let carried = windows.old.remove(&address);
         let window = windows.young.entry(address).or_insert_with(|| carried.unwrap_or_default());
         match window.take(self.rate, now_ms) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                if windows.unshared.len() < ADDRESSES_TRACKED_MAX {
+                    let unshared = windows.unshared.entry(address).or_default();
+                    *unshared = unshared.saturating_add(1);
+                }
+                Ok(())
+            }
             Err(retry_after_ms) => Err(Limited { limit: self.rate.count, retry_after_ms }),
+        }
+    }
+
+    /// The limit.
+    pub(crate) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// What was counted since this was asked last.
+    pub(crate) fn to_share(&self) -> Vec<Shared> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let unshared = std::mem::take(&mut windows.unshared);
+        let shared = unshared.into_iter().filter_map(|(address, count)| {
+            let window = windows.young.get(&address).or_else(|| windows.old.get(&address))?;
+            Some(Shared { address, period_start_ms: window.period_start_ms(self.rate), count })
+        });
+        shared.collect()
+    }
+
+    /// Takes note of what all gateways counted of an address, in this period and the one before.
+    pub(crate) fn learn(&self, shared: &Shared, counts: (u32, u32)) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let Generations { young, old, unshared } = &mut *windows;
+        let unshared = unshared.get(&shared.address).copied().unwrap_or(0);
+        if let Some(window) = young.get_mut(&shared.address).or(old.get_mut(&shared.address)) {
+            window.share(self.rate, shared.period_start_ms, counts, unshared);
         }
     }
 }
@@ -64,6 +106,20 @@ mod tests {
         assert_eq!(limited, Limited { limit: 2, retry_after_ms: 59_000 });
         assert!(limit.take(ip(2), 1_000).is_ok());
         assert!(limit.take(ip(1), 180_000).is_ok());
+    }
+
+    #[test]
+    fn what_is_counted_elsewhere_counts_here() {
+        let (here, there) = (AddressLimit::new(RATE), AddressLimit::new(RATE));
+        assert!(here.take(ip(1), 0).is_ok());
+        assert!(there.take(ip(1), 0).is_ok());
+        let of_here = here.to_share();
+        assert_eq!(of_here, [Shared { address: ip(1), period_start_ms: 0, count: 1 }]);
+        assert!(here.to_share().is_empty(), "it was told once");
+        here.learn(&of_here[0], (2, 0));
+        assert!(here.take(ip(1), 1_000).is_err());
+        assert!(here.take(ip(2), 1_000).is_ok());
+        assert!(there.take(ip(1), 1_000).is_ok(), "nobody has told it");
     }
 
     #[test]

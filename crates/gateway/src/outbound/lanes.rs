@@ -18,6 +18,8 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(super) struct Lanes {
     lanes: Mutex<HashMap<String, Lane>>,
+    /// Endpoints that any gateway leaves alone, and until when, as the store said last.
+    rests: Mutex<HashMap<String, Timestamp>>,
     /// Rung when an attempt ends.
     pub(super) freed: Notify,
 }
@@ -51,6 +53,7 @@ impl Lanes {
         endpoints: impl Iterator<Item = &'a str>,
         now: Timestamp,
     ) -> Free {
+        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
         let lanes = self.lock();
         let in_flight: usize = lanes.values().map(|lane| lane.in_flight).sum();
         let common = (ATTEMPTS_IN_FLIGHT_MAX - ATTEMPTS_RESERVED).saturating_sub(in_flight);
@@ -60,7 +63,12 @@ impl Lanes {
             let lane = lanes.get(name).unwrap_or(&new);
             let free = lane.window.min(cap).saturating_sub(lane.in_flight);
             let free = match lane.breaker.allows(now) {
-                Allowed::All => free,
+                // Somebody else found it failing: after the pause one attempt at a time is made.
+                Allowed::All => match rests.get(name) {
+                    Some(until) if now < *until => 0,
+                    Some(_) => free.min(1usize.saturating_sub(lane.in_flight)),
+                    None => free,
+                },
                 Allowed::Probe => free.min(1),
                 Allowed::Nothing => 0,
             };
@@ -93,7 +101,32 @@ impl Lanes {
             Said::Failing => lane.window = ATTEMPTS_PER_ENDPOINT_MIN,
             Said::Nothing => {}
         }
-        lane.breaker.ended(is_probe, said, now)
+        let change = lane.breaker.ended(is_probe, said, now);
+        drop(lanes);
+        match said {
+            Said::Well => self.forget_rest(endpoint).then_some(Change::Closed).or(change),
+            Said::Failing | Said::Nothing => change,
+        }
+    }
+
+    /// Takes note of the endpoints that any gateway leaves alone. One that nobody does any more was
+    /// heard from.
+    pub(super) fn learn(&self, rests: Vec<(String, Timestamp)>) {
+        let rests: HashMap<_, _> = rests.into_iter().collect();
+        let mut known = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lock();
+        for name in known.keys().filter(|name| !rests.contains_key(*name)) {
+            if let Some(lane) = lanes.get_mut(name) {
+                lane.breaker = Breaker::default();
+            }
+        }
+        drop(lanes);
+        *known = rests;
+    }
+
+    fn forget_rest(&self, endpoint: &str) -> bool {
+        let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        rests.remove(endpoint).is_some()
     }
 
     /// An attempt is over and settled.
@@ -143,6 +176,40 @@ mod tests {
         assert_eq!(free(&lanes, &["a"]), [ATTEMPTS_PER_ENDPOINT_MAX - 3]);
         assert_eq!(lanes.heard("a", false, Said::Failing, NOW), None);
         assert_eq!(free(&lanes, &["a"]), [0]);
+    }
+
+    #[test]
+    fn what_another_gateway_leaves_alone_is_left_alone_and_then_probed() {
+        let lanes = Lanes::default();
+        lane(&lanes, "a", 2, 0);
+        let until = |ms| vec![("a".to_owned(), NOW.plus_millis(ms))];
+        lanes.learn(until(1));
+        assert_eq!(free(&lanes, &["a", "b"]), [0, ATTEMPTS_PER_ENDPOINT_MIN]);
+        lanes.learn(until(0));
+        assert_eq!(free(&lanes, &["a"]), [1]);
+        let is_probe = lanes.enter("a");
+        assert_eq!(free(&lanes, &["a"]), [0]);
+        // Whoever hears that it is well says so to all.
+        assert_eq!(lanes.heard("a", is_probe, Said::Well, NOW), Some(Change::Closed));
+        lanes.leave("a");
+        assert!(free(&lanes, &["a"])[0] > 1);
+    }
+
+    #[test]
+    fn what_another_gateway_heard_from_is_no_longer_left_alone() {
+        let lanes = Lanes::default();
+        lane(&lanes, "a", 1, 0);
+        let mut change = None;
+        while change.is_none() {
+            change = lanes.heard("a", false, Said::Failing, NOW);
+        }
+        assert_eq!(free(&lanes, &["a"]), [0]);
+        // Nobody has heard of it yet: it stays so.
+        lanes.learn(Vec::new());
+        assert_eq!(free(&lanes, &["a"]), [0]);
+        lanes.learn(vec![("a".to_owned(), NOW.plus_millis(5_000))]);
+        lanes.learn(Vec::new());
+        assert_eq!(free(&lanes, &["a"]), [ATTEMPTS_PER_ENDPOINT_MIN]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is to be said about a server that works, and could lose what it acknowledged.
 
+use std::fmt;
+
 use model::Timestamp;
 use tokio_postgres::Row;
 
@@ -45,6 +47,43 @@ impl ServerWarning {
             Self::NoStandby => "no_standby",
             Self::ClocksDiffer { .. } => "clocks_differ",
         }
+    }
+}
+
+impl fmt::Display for ServerWarning {
+    /// What it means, and what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CommitsNotWaitedFor => {
+                "synchronous_commit is off: a crash of the server loses acknowledged events; set it \
+                 to on"
+            }
+            Self::NothingSynced => {
+                "fsync is off: a crash of its machine loses and damages anything; set it to on"
+            }
+            Self::TornPages => {
+                "full_page_writes is off: a crash of its machine may damage pages; set it to on"
+            }
+            Self::StandbyNotWaitedFor => {
+                "synchronous_commit is local, and there is a standby: a failover loses acknowledged \
+                 events; set it to on"
+            }
+            Self::StandbyNotSynced => {
+                "synchronous_commit is remote_write: if server and standby lose power together, \
+                 acknowledged events are lost; set it to on"
+            }
+            Self::NoStandby => {
+                "no standby is waited for: the loss of the server's disk loses acknowledged events; \
+                 set synchronous_standby_names"
+            }
+            Self::ClocksDiffer { ahead_ms } => {
+                return write!(
+                    f,
+                    "its clock is {ahead_ms} ms ahead of ours: leases of other gateways end early \
+                     or late; see to the clocks"
+                );
+            }
+        })
     }
 }
 

@@ -1,0 +1,69 @@
+//! Failed signatures are counted over all gateways on one store: an address that had its share at
+//! one of them has had it at every other a moment later.
+//!
+//! Each gateway decides by itself and at once, from what it counted and what it heard last, so
+//! nobody waits for the store. While the store is away each counts alone, and says so once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Timestamp;
+use store::{StoreError, WindowAdd};
+use tokio_util::sync::CancellationToken;
+
+use super::Inbound;
+use super::limits::Shared;
+
+/// How soon one gateway learns what another counted.
+const SHARE: Duration = Duration::from_millis(250);
+
+/// Addresses that are told of in one transaction.
+const ADDRESSES_AT_ONCE_MAX: usize = 500;
+
+/// What the counts are of, in the store.
+const NAME: &str = "failed_signatures";
+
+impl Inbound {
+    /// Tells the others what was counted here, and learns what they counted.
+    pub(crate) async fn share_limits(self: Arc<Self>, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(SHARE);
+        let mut is_alone = false;
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let counted = self.failed_signatures.to_share();
+            let mut failed = None;
+            for some in counted.chunks(ADDRESSES_AT_ONCE_MAX) {
+                failed = self.share(some).await.err().or(failed);
+            }
+            match failed {
+                Some(error) if !is_alone => {
+                    is_alone = true;
+                    tracing::warn!(%error, "failed signatures are counted by this gateway alone");
+                }
+                None if is_alone && !counted.is_empty() => {
+                    is_alone = false;
+                    tracing::info!("failed signatures are counted over all gateways again");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn share(&self, counted: &[Shared]) -> Result<(), StoreError> {
+        let period_ms = self.failed_signatures.rate().period_ms;
+        let adds = counted.iter().map(|one| WindowAdd {
+            key: self.parts.keys.index("window", &[one.address.to_string().as_bytes()]),
+            period_start: Timestamp::from_millis(one.period_start_ms),
+            period_ms,
+            add: one.count,
+        });
+        let counts = self.parts.store.count_windows(NAME, adds.collect()).await?;
+        for (one, counts) in counted.iter().zip(counts) {
+            self.failed_signatures.learn(one, (counts.current, counts.previous));
+        }
+        Ok(())
+    }
+}
