@@ -8,6 +8,7 @@
 //! - [`bare`] is the *bare receiver*: the least that verifies a signature and keeps the event
 //!   durably (hyper, one HMAC, one group-committed insert). It does nothing else, so the ratio to
 //!   it is the price of everything else;
+//! - [`postgres`] starts database servers, with a standby if one is wanted;
 //! - [`peers`] are receivers as they are commonly written;
 //! - [`load`] offers events over kept connections, in a closed or an open loop;
 //! - [`application`] takes the deliveries and counts them by `webhook-id`;
@@ -33,6 +34,7 @@ pub mod full;
 pub mod hostile;
 pub mod load;
 pub mod peers;
+pub mod postgres;
 pub mod power;
 pub mod preload;
 pub mod prove;

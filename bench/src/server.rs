@@ -94,12 +94,7 @@ impl Server {
     /// # Errors
     /// When the process is gone.
     pub fn cpu(&self) -> Result<Duration> {
-        let mut processes = Vec::new();
-        for entry in std::fs::read_dir("/proc")? {
-            let stat = std::fs::read_to_string(entry?.path().join("stat"));
-            processes.extend(stat.ok().as_deref().and_then(Process::read));
-        }
-        ticks_of_tree(self.child.id(), &processes)
+        ticks_of_tree(self.child.id(), &processes()?)
             .map(|ticks| Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
             .context("the process is gone")
     }
@@ -145,6 +140,27 @@ impl Server {
     /// Kills it at once (`SIGKILL`) and waits for its end.
     pub fn kill(mut self) {
         self.end();
+    }
+
+    /// Kills it and all that it started at once.
+    ///
+    /// # Errors
+    /// When the system does not say what it started.
+    pub fn kill_tree(mut self) -> Result<()> {
+        let processes = processes()?;
+        let mut doomed = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(parent) = doomed.get(next).copied() {
+            let children = processes.iter().filter(|process| process.parent == parent);
+            doomed.extend(children.map(|child| child.id));
+            next += 1;
+        }
+        // In one command, the first one first: it cannot replace those that go after it.
+        let ids = doomed.iter().map(u32::to_string);
+        let kill = Command::new("kill").arg("-KILL").args(ids).stderr(Stdio::null()).status();
+        kill.context("cannot run kill")?;
+        self.end();
+        Ok(())
     }
 
     /// Asks it to stop (`SIGTERM`) and waits until it has.
@@ -231,6 +247,16 @@ impl Process {
         }
         Some(Self { id: id.parse().ok()?, parent: fields.get(1)?.parse().ok()?, ticks })
     }
+}
+
+/// All that can be seen.
+fn processes() -> Result<Vec<Process>> {
+    let mut processes = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let stat = std::fs::read_to_string(entry?.path().join("stat"));
+        processes.extend(stat.ok().as_deref().and_then(Process::read));
+    }
+    Ok(processes)
 }
 
 fn ticks_of_tree(root: u32, processes: &[Process]) -> Option<u64> {
