@@ -168,7 +168,7 @@ impl Server {
     /// # Errors
     /// When it does not stop in time, or not with success.
     pub fn stop(mut self) -> Result<()> {
-        self.ask_to_stop()?;
+        self.signal("TERM")?;
         let start = Instant::now();
         while start.elapsed() < STOP_PATIENCE {
             if let Some(status) = self.child.try_wait()? {
@@ -180,9 +180,13 @@ impl Server {
         bail!("the server did not stop in time");
     }
 
-    fn ask_to_stop(&self) -> Result<()> {
+    /// Sends it a signal, such as `STOP`.
+    ///
+    /// # Errors
+    /// When there is no `kill`.
+    pub fn signal(&self, name: &str) -> Result<()> {
         let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().context("cannot run kill")?;
+        Command::new("kill").args(["-s", name, &pid]).status().context("cannot run kill")?;
         Ok(())
     }
 
@@ -200,7 +204,7 @@ impl Drop for Server {
     /// Asks first, since one that is killed leaves the processes that it started behind.
     fn drop(&mut self) {
         let start = Instant::now();
-        let asked = !self.has_ended() && self.ask_to_stop().is_ok();
+        let asked = !self.has_ended() && self.signal("TERM").is_ok();
         while asked && !self.has_ended() && start.elapsed() < DROP_PATIENCE {
             std::thread::sleep(Duration::from_millis(5));
         }
