@@ -9,10 +9,16 @@
 //! its leases were lost. Each lost lease may have been one attempt, and so one delivery more. A lease
 //! that is lost and was not held at one of those instants was lost for no reason.
 //!
+//! [`failover`] kills the database instead, [`ambiguous`] the answers to its commits, and [`outage`]
+//! stops it.
+//!
 //! A lease lasts a minute. Where nobody has that long, leases that were noted and are still held a
 //! moment later are ended by hand ([`Plan::hurries`]).
 
+pub mod ambiguous;
+pub mod failover;
 pub mod fleet;
+pub mod outage;
 pub mod traffic;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -189,7 +195,7 @@ impl Plan {
         if let Err(late) = delivered(&cluster, Self::DATABASE, self.hurries) {
             findings.broken_rules.push(format!("not delivered within {patience} ms: {late:#}"));
         }
-        findings.conclude(&mut fleet, &application, &cluster)
+        findings.conclude(&mut fleet, &application, &cluster, Self::DATABASE)
     }
 
     fn kill_amid_traffic(
@@ -267,20 +273,21 @@ impl Findings {
         fleet: &mut Fleet,
         application: &Application,
         cluster: &Cluster,
+        database: &str,
     ) -> Result<Self> {
         let list = ["events", "list", "--all", "--json", "--limit", "1000000"];
         let rows = fleet.any()?.lines(&list)?;
         fleet.stop().context("after everything")?;
-        let database = Plan::DATABASE;
         self.kept.compare(&self.sent.acknowledged, &rows, &application.ledger());
         self.kept.in_flight = number(cluster, database, LOST)?;
         self.broken_rules.extend(broken_rules(cluster, database)?);
+        // Whoever loses the answer to a commit, or the database, may lose leases at any time.
         let unexplained = number(cluster, database, LOST_FOR_NO_REASON)?;
         if unexplained > 0 {
             self.broken_rules.push(format!("{unexplained} leases were lost for no reason"));
         }
-        // One that is stood takes so long that others may seem to stand, too.
-        let holders = self.amid_traffic + self.stood * u32::try_from(fleet.count())?;
+        // Whoever kills a database, or stands a replica, may take the leases of all.
+        let holders = self.amid_traffic.max(1) * u32::try_from(fleet.count())?;
         let held_max = u64::from(holders) * ATTEMPTS_PER_ENDPOINT_MAX as u64;
         if self.kept.in_flight > held_max {
             self.broken_rules.push(format!("more than {held_max} attempts were in flight"));

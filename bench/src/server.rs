@@ -167,8 +167,16 @@ impl Server {
     ///
     /// # Errors
     /// When it does not stop in time, or not with success.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(self) -> Result<()> {
         self.signal("TERM")?;
+        self.stopped()
+    }
+
+    /// Waits until it has stopped, as it was asked to: a second time means at once.
+    ///
+    /// # Errors
+    /// When it does not stop in time, or not with success.
+    pub fn stopped(mut self) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < STOP_PATIENCE {
             if let Some(status) = self.child.try_wait()? {

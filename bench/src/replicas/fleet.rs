@@ -27,9 +27,24 @@ pub fn deploy(
     endpoint_url: &str,
     deliveries: Deliveries,
 ) -> Result<Deployment> {
-    cluster.make_database(name)?;
     let url = cluster.url(SERVING, name);
-    let deployment = Deployment::with_store(binary, endpoint_url, deliveries, &url)?;
+    deploy_at(&url, cluster, name, binary, endpoint_url, deliveries)
+}
+
+/// The same, reached by another URL than the server's own.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn deploy_at(
+    url: &str,
+    cluster: &Cluster,
+    name: &str,
+    binary: &Path,
+    endpoint_url: &str,
+    deliveries: Deliveries,
+) -> Result<Deployment> {
+    cluster.make_database(name)?;
+    let deployment = Deployment::with_store(binary, endpoint_url, deliveries, url)?;
     deployment.migrate(&cluster.url(OWNER, name), SERVING)?;
     Ok(deployment)
 }
@@ -118,6 +133,6 @@ impl Fleet {
         for server in &running {
             server.signal("TERM")?;
         }
-        running.into_iter().try_for_each(Server::stop)
+        running.into_iter().try_for_each(Server::stopped)
     }
 }

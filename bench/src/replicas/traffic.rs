@@ -113,6 +113,19 @@ impl Traffic {
     }
 }
 
+impl Sent {
+    /// Takes in what was sent later.
+    pub fn take_in(&mut self, later: Self) {
+        self.acknowledged.extend(later.acknowledged);
+        self.repeated += later.repeated;
+        self.refused += later.refused;
+        self.refused_after_max = self.refused_after_max.max(later.refused_after_max);
+        self.broken += later.broken;
+        self.pause_max = self.pause_max.max(later.pause_max);
+        self.elapsed += later.elapsed;
+    }
+}
+
 impl Flow {
     /// Distinct events acknowledged so far.
     pub fn acknowledged(&self) -> u64 {

@@ -2,8 +2,9 @@
 //! `bench::replicas` says how, and what is compared.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use bench::replicas::Plan;
+use bench::replicas::{Plan, ambiguous, failover, outage};
 
 #[test]
 fn replicas_killed_under_load_keep_every_promise_together() {
@@ -14,8 +15,8 @@ fn replicas_killed_under_load_keep_every_promise_together() {
     let plan = Plan {
         binary,
         replicas: 3,
-        events: 3_000,
-        per_second: 400.0,
+        events: 2_500,
+        per_second: 300.0,
         kills: 6,
         stood_percent: 34,
         seed,
@@ -35,4 +36,47 @@ fn replicas_killed_under_load_keep_every_promise_together() {
         found.kept.second_deliveries,
         found.kept.in_flight
     );
+}
+
+#[test]
+fn a_primary_killed_under_load_loses_nothing_that_was_acknowledged() {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
+    let seed = bench::clock::fresh_seed();
+    let plan = failover::Plan { binary, replicas: 2, rounds: 1, seed, hurries: true };
+    let outcome = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    let faults = outcome.found.faults();
+    assert!(faults.is_empty(), "{faults:?}");
+    println!(
+        "{} acknowledged, promoted after {:?}, nothing acknowledged for {:?}",
+        outcome.found.kept.acknowledged, outcome.promoted_after, outcome.pauses
+    );
+}
+
+#[test]
+fn commits_without_an_answer_are_neither_lost_nor_doubled() {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
+    let seed = bench::clock::fresh_seed();
+    let plan = ambiguous::Plan { binary, replicas: 2, cuts: 60, seed, hurries: true };
+    let (found, cuts) = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    let faults = found.faults();
+    assert!(faults.is_empty(), "{faults:?}");
+    println!("{} acknowledged, {cuts} answers lost", found.kept.acknowledged);
+}
+
+#[test]
+fn a_database_that_is_away_is_told_and_found_again() {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
+    let plan = outage::Plan { binary, replicas: 2, away: Duration::from_secs(2) };
+    let seen = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    println!(
+        "answered within {:?} while it was stopped and {:?} while it was locked; acknowledged \
+         again after {:?} and {:?}",
+        seen.stopped.refused_after_max,
+        seen.locked.refused_after_max,
+        seen.acknowledged_after,
+        seen.unlocked_after
+    );
+    assert!(seen.told, "503 with Retry-After, and not ready");
+    assert!(seen.stopped.acknowledged.is_empty() && seen.stopped.refused > 0);
+    assert!(seen.locked.refused > 0);
 }
