@@ -33,11 +33,13 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 /// How long a server may take to do what it was told.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Of every server: connections for many replicas, and a log that says who went away.
-const SETTINGS: [&str; 4] = [
+/// Of every server: connections for many replicas, a standby that does not sleep for five seconds
+/// when its primary is gone, and a log that says who went away.
+const SETTINGS: [&str; 5] = [
     "listen_addresses=127.0.0.1",
     "max_connections=200",
     "shared_buffers=128MB",
+    "wal_retrieve_retry_interval=100ms",
     "log_min_messages=warning",
 ];
 

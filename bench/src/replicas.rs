@@ -58,8 +58,8 @@ pub struct Plan {
     pub per_second: f64,
     /// Kills, evenly spread over the events.
     pub kills: u32,
-    /// Of a hundred so many are only stood for a while.
-    pub stood_percent: u64,
+    /// Among them so many times one is only stood for a while.
+    pub stands: u32,
     /// Repeats what is drawn.
     pub seed: u64,
     /// Whether leases are ended by hand.
@@ -79,8 +79,6 @@ pub struct Findings {
     pub broken_rules: Vec<String>,
     /// Kills and stands that were carried out while events came.
     pub amid_traffic: u32,
-    /// Of these the stands.
-    pub stood: u32,
 }
 
 impl Findings {
@@ -214,16 +212,17 @@ impl Plan {
             seed: chance.bits(),
         }
         .flow();
-        for kill in 1..=self.kills {
-            let amid = self.events * u64::from(kill) / u64::from(self.kills + 1);
+        let (instants, mut stands) = (self.kills + self.stands, self.stands);
+        for at in 1..=instants {
+            let amid = self.events * u64::from(at) / u64::from(instants + 1);
             ensure!(flow.wait_for(amid, TRAFFIC_PATIENCE), "the traffic stands still");
             std::thread::sleep(Duration::from_millis(chance.between(0, 50)));
             findings.amid_traffic += u32::from(flow.acknowledged() < self.events);
             let place = usize::try_from(chance.between(0, fleet.count() as u64))?;
-            if chance.between(0, 100) < self.stood_percent {
-                findings.stood += 1;
+            if chance.between(0, u64::from(instants - at) + 1) < u64::from(stands) {
+                stands -= 1;
                 fleet.server(place)?.signal("STOP")?;
-                let stood = note_leases(cluster, Self::DATABASE, kill).and_then(|()| {
+                let stood = note_leases(cluster, Self::DATABASE, at).and_then(|()| {
                     std::thread::sleep(HURRY);
                     cluster.query(Self::DATABASE, END_NOTED)?;
                     std::thread::sleep(HURRY);
@@ -233,7 +232,7 @@ impl Plan {
                 stood?;
             } else {
                 fleet.kill(place);
-                note_leases(cluster, Self::DATABASE, kill)?;
+                note_leases(cluster, Self::DATABASE, at)?;
                 std::thread::sleep(Duration::from_millis(chance.between(0, 200)));
                 let ready_after = fleet.start_again(place)?;
                 findings.kept.ready_after_max = findings.kept.ready_after_max.max(ready_after);
