@@ -189,6 +189,10 @@ impl Plan {
         let mut findings = Findings::default();
         findings.sent = self.kill_amid_traffic(&mut fleet, &cluster, &mut findings)?;
 
+        if findings.amid_traffic < self.kills + self.stands {
+            let amid = findings.amid_traffic;
+            findings.broken_rules.push(format!("only {amid} of the kills came amid events"));
+        }
         let patience = DELIVERY_PATIENCE.as_millis();
         if let Err(late) = delivered(&cluster, Self::DATABASE, self.hurries) {
             findings.broken_rules.push(format!("not delivered within {patience} ms: {late:#}"));
