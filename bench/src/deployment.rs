@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
@@ -17,6 +17,9 @@ pub const SOURCE_PATH: &str = "/in/stripe";
 
 /// The folder of the store, in the folder of the deployment: a disk can be mounted over it.
 const DISK: &str = "disk";
+
+/// The name of the configuration's file.
+const CONFIGURATION: &str = "countersign.toml";
 
 /// How much is told of the log of a gateway that did not become ready.
 const SAID_LINES: usize = 20;
@@ -43,6 +46,7 @@ pub struct Deployment {
     pub public: SocketAddr,
     /// Where `/readyz` is.
     pub admin: SocketAddr,
+    api: SocketAddr,
     /// What every command is run under, such as `nsenter`.
     pub within: Vec<String>,
     /// Run the gateway with this defect; the binary must be built to have it.
@@ -55,17 +59,23 @@ impl Deployment {
     /// # Errors
     /// When it cannot be written, or no port is free.
     pub fn new(binary: &Path, endpoint_url: &str, deliveries: Deliveries) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("countersign-bench-").tempdir()?;
+        let store = format!("sqlite:{DISK}/{STORE_FILE}");
+        Self::with_store(binary, endpoint_url, deliveries, &store)
+    }
+
+    /// The same over the store at this URL.
+    ///
+    /// # Errors
+    /// When it cannot be written, or no port is free.
+    pub fn with_store(
+        binary: &Path,
+        endpoint_url: &str,
+        deliveries: Deliveries,
+        store: &str,
+    ) -> Result<Self> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).context("no randomness")?;
         let root_key = format!("cs_root_{}", URL_SAFE_NO_PAD.encode(random));
-        let key = folder.path().join("countersign.key");
-        std::fs::write(&key, format!("{root_key}\n"))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
-        }
         let (public, admin, api) = (free_address()?, free_address()?, free_address()?);
         let paused = deliveries == Deliveries::Paused;
         let configuration = format!(
@@ -77,7 +87,7 @@ admin = "{admin}"
 api = "{api}"
 
 [store]
-url = "sqlite:{DISK}/{STORE_FILE}"
+url = "{store}"
 
 [vault]
 key = "${{file:countersign.key}}"
@@ -96,17 +106,65 @@ allow_private = true
 paused = {paused}
 "#
         );
-        std::fs::write(folder.path().join("countersign.toml"), configuration)?;
-        std::fs::create_dir(folder.path().join(DISK))?;
         Ok(Self {
             binary: binary.to_owned(),
-            folder,
+            folder: folder_with(&root_key, &configuration)?,
             root_key,
             public,
             admin,
+            api,
             within: Vec::new(),
             sabotage: None,
         })
+    }
+
+    /// Another replica: the same key, secrets and configuration, with a folder and ports of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written, or no port is free.
+    pub fn replica(&self) -> Result<Self> {
+        let (public, admin, api) = (free_address()?, free_address()?, free_address()?);
+        let mut configuration = std::fs::read_to_string(self.configuration())?;
+        for (of_this, of_other) in [(self.public, public), (self.admin, admin), (self.api, api)] {
+            configuration = configuration.replace(&of_this.to_string(), &of_other.to_string());
+        }
+        Ok(Self {
+            binary: self.binary.clone(),
+            folder: folder_with(&self.root_key, &configuration)?,
+            root_key: self.root_key.clone(),
+            public,
+            admin,
+            api,
+            within: self.within.clone(),
+            sabotage: self.sabotage,
+        })
+    }
+
+    /// Brings the schema of a server's store up to this version, as its owner at this URL, and gives
+    /// the role its rights.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn migrate(&self, owner_url: &str, serving_role: &str) -> Result<()> {
+        let arguments =
+            ["migrate", "--apply", "--serving-role", serving_role, "--url-env", "OWNER"];
+        let output = self.run(&arguments, &[("OWNER", owner_url)])?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "migrate ended with {}: {said}", output.status);
+        Ok(())
+    }
+
+    /// Runs a command with these variables beside the gateway, to its end.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
+        let mut command = self.command(&[], arguments);
+        command.envs(variables.iter().copied()).output().context("cannot run the binary")
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.folder.path().join(CONFIGURATION)
     }
 
     /// Changes the configuration that the next start reads.
@@ -114,7 +172,7 @@ paused = {paused}
     /// # Errors
     /// When it cannot be read or written.
     pub fn configure(&self, change: impl FnOnce(&str) -> String) -> Result<()> {
-        let file = self.folder.path().join("countersign.toml");
+        let file = self.configuration();
         let text = std::fs::read_to_string(&file)?;
         std::fs::write(&file, change(&text)).context("cannot write the configuration")
     }
@@ -168,7 +226,7 @@ paused = {paused}
     /// # Errors
     /// When it fails, or prints something else.
     pub fn lines(&self, arguments: &[&str]) -> Result<Vec<serde_json::Value>> {
-        let output = self.command(&[], arguments).output().context("cannot run the binary")?;
+        let output = self.run(arguments, &[])?;
         ensure!(
             output.status.success(),
             "{arguments:?} ended with {}: {}",
@@ -201,7 +259,7 @@ paused = {paused}
             .args(words)
             .args(arguments)
             .arg("--config")
-            .arg(self.folder.path().join("countersign.toml"))
+            .arg(self.configuration())
             .env("STRIPE_WEBHOOK_SECRET", SECRET)
             .env(
                 "APP_WEBHOOK_SECRET",
@@ -209,4 +267,19 @@ paused = {paused}
             );
         command
     }
+}
+
+/// A folder with the root key and the configuration in it.
+fn folder_with(root_key: &str, configuration: &str) -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("countersign-bench-").tempdir()?;
+    let key = folder.path().join("countersign.key");
+    std::fs::write(&key, format!("{root_key}\n"))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
+    }
+    std::fs::write(folder.path().join(CONFIGURATION), configuration)?;
+    std::fs::create_dir(folder.path().join(DISK))?;
+    Ok(folder)
 }

@@ -8,11 +8,14 @@
 //! - [`bare`] is the *bare receiver*: the least that verifies a signature and keeps the event
 //!   durably (hyper, one HMAC, one group-committed insert). It does nothing else, so the ratio to
 //!   it is the price of everything else;
+//! - [`postgres`] starts database servers, with a standby if one is wanted;
+//! - [`proxy`] stands before one and loses connections at their commits;
 //! - [`peers`] are receivers as they are commonly written;
 //! - [`load`] offers events over kept connections, in a closed or an open loop;
 //! - [`application`] takes the deliveries and counts them by `webhook-id`;
 //! - [`crash`] kills a gateway under load, again and again, and compares what it acknowledged with
 //!   what it kept and delivered;
+//! - [`replicas`] does it to several gateways on one database;
 //! - [`forgetful`] is a disk that forgets what was not synced, and [`power`] cuts its power under a
 //!   gateway's load;
 //! - [`full`] fills the [`disk`] under a gateway, and sees what it still does;
@@ -33,10 +36,13 @@ pub mod full;
 pub mod hostile;
 pub mod load;
 pub mod peers;
+pub mod postgres;
 pub mod power;
 pub mod preload;
 pub mod prove;
+pub mod proxy;
 pub mod refused;
+pub mod replicas;
 pub mod server;
 pub mod stripe;
 pub mod timing;

@@ -50,7 +50,7 @@ enum Command {
         /// The gateway's binary with planted defects, for the topic `hardened`
         #[arg(long)]
         sabotaged: Option<PathBuf>,
-        /// The folder of the peers with their packages, for the topic `peers`
+        /// The folder of the peers with their packages, for the topics `peers` and `replicas`
         #[arg(long)]
         peers: Option<PathBuf>,
         /// Smaller counts, within a minute

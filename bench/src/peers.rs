@@ -6,26 +6,20 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::rc::Rc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 use crate::clock::now_ms;
 use crate::deployment::SOURCE_PATH;
 use crate::load::{is_success, request, signed_request};
+use crate::postgres::Cluster;
 use crate::server::{Server, free_address};
 use crate::stripe::{SECRET, Series, Signer};
 use crate::wire::Connection;
-
-/// Where Debian keeps the versions of PostgreSQL.
-const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
-
-/// How long a database may take until it answers.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Older than any receiver may accept, in seconds.
 const STALE_S: i64 = 3600;
@@ -39,7 +33,7 @@ pub struct Peer {
     /// The receiver.
     pub server: Server,
     /// The database that it writes to, in a process of its own.
-    pub database: Option<Server>,
+    pub database: Option<Rc<Cluster>>,
     /// Where it takes webhooks.
     pub address: SocketAddr,
     /// Where it keeps them.
@@ -51,8 +45,8 @@ pub struct Peer {
 pub enum Keeps {
     /// In this SQLite file.
     Sqlite(PathBuf, TempDir),
-    /// In the PostgreSQL that has its socket here.
-    Postgres(TempDir),
+    /// In this PostgreSQL.
+    Postgres(Rc<Cluster>),
     /// Not at all; what it was configured with is here.
     Nothing(TempDir),
 }
@@ -69,8 +63,8 @@ impl Keeps {
                 (),
                 |row| row.get(0),
             )?,
-            Self::Postgres(folder) => {
-                query(folder.path(), "SELECT count(*) FROM event")?.parse()?
+            Self::Postgres(cluster) => {
+                cluster.query("postgres", "SELECT count(*) FROM event")?.parse()?
             }
             Self::Nothing(_) => return Ok(None),
         };
@@ -85,7 +79,7 @@ impl Keeps {
 pub fn express_sqlite(installed: &Path) -> Result<Peer> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("express.db");
-    let (server, address) = express(installed, "sqlite", &file)?;
+    let (server, address) = express(installed, "sqlite", &file, &[])?;
     Ok(Peer { server, database: None, address, keeps: Keeps::Sqlite(file, folder) })
 }
 
@@ -94,13 +88,34 @@ pub fn express_sqlite(installed: &Path) -> Result<Peer> {
 /// # Errors
 /// When one of them cannot be started.
 pub fn express_postgres(installed: &Path) -> Result<Peer> {
-    let folder = tempfile::tempdir()?;
-    let database = postgres(folder.path())?;
-    let (server, address) = express(installed, "postgres", folder.path())?;
-    Ok(Peer { server, database: Some(database), address, keeps: Keeps::Postgres(folder) })
+    express_on(installed, Rc::new(Cluster::start(&[])?))
 }
 
-fn express(installed: &Path, store: &str, place: &Path) -> Result<(Server, SocketAddr)> {
+/// Express, the provider's SDK and this PostgreSQL, over its socket.
+///
+/// # Errors
+/// When it cannot be started, or the database does not sync its commits.
+pub fn express_on(installed: &Path, cluster: Rc<Cluster>) -> Result<Peer> {
+    let settings = "SELECT current_setting('fsync') || current_setting('synchronous_commit')";
+    let said = cluster.query("postgres", settings)?;
+    ensure!(said == "onon", "PostgreSQL does not sync its commits: {said}");
+    let port = cluster.port().to_string();
+    let variables = [("PGPORT", &*port)];
+    let (server, address) = express(installed, "postgres", cluster.folder(), &variables)?;
+    Ok(Peer {
+        server,
+        database: Some(Rc::clone(&cluster)),
+        address,
+        keeps: Keeps::Postgres(cluster),
+    })
+}
+
+fn express(
+    installed: &Path,
+    store: &str,
+    place: &Path,
+    variables: &[(&str, &str)],
+) -> Result<(Server, SocketAddr)> {
     let address = free_address()?;
     let mut command = Command::new("node");
     command
@@ -109,6 +124,7 @@ fn express(installed: &Path, store: &str, place: &Path) -> Result<(Server, Socke
         .arg(address.port().to_string())
         .env("NODE_ENV", "production")
         .env("STRIPE_WEBHOOK_SECRET", SECRET)
+        .envs(variables.iter().copied())
         .current_dir(installed);
     Ok((Server::start(command, address, "/")?, address))
 }
@@ -133,71 +149,6 @@ pub fn nginx(installed: &Path) -> Result<Peer> {
         .stderr(File::create(folder.path().join("nginx.log"))?);
     let server = Server::start(command, address, "/")?;
     Ok(Peer { server, database: None, address, keeps: Keeps::Nothing(folder) })
-}
-
-/// A database cluster of its own in the folder, whose commits are synced.
-fn postgres(folder: &Path) -> Result<Server> {
-    let data = folder.join("data");
-    if is_root()? {
-        let status = Command::new("chown").arg("postgres").arg(folder).status()?;
-        ensure!(status.success(), "there is no user `postgres`");
-    }
-    let log = File::create(folder.join("postgres.log"))?;
-    let status = as_postgres("initdb")?
-        .args(["--auth=trust", "--username=postgres", "--no-sync", "-D"])
-        .arg(&data)
-        .current_dir(folder)
-        .stdout(Stdio::null())
-        .stderr(log.try_clone()?)
-        .status()
-        .context("cannot run initdb")?;
-    ensure!(status.success(), "initdb ended with {status}");
-    let mut command = as_postgres("postgres")?;
-    command.arg("-D").arg(&data).arg("-k").arg(folder);
-    command.args(["-c", "listen_addresses=", "-c", "fsync=on", "-c", "synchronous_commit=on"]);
-    let server = Server::spawn(command.current_dir(folder).stdout(log.try_clone()?).stderr(log))?;
-    let settings = "SELECT current_setting('fsync') || current_setting('synchronous_commit')";
-    let start = Instant::now();
-    loop {
-        match query(folder, settings) {
-            Ok(said) => {
-                ensure!(said == "onon", "PostgreSQL does not sync its commits: {said}");
-                return Ok(server);
-            }
-            Err(error) if start.elapsed() > DATABASE_PATIENCE => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
-}
-
-fn query(socket: &Path, sql: &str) -> Result<String> {
-    let output = Command::new("psql")
-        .args(["-X", "-A", "-t", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"])
-        .arg(socket)
-        .output()
-        .context("cannot run psql")?;
-    ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-/// A program of the newest PostgreSQL that is installed. It refuses to run as root.
-fn as_postgres(program: &str) -> Result<Command> {
-    let mut versions: Vec<PathBuf> = std::fs::read_dir(POSTGRES_VERSIONS)
-        .context("PostgreSQL is not installed")?
-        .map(|version| Ok(version?.path().join("bin").join(program)))
-        .collect::<Result<_>>()?;
-    versions.sort();
-    let path = versions.pop().context("PostgreSQL is not installed")?;
-    if !is_root()? {
-        return Ok(Command::new(path));
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
-    Ok(command)
-}
-
-fn is_root() -> Result<bool> {
-    Ok(std::fs::metadata("/proc/self")?.uid() == 0)
 }
 
 /// What a receiver does wrong, if anything: it must acknowledge what is genuine, refuse what is
@@ -242,7 +193,11 @@ pub fn examine(address: SocketAddr, keeps: &Keeps) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     /// The bare receiver with this secret, examined.
     fn faults_of_bare(secret: &'static str) -> Vec<String> {
@@ -253,7 +208,7 @@ mod tests {
         std::thread::spawn(move || crate::bare::serve(address, &store, secret));
         let start = Instant::now();
         while std::net::TcpStream::connect(address).is_err() {
-            assert!(start.elapsed() < DATABASE_PATIENCE, "it does not listen");
+            assert!(start.elapsed() < PATIENCE, "it does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
         examine(address, &Keeps::Sqlite(file, folder)).unwrap()

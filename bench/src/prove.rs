@@ -6,6 +6,7 @@ mod hardened;
 mod inbound;
 mod millions;
 mod peers;
+mod replicas;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ pub enum Topic {
     Hardened,
     /// Receivers as they are commonly written.
     Peers,
+    /// Several gateways on one PostgreSQL: kills, failovers, lost commits, outages, throughput.
+    Replicas,
 }
 
 /// One line of the proof.
@@ -115,6 +118,7 @@ pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
     match topic {
         Topic::Inbound => inbound::prove(tools, &mut proof)?,
         Topic::Hardened => hardened::prove(tools, &mut proof)?,
+        Topic::Replicas => replicas::prove(tools, &mut proof)?,
         Topic::Peers => each(&[("peers", peers::prove)], tools, &mut proof)?,
     }
     Ok(proof.all_ok)

@@ -94,12 +94,7 @@ impl Server {
     /// # Errors
     /// When the process is gone.
     pub fn cpu(&self) -> Result<Duration> {
-        let mut processes = Vec::new();
-        for entry in std::fs::read_dir("/proc")? {
-            let stat = std::fs::read_to_string(entry?.path().join("stat"));
-            processes.extend(stat.ok().as_deref().and_then(Process::read));
-        }
-        ticks_of_tree(self.child.id(), &processes)
+        ticks_of_tree(self.child.id(), &processes()?)
             .map(|ticks| Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
             .context("the process is gone")
     }
@@ -147,12 +142,41 @@ impl Server {
         self.end();
     }
 
+    /// Kills it and all that it started at once.
+    ///
+    /// # Errors
+    /// When the system does not say what it started.
+    pub fn kill_tree(mut self) -> Result<()> {
+        let processes = processes()?;
+        let mut doomed = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(parent) = doomed.get(next).copied() {
+            let children = processes.iter().filter(|process| process.parent == parent);
+            doomed.extend(children.map(|child| child.id));
+            next += 1;
+        }
+        // In one command, the first one first: it cannot replace those that go after it.
+        let ids = doomed.iter().map(u32::to_string);
+        let kill = Command::new("kill").arg("-KILL").args(ids).stderr(Stdio::null()).status();
+        kill.context("cannot run kill")?;
+        self.end();
+        Ok(())
+    }
+
     /// Asks it to stop (`SIGTERM`) and waits until it has.
     ///
     /// # Errors
     /// When it does not stop in time, or not with success.
-    pub fn stop(mut self) -> Result<()> {
-        self.ask_to_stop()?;
+    pub fn stop(self) -> Result<()> {
+        self.signal("TERM")?;
+        self.stopped()
+    }
+
+    /// Waits until it has stopped, as it was asked to: a second time means at once.
+    ///
+    /// # Errors
+    /// When it does not stop in time, or not with success.
+    pub fn stopped(mut self) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < STOP_PATIENCE {
             if let Some(status) = self.child.try_wait()? {
@@ -164,9 +188,13 @@ impl Server {
         bail!("the server did not stop in time");
     }
 
-    fn ask_to_stop(&self) -> Result<()> {
+    /// Sends it a signal, such as `STOP`.
+    ///
+    /// # Errors
+    /// When there is no `kill`.
+    pub fn signal(&self, name: &str) -> Result<()> {
         let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().context("cannot run kill")?;
+        Command::new("kill").args(["-s", name, &pid]).status().context("cannot run kill")?;
         Ok(())
     }
 
@@ -184,7 +212,7 @@ impl Drop for Server {
     /// Asks first, since one that is killed leaves the processes that it started behind.
     fn drop(&mut self) {
         let start = Instant::now();
-        let asked = !self.has_ended() && self.ask_to_stop().is_ok();
+        let asked = !self.has_ended() && self.signal("TERM").is_ok();
         while asked && !self.has_ended() && start.elapsed() < DROP_PATIENCE {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -231,6 +259,16 @@ impl Process {
         }
         Some(Self { id: id.parse().ok()?, parent: fields.get(1)?.parse().ok()?, ticks })
     }
+}
+
+/// All that can be seen.
+fn processes() -> Result<Vec<Process>> {
+    let mut processes = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let stat = std::fs::read_to_string(entry?.path().join("stat"));
+        processes.extend(stat.ok().as_deref().and_then(Process::read));
+    }
+    Ok(processes)
 }
 
 fn ticks_of_tree(root: u32, processes: &[Process]) -> Option<u64> {

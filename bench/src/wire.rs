@@ -43,6 +43,11 @@ impl Connection {
         }
     }
 
+    /// The last answer, as it came.
+    pub(crate) fn answer(&self) -> &[u8] {
+        &self.buffer
+    }
+
     async fn fill(&mut self) -> io::Result<()> {
         if self.stream.read_buf(&mut self.buffer).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -11,6 +12,7 @@ use super::inbound::{Counts, NO_APPLICATION, mebibytes};
 use super::{Got, Proof, Tools, median, rounded};
 use crate::deployment::{Deliveries, Deployment, SOURCE_PATH};
 use crate::load::{Load, Outcome, Pace};
+use crate::postgres::Cluster;
 use crate::server::{Server, free_address};
 
 /// Above this the baseline is not what it should be, and no ratio to it says anything.
@@ -23,7 +25,7 @@ pub(super) const BARE_STORE: &str = "bare.db";
 pub(super) struct Measured {
     server: Server,
     /// The database of one that has it in a process of its own.
-    database: Option<Server>,
+    database: Option<Rc<Cluster>>,
     address: SocketAddr,
     requests: u64,
     failed: u64,
@@ -46,7 +48,7 @@ impl Measured {
         }
     }
 
-    pub(super) fn with_database(self, database: Option<Server>) -> Self {
+    pub(super) fn with_database(self, database: Option<Rc<Cluster>>) -> Self {
         Self { database, ..self }
     }
 
@@ -66,7 +68,8 @@ impl Measured {
     }
 
     fn cpu_so_far(&self) -> Result<Duration> {
-        let database = self.database.as_ref().map(Server::cpu).transpose()?;
+        let database = self.database.as_ref().and_then(|cluster| cluster.server());
+        let database = database.map(Server::cpu).transpose()?;
         Ok(self.server.cpu()? + database.unwrap_or_default())
     }
 

@@ -10,7 +10,6 @@ mod conformance;
 
 mod outage;
 mod pooler;
-mod proxy;
 mod replicas;
 mod schema;
 mod server;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use model::Environment;
 use store::{OpenError, Options, PostgresOptions, Store};
-use url::Url;
+use url::form_urlencoded;
 
 use super::document::{self, At};
 use super::problem::{Found, Place, Refusal};
@@ -176,8 +176,7 @@ fn secret_if_with_password(
     resolver: &Resolver<'_>,
     found: &mut Found,
 ) -> Option<()> {
-    let has_password = Url::parse(url).is_ok_and(|url| url.password().is_some());
-    if has_password { resolver.secret(written, found).map(drop) } else { Some(()) }
+    if has_password(url) { resolver.secret(written, found).map(drop) } else { Some(()) }
 }
 
 /// The bytes of a file that may be named; the outer nothing is a fault.
@@ -201,11 +200,23 @@ fn pem(
 
 /// The server and the database, without who connects and how.
 fn shown(url: &str) -> String {
-    let Ok(mut url) = Url::parse(url) else { return "postgres".to_owned() };
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.to_string()
+    let (_, rest) = credentials(url);
+    let place = rest.split_once('?').map_or(rest, |(place, _)| place);
+    format!("postgres://{place}")
+}
+
+/// Whether a URL says a password, before the hosts or among the parameters.
+fn has_password(url: &str) -> bool {
+    let (credentials, rest) = credentials(url);
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    credentials.contains(':')
+        || form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "password")
+}
+
+/// Who connects, and the rest. By hand, since a URL of PostgreSQL may name several hosts.
+fn credentials(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('@').unwrap_or(("", rest))
 }
 
 #[cfg(test)]
@@ -241,6 +252,19 @@ mod tests {
         let place = judge(url("${env:DB}"), Environment::Live).expect("a server");
         assert_eq!(place.to_string(), "postgres://db.example/countersign");
         assert!(!format!("{place:?}").contains("p_test_1"));
+    }
+
+    #[test]
+    fn a_url_of_several_hosts_is_one_like_any_other() {
+        let two = "db-1.example:5432,db-2.example:5433/countersign";
+        let variables = format!("postgres://serve_test:p_test_1@{two}?target_session_attrs=any");
+        assert_eq!(shown(&variables), format!("postgres://{two}"));
+        let judged = |written: String| judge(url(&written), Environment::Test);
+        let refused = Some(Refusal::LiteralSecret);
+        assert_eq!(judged(variables).err(), refused);
+        assert_eq!(judged(format!("postgres://{two}?user=a&p%61ssword=p_test_1")).err(), refused);
+        let without = judged(format!("postgres://serve_test@{two}")).expect("no secret");
+        assert_eq!(without.to_string(), format!("postgres://{two}"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) async fn a_lease_is_exclusive_until_it_ends(place: Place) {
     assert_eq!((row.status, row.next_at, row.attempts), (DeliveryStatus::Pending, None, 0));
     assert_eq!(row.id, leased[0].delivery);
     assert!(!store.due(after(60_009)).await.unwrap());
-    assert_eq!(numbers(&lease(&store, after(60_009), "app", 8).await), []);
+    assert_eq!(numbers(&lease(&store, after(60_009), "app", 8).await), [0_u64; 0]);
 
     assert!(store.due(after(60_010)).await.unwrap());
     let again = lease(&store, after(60_010), "app", 8).await;

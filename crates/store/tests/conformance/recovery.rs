@@ -35,7 +35,7 @@ pub(crate) async fn a_crash_leaves_no_lease(place: Place) {
     let now = if place.holds().start_ends_leases { 11 } else { 60_010 };
     if now > 11 {
         assert!(!store.due(after(now - 1)).await.unwrap());
-        assert_eq!(numbers(&lease(&store, after(now - 1), "app", 8).await), []);
+        assert_eq!(numbers(&lease(&store, after(now - 1), "app", 8).await), [0_u64; 0]);
     }
     assert!(store.due(after(now)).await.unwrap());
     let again = lease(&store, after(now), "app", 8).await;

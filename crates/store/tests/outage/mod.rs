@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bench::proxy::{Cut, Proxy};
 use store::{Outcome, PostgresOptions, Store, Then};
 use tokio::task::JoinSet;
 
 use crate::conformance::fixture::*;
 use crate::patient;
-use crate::proxy::{Cut, Proxy};
 use crate::server::{self, Server};
 
 /// Spreads a number over all bits (SplitMix64).
@@ -27,6 +27,15 @@ fn half(commit: u64) -> Cut {
         2 => Cut::After,
         _ => Cut::Not,
     }
+}
+
+/// The URL of a server, with the proxy in its place.
+fn behind(proxy: &Proxy, of_server: &str) -> String {
+    let rest: Vec<&str> = of_server
+        .split(' ')
+        .filter(|word| !word.starts_with("host=") && !word.starts_with("port="))
+        .collect();
+    format!("host=127.0.0.1 port={} {}", proxy.port(), rest.join(" "))
 }
 
 /// Records until so many connections were lost at a commit; then everything must be there once, and
@@ -79,26 +88,22 @@ pub(crate) async fn nothing_is_lost_or_doubled(store: &Store, proxy: &Proxy, cut
 async fn a_commit_without_an_answer_is_found_out() {
     let server = server::started().await;
     let database = server.database().await;
-    let proxy = Proxy::start(server.socket(), half).await;
+    let proxy = Proxy::start(server.socket(), half).await.unwrap();
     let url = server.serving_url(&database);
     let beside = Store::connect(&patient(url.clone())).await.unwrap();
     beside.add_key(key(KEY)).await.unwrap();
-    let store = Store::connect(&patient(proxy.url(&url))).await.unwrap();
+    let store = Store::connect(&patient(behind(&proxy, &url))).await.unwrap();
     nothing_is_lost_or_doubled(&store, &proxy, 100).await;
     store.close().await;
 
     // Each event with one delivery and one entry, and no more of them than events.
     let counts = beside.counts().await.unwrap();
     let events = server.rows(&database, "SELECT count(*) FROM event").await[0].get::<_, i64>(0);
-    let events = u64::try_from(events).unwrap();
-    assert_eq!(counts.accepted, events);
+    assert_eq!(counts.accepted, u64::try_from(events).unwrap());
     let entries = "SELECT count(*) FROM audit_entry WHERE action = 0";
-    assert_eq!(
-        server.rows(&database, entries).await[0].get::<_, i64>(0),
-        events.try_into().unwrap()
-    );
+    assert_eq!(server.rows(&database, entries).await[0].get::<_, i64>(0), events);
     let keys = "SELECT count(DISTINCT dedup_key) FROM event";
-    assert_eq!(server.rows(&database, keys).await[0].get::<_, i64>(0), events.try_into().unwrap());
+    assert_eq!(server.rows(&database, keys).await[0].get::<_, i64>(0), events);
     // What nobody doubted is not asked for again.
     assert!(store.transactions().iter().any(|of| of.name == "record" && of.retried > 0));
 }
@@ -113,8 +118,8 @@ async fn leases_and_attempts_survive_lost_commits() {
     for n in 0..60 {
         keep(&beside, draft(n).ordered(n % 5).to("app")).await;
     }
-    let proxy = Proxy::start(server.socket(), half).await;
-    let store = Store::connect(&patient(proxy.url(&url))).await.unwrap();
+    let proxy = Proxy::start(server.socket(), half).await.unwrap();
+    let store = Store::connect(&patient(behind(&proxy, &url))).await.unwrap();
     let mut seen: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     while beside.counts().await.unwrap().pending > 0 {
         for leased in lease(&store, NOON, "app", 8).await {
@@ -176,8 +181,8 @@ async fn a_server_that_is_stopped_is_refused_soon_and_found_again() {
 async fn a_server_that_says_nothing_is_given_up_soon() {
     let server = server::started().await;
     let database = server.database().await;
-    let proxy = Proxy::start(server.socket(), |_| Cut::Not).await;
-    let url = proxy.url(&server.serving_url(&database));
+    let proxy = Proxy::start(server.socket(), |_| Cut::Not).await.unwrap();
+    let url = behind(&proxy, &server.serving_url(&database));
     let store = Store::connect(&PostgresOptions::new(url)).await.unwrap();
     store.add_key(key(KEY)).await.unwrap();
     keep(&store, draft(1)).await;

@@ -1,21 +1,21 @@
 //! Behind PgBouncer in transaction mode: no statement may count on its session.
 
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use bench::postgres::{Watch, own};
 use store::{DeliveryQuery, EventQuery, Outcome, Settled, Store, Then, WindowAdd};
 use tokio::task::JoinSet;
 
 use crate::conformance::fixture::*;
 use crate::patient;
-use crate::server::{self, SERVING, Server, as_user, own};
+use crate::server::{self, SERVING, Server};
 
 /// PgBouncer before a server, until this process ends.
 struct Pooler {
     folder: tempfile::TempDir,
     port: u16,
-    _watch: Child,
+    _watch: Watch,
 }
 
 impl Pooler {
@@ -27,7 +27,7 @@ impl Pooler {
             .find(|path| path.exists())
             .expect("PgBouncer is not installed: run ./test, which says what to install");
         let folder = tempfile::Builder::new().prefix("cs-pool-").tempdir_in("/tmp").unwrap();
-        own(folder.path());
+        own(folder.path()).unwrap();
         let port = free_port();
         let at = folder.path().display();
         let settings = format!(
@@ -39,20 +39,12 @@ impl Pooler {
         );
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, settings).unwrap();
-        own(&file);
+        own(&file).unwrap();
         let users = folder.path().join("users");
         std::fs::write(&users, format!("\"{SERVING}\" \"\"\n")).unwrap();
-        own(&users);
-        let run = format!(
-            "{} -q {} & pid=$!; cat > /dev/null; kill $pid",
-            program.display(),
-            file.display()
-        );
-        let watch = as_user(Path::new("/bin/sh"))
-            .args(["-c", &run])
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("a shell that watches");
+        own(&users).unwrap();
+        let run = format!("{} -q {} & pid=$!", program.display(), file.display());
+        let watch = Watch::start(&run, "kill $pid").unwrap();
         Self { folder, port, _watch: watch }
     }
 

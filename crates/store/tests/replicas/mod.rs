@@ -293,7 +293,7 @@ async fn a_lane_that_another_takes_at_the_same_time_is_lost() {
     assert!(!leasing.is_finished(), "it waits for the other");
     other.batch_execute("COMMIT").await.unwrap();
     assert_eq!(numbers(&leasing.await.unwrap()), [2], "what has no key goes");
-    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), []);
+    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), [0_u64; 0]);
     // It is blocked now, and whoever gives the lane up lets it go.
     let blocked = "SELECT state::integer FROM pending ORDER BY row";
     let states: Vec<i32> =
@@ -314,14 +314,14 @@ async fn nothing_is_blocked_behind_a_lane_that_is_given_up() {
     let other = server::connect(&server.serving_url(&database)).await;
     other.batch_execute("BEGIN; DELETE FROM lane").await.unwrap();
     // It neither waits nor leases: the head is still there to be seen.
-    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), []);
+    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), [0_u64; 0]);
     let states = "SELECT state::integer FROM pending ORDER BY row";
     let of = |rows: Vec<tokio_postgres::Row>| -> Vec<i32> {
         rows.iter().map(|row| row.get(0)).collect()
     };
     assert_eq!(of(server.rows(&database, states).await), [2, 0]);
     other.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), []);
+    assert_eq!(numbers(&lease(&store, NOON, "app", 8).await), [0_u64; 0]);
     assert_eq!(of(server.rows(&database, states).await), [2, 1]);
     settle(&store, &head, after(1), Then::Delivered).await;
     assert_eq!(numbers(&lease(&store, after(1), "app", 8).await), [2]);

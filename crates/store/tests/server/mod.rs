@@ -1,13 +1,13 @@
-//! A PostgreSQL server of its own for the tests: Debian's, as a user who is not root, on a socket in
-//! a folder of its own. Whatever ends the tests, a panic or a kill, ends the server, too: a shell
-//! waits for the end of a pipe that this process holds.
+//! A PostgreSQL server of its own for the tests, on a socket in a folder of its own, as
+//! `bench::postgres` makes them. Whatever ends the tests, a panic or a kill, ends the server, too.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bench::postgres::{Watch, as_user, newest, own};
 use store::{PostgresOptions, Store};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::NoTls;
@@ -35,8 +35,7 @@ struct Own {
     bin: PathBuf,
     folder: PathBuf,
     settings: String,
-    /// Its end of the pipe is what the server lives by.
-    _watch: Child,
+    _watch: Watch,
 }
 
 /// The server of this process, started when it is first asked for. `COUNTERSIGN_TEST_POSTGRES` may
@@ -85,12 +84,12 @@ impl Server {
         let server = Self::start_with("", |data| {
             for (name, text) in [("server.crt", certificate.as_str()), ("root.crt", root)] {
                 fs::write(data.join(name), text).unwrap();
-                own(&data.join(name));
+                own(&data.join(name)).unwrap();
             }
             let file = data.join("server.key");
             fs::write(&file, key).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-            own(&file);
+            own(&file).unwrap();
             fs::write(data.join("pg_hba.conf"), "local all all trust\nhostssl all all all cert\n")
                 .unwrap();
             format!(
@@ -101,9 +100,9 @@ impl Server {
     }
 
     fn start_with(settings: &str, configure: impl FnOnce(&Path) -> String) -> Self {
-        let bin = newest();
+        let bin = newest().unwrap();
         let folder = tempfile::Builder::new().prefix("cs-pg-").tempdir_in("/tmp").unwrap().keep();
-        own(&folder);
+        own(&folder).unwrap();
         let data = folder.join("data");
         as_user(&bin.join("initdb"))
             .args(["--no-sync", "--no-instructions", "-A", "trust", "-U", "postgres"])
@@ -115,16 +114,12 @@ impl Server {
             .filter(|status| status.success())
             .expect("initdb makes a cluster");
         let stop = format!(
-            "cat > /dev/null; {} -D {} -m immediate stop > /dev/null 2>&1; rm -rf {}",
+            "{} -D {} -m immediate stop > /dev/null 2>&1; rm -rf {}",
             bin.join("pg_ctl").display(),
             data.display(),
             folder.display()
         );
-        let watch = as_user(Path::new("/bin/sh"))
-            .args(["-c", &stop])
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("a shell that watches");
+        let watch = Watch::start("", &stop).unwrap();
         let settings = format!(
             "-c listen_addresses='' -c unix_socket_directories={} -c max_connections=300 \
              -c shared_buffers=64MB -c autovacuum_naptime=5s {settings} {}",
@@ -290,37 +285,4 @@ fn fresh_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("countersign_test_{}_{number}", std::process::id())
-}
-
-/// The programs of the newest server that is installed.
-fn newest() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    versions
-        .filter(|version| version.path().join("bin/postgres").exists())
-        .filter_map(|version| Some((version.file_name().to_str()?.parse::<u32>().ok()?, version)))
-        .max_by_key(|(number, _)| *number)
-        .map(|(_, version)| version.path().join("bin"))
-        .expect("PostgreSQL is not installed: run ./test, which says what to install")
-}
-
-/// A command of a user that the server's programs do not refuse.
-pub(crate) fn as_user(program: &Path) -> Command {
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
-    command
-}
-
-/// Gives a folder or a file to that user.
-pub(crate) fn own(path: &Path) {
-    if fs::metadata("/proc/self").unwrap().uid() == 0 {
-        let users = fs::read_to_string("/etc/passwd").unwrap();
-        let line = users.lines().find(|line| line.starts_with("postgres:"));
-        let mut ids = line.expect("the user postgres").split(':').skip(2);
-        let mut id = || ids.next().unwrap().parse::<u32>().unwrap();
-        let (user, group) = (id(), id());
-        chown(path, Some(user), Some(group)).unwrap();
-    }
 }

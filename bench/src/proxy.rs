@@ -1,6 +1,7 @@
 //! A proxy before a PostgreSQL server that loses connections at the worst moment, or stops passing
-//! anything on. It knows just enough of the protocol to see a commit go by.
+//! anything on. It knows just enough of the protocol to see a commit of the store go by.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use tokio::sync::Notify;
 
 /// What becomes of a connection when a commit comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
+pub enum Cut {
     /// Nothing.
     Not,
     /// It is lost before the server has heard of the commit.
@@ -24,15 +25,17 @@ pub(crate) enum Cut {
 }
 
 /// Chooses what becomes of the n-th commit, from 0.
-pub(crate) type Choose = fn(u64) -> Cut;
+pub type Choose = fn(u64) -> Cut;
 
 /// The proxy, until it is dropped.
-pub(crate) struct Proxy {
+#[derive(Debug)]
+pub struct Proxy {
     port: u16,
     state: Arc<State>,
     accepting: tokio::task::AbortHandle,
 }
 
+#[derive(Debug)]
 struct State {
     server: PathBuf,
     choose: Choose,
@@ -50,9 +53,12 @@ impl Drop for Proxy {
 
 impl Proxy {
     /// Stands before the server whose socket this is.
-    pub(crate) async fn start(server: PathBuf, choose: Choose) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn start(server: PathBuf, choose: Choose) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
         let state = Arc::new(State {
             server,
             choose,
@@ -72,29 +78,26 @@ impl Proxy {
             }
         })
         .abort_handle();
-        Self { port, state, accepting }
+        Ok(Self { port, state, accepting })
     }
 
-    /// Where it stands, in the words of a URL for the server itself.
-    pub(crate) fn url(&self, of_server: &str) -> String {
-        let rest: Vec<&str> = of_server
-            .split(' ')
-            .filter(|word| !word.starts_with("host=") && !word.starts_with("port="))
-            .collect();
-        format!("host=127.0.0.1 port={} {}", self.port, rest.join(" "))
+    /// Where it stands, on the loopback interface.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// How many connections were lost at a commit.
-    pub(crate) fn cuts(&self) -> u64 {
+    pub fn cuts(&self) -> u64 {
         self.state.cuts.load(Ordering::SeqCst)
     }
 
     /// Passes nothing on, and keeps every connection.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.state.frozen.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn thaw(&self) {
+    /// Passes on again.
+    pub fn thaw(&self) {
         self.state.frozen.store(false, Ordering::SeqCst);
         self.state.thawed.notify_waiters();
     }
@@ -126,7 +129,7 @@ impl State {
             let kind = if first { None } else { Some(client.read_u8().await?) };
             first = false;
             let length = client.read_u32().await?;
-            let mut body = vec![0; usize::try_from(length).unwrap().saturating_sub(4)];
+            let mut body = vec![0; length.saturating_sub(4) as usize];
             client.read_exact(&mut body).await?;
             self.until_thawed().await;
             let cut = match kind {
@@ -169,7 +172,7 @@ impl State {
             if read == 0 || deaf.load(Ordering::SeqCst) {
                 return Ok(());
             }
-            client.write_all(&bytes[..read]).await?;
+            client.write_all(bytes.get(..read).unwrap_or_default()).await?;
         }
     }
 

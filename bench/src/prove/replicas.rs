@@ -1,0 +1,200 @@
+//! The topic `replicas`: several gateways on one PostgreSQL, and what they do when it fails.
+//!
+//! What is not a file of its own under `replicas/` is carried out by [`crate::replicas`], which the
+//! test suite runs with smaller counts, too.
+
+mod throughput;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use super::{Got, Group, Proof, Tools, each, rounded};
+use crate::clock::fresh_seed;
+use crate::replicas::{self, Findings, ambiguous, failover, outage};
+
+/// Gateways of every claim but the throughput of one.
+const REPLICAS: usize = 3;
+
+const GROUPS: [Group; 5] = [
+    ("kills", kills),
+    ("failover", failovers),
+    ("ambiguous", commits),
+    ("outage", outages),
+    ("throughput", throughput::prove),
+];
+
+pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    each(&GROUPS, tools, proof)
+}
+
+fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    let seed = fresh_seed();
+    let (events, kills, stands) = if tools.short { (6_000, 4, 1) } else { (100_000, 20, 5) };
+    let plan = replicas::Plan {
+        binary: tools.binary.clone(),
+        replicas: REPLICAS,
+        events,
+        per_second: if tools.short { 800.0 } else { f64::INFINITY },
+        kills,
+        stands,
+        seed,
+        hurries: tools.short,
+        sabotage: None,
+    };
+    let got = plan.run().with_context(|| format!("seed {seed}")).map(|found| {
+        let told = format!(
+            "seed {seed}: {} kills and {} stands of {} amid events, {} repeats acknowledged, \
+             ready again within {} ms; {}",
+            kills,
+            stands,
+            found.amid_traffic,
+            found.sent.repeated,
+            found.kept.ready_after_max.as_millis(),
+            of_all(&found),
+        );
+        judged(&found, events, told)
+    });
+    proof.claim(
+        "replicas killed under load: no acknowledged event lost, none twice, all delivered",
+        "0 faults",
+        got,
+    )
+}
+
+fn failovers(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    let seed = fresh_seed();
+    let plan = failover::Plan {
+        binary: tools.binary.clone(),
+        replicas: REPLICAS,
+        rounds: if tools.short { 1 } else { 5 },
+        seed,
+        hurries: tools.short,
+    };
+    let outcome = plan.run().with_context(|| format!("seed {seed}"));
+    let millis = |times: &[Duration]| times.iter().map(Duration::as_millis).collect::<Vec<_>>();
+    let n = u64::from(plan.rounds);
+    let (kept, pause) = match outcome {
+        Ok(outcome) => {
+            let told = format!("seed {seed}: {}", of_all(&outcome.found));
+            let longest = outcome.pauses.iter().max().copied().unwrap_or_default();
+            let detail = format!(
+                "the longest without an acknowledgement; in each {:?}; the standby took writes \
+                 {:?} after the kill",
+                millis(&outcome.pauses),
+                millis(&outcome.promoted_after),
+            );
+            let ok = !outcome.pauses.is_empty() && longest < Duration::from_secs(5);
+            let pause = Got { got: json!(longest.as_millis()), ok, n, detail };
+            (Ok(judged(&outcome.found, n, told)), Ok(pause))
+        }
+        Err(error) => (Err(anyhow::anyhow!("{error:#}")), Err(error)),
+    };
+    proof.claim(
+        "the primary killed under load, a synchronous standby promoted: no acknowledged event lost",
+        "0 faults",
+        kept,
+    )?;
+    proof.claim("a failover's pause, ms", "<= 5000", pause)
+}
+
+fn commits(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    let seed = fresh_seed();
+    let plan = ambiguous::Plan {
+        binary: tools.binary.clone(),
+        replicas: REPLICAS,
+        cuts: if tools.short { 100 } else { 1_000 },
+        seed,
+        hurries: tools.short,
+    };
+    let got = plan.run().with_context(|| format!("seed {seed}")).map(|(found, cuts)| {
+        judged(&found, cuts, format!("seed {seed}: {cuts} answers lost, {}", of_all(&found)))
+    });
+    proof.claim("commits whose answer is lost: none lost, none doubled", "0 faults", got)
+}
+
+/// What a stopped database may cost whoever asks, and one whose tables are locked: a statement's
+/// bound, twice, since whoever comes while it is waited for waits for the next.
+const STOPPED_MAX: Duration = Duration::from_secs(1);
+const LOCKED_MAX: Duration = Duration::from_millis(2_000);
+
+fn outages(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    let away = Duration::from_secs(if tools.short { 2 } else { 10 });
+    let plan = outage::Plan { binary: tools.binary.clone(), replicas: REPLICAS, away };
+    let seen = plan.run();
+    let with = |judge: &dyn Fn(&outage::Seen) -> Got| match &seen {
+        Ok(seen) => Ok(judge(seen)),
+        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    };
+    proof.claim(
+        "the database stopped: every webhook is answered 503 with Retry-After, ms",
+        "<= 1000, and /readyz is red",
+        with(&|seen| {
+            let (sent, longest) = (&seen.stopped, seen.stopped.refused_after_max);
+            let none = sent.acknowledged.is_empty() && sent.broken == 0 && sent.refused > 0;
+            Got {
+                got: json!(longest.as_millis()),
+                ok: seen.told && none && longest <= STOPPED_MAX,
+                n: sent.refused,
+                detail: format!("the slowest answer in {} s", away.as_secs()),
+            }
+        }),
+    )?;
+    proof.claim(
+        "the database started again: until an acknowledgement, ms",
+        "<= 5000",
+        with(&|seen| Got {
+            got: json!(seen.acknowledged_after.as_millis()),
+            ok: seen.ready_after < Duration::from_secs(5),
+            n: 1,
+            detail: format!(
+                "from the start of the server, its recovery included; every replica is ready after \
+                 {} ms",
+                seen.ready_after.as_millis()
+            ),
+        }),
+    )?;
+    proof.claim(
+        "every connection waits for a lock: webhooks are refused, ms",
+        "<= 2000, none unanswered",
+        with(&|seen| {
+            let (sent, longest) = (&seen.locked, seen.locked.refused_after_max);
+            Got {
+                got: json!(longest.as_millis()),
+                ok: sent.refused > 0 && sent.broken == 0 && longest <= LOCKED_MAX,
+                n: sent.refused,
+                detail: format!(
+                    "the slowest 503 of {} s; acknowledged again {} ms after the lock",
+                    away.as_secs(),
+                    seen.unlocked_after.as_millis()
+                ),
+            }
+        }),
+    )
+}
+
+fn judged(found: &Findings, n: u64, mut detail: String) -> Got {
+    let faults = found.faults();
+    if !faults.is_empty() {
+        detail = format!("{detail}: {}", faults.join("; "));
+    }
+    Got { got: json!(faults.len()), ok: faults.is_empty(), n, detail }
+}
+
+/// What was found, in numbers.
+fn of_all(found: &Findings) -> String {
+    let (kept, sent) = (&found.kept, &found.sent);
+    format!(
+        "{} acknowledged at {} a second, {} refused, {} unanswered, {} lost, {} rows twice, {} second \
+         deliveries of {} leases lost",
+        kept.acknowledged,
+        rounded(kept.acknowledged as f64 / sent.elapsed.as_secs_f64()),
+        sent.refused,
+        sent.broken,
+        kept.lost.len(),
+        kept.duplicate_rows.len(),
+        kept.second_deliveries,
+        kept.in_flight,
+    )
+}

@@ -1,0 +1,82 @@
+//! Several gateways on one PostgreSQL, as they are run: killed, they keep every promise together.
+//! `bench::replicas` says how, and what is compared.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bench::replicas::{Plan, ambiguous, failover, outage};
+
+#[test]
+fn replicas_killed_under_load_keep_every_promise_together() {
+    #[expect(clippy::disallowed_methods, reason = "a failing run is repeated by its seed")]
+    let given = std::env::var("REPLICAS_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(bench::clock::fresh_seed);
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
+    let plan = Plan {
+        binary,
+        replicas: 3,
+        events: 2_500,
+        per_second: 300.0,
+        kills: 4,
+        stands: 2,
+        seed,
+        hurries: true,
+        sabotage: None,
+    };
+    let found = plan.run().unwrap_or_else(|error| panic!("REPLICAS_SEED={seed}: {error:#}"));
+    let faults = found.faults();
+    assert!(faults.is_empty(), "REPLICAS_SEED={seed}: {faults:?}");
+    assert_eq!(found.amid_traffic, 6, "REPLICAS_SEED={seed}");
+    println!(
+        "{} acknowledged in {:?}, {} repeated, {} second deliveries of {} leases lost, \
+         REPLICAS_SEED={seed}",
+        found.kept.acknowledged,
+        found.sent.elapsed,
+        found.sent.repeated,
+        found.kept.second_deliveries,
+        found.kept.in_flight
+    );
+}
+
+#[test]
+fn a_primary_killed_under_load_loses_nothing_that_was_acknowledged() {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
+    let seed = bench::clock::fresh_seed();
+    let plan = failover::Plan { binary, replicas: 2, rounds: 1, seed, hurries: true };
+    let outcome = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    let faults = outcome.found.faults();
+    assert!(faults.is_empty(), "{faults:?}");
+    println!(
+        "{} acknowledged, promoted after {:?}, nothing acknowledged for {:?}",
+        outcome.found.kept.acknowledged, outcome.promoted_after, outcome.pauses
+    );
+}
+
+#[test]
+fn commits_without_an_answer_are_neither_lost_nor_doubled() {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
+    let seed = bench::clock::fresh_seed();
+    let plan = ambiguous::Plan { binary, replicas: 2, cuts: 60, seed, hurries: true };
+    let (found, cuts) = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    let faults = found.faults();
+    assert!(faults.is_empty(), "{faults:?}");
+    println!("{} acknowledged, {cuts} answers lost", found.kept.acknowledged);
+}
+
+#[test]
+fn a_database_that_is_away_is_told_and_found_again() {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
+    let plan = outage::Plan { binary, replicas: 2, away: Duration::from_secs(2) };
+    let seen = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    println!(
+        "answered within {:?} while it was stopped and {:?} while it was locked; acknowledged \
+         again after {:?} and {:?}",
+        seen.stopped.refused_after_max,
+        seen.locked.refused_after_max,
+        seen.acknowledged_after,
+        seen.unlocked_after
+    );
+    assert!(seen.told, "503 with Retry-After, and not ready");
+    assert!(seen.stopped.acknowledged.is_empty() && seen.stopped.refused > 0);
+    assert!(seen.locked.refused > 0);
+}
