@@ -36,7 +36,7 @@ impl StorePlace {
     pub(crate) async fn open(&self) -> Result<Store, OpenError> {
         match self {
             Self::File(path) => Store::open(path, Options::default()),
-            Self::Server { options, .. } => Store::connect(options).await,
+            Self::Server { options, .. } => to_serve(Store::connect(options).await?).await,
         }
     }
 
@@ -46,6 +46,16 @@ impl StorePlace {
             Self::File(path) => Store::open_beside(path),
             Self::Server { options, .. } => Store::connect(options).await,
         }
+    }
+}
+
+/// The store, unless it is the target of a copy that is not finished.
+async fn to_serve(store: Store) -> Result<Store, OpenError> {
+    match store.is_half_copied().await {
+        Ok(false) => Ok(store),
+        Ok(true) => Err(OpenError::HalfCopied),
+        Err(error) if error.is_unavailable() => Err(OpenError::Unreachable),
+        Err(_) => Err(OpenError::Denied),
     }
 }
 
@@ -169,6 +179,11 @@ fn within(
     None
 }
 
+/// Whether a password stands in a URL.
+pub(crate) fn has_password(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.password().is_some())
+}
+
 /// A URL with a password in it is a secret.
 fn secret_if_with_password(
     written: &At<String>,
@@ -176,8 +191,7 @@ fn secret_if_with_password(
     resolver: &Resolver<'_>,
     found: &mut Found,
 ) -> Option<()> {
-    let has_password = Url::parse(url).is_ok_and(|url| url.password().is_some());
-    if has_password { resolver.secret(written, found).map(drop) } else { Some(()) }
+    if has_password(url) { resolver.secret(written, found).map(drop) } else { Some(()) }
 }
 
 /// The bytes of a file that may be named; the outer nothing is a fault.
