@@ -63,6 +63,9 @@ pub(crate) enum Command {
     Demo(crate::demo::Args),
     /// Bring the schema of a PostgreSQL store up to this version, or say what is missing.
     Migrate(Migrate),
+    /// The store as a whole.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// The profiles of providers.
     #[command(subcommand)]
     Providers(Providers),
@@ -93,6 +96,47 @@ pub(crate) struct Migrate {
     /// The role that `serve` connects as: it gets the rights that it needs, and no others.
     #[arg(long, value_name = "ROLE", requires = "apply")]
     pub(crate) serving_role: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Copy a store from a file to PostgreSQL while its gateway keeps receiving, and finish it.
+    Copy(CopyStore),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CopyStore {
+    #[command(flatten)]
+    pub(crate) source: CopySource,
+    #[command(flatten)]
+    pub(crate) target: CopyTarget,
+    /// Copy what changed and compare both sides, once no gateway has the source open.
+    #[arg(long)]
+    pub(crate) finish: bool,
+}
+
+/// Where a copy comes from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct CopySource {
+    /// The store to copy: sqlite:PATH.
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Option<String>,
+    /// The variable with its URL.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from_env: Option<String>,
+}
+
+/// Where a copy goes to.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct CopyTarget {
+    /// Where to: a postgres:// URL without a password; the database is migrated and empty.
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
+    /// The variable with its URL, which may hold a password.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to_env: Option<String>,
 }
 
 /// Where a secret is read from: never the command line, which others can see.

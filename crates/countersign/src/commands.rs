@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod beside;
+mod copy;
 mod deliveries;
 mod endpoints;
 mod events;
@@ -15,7 +16,7 @@ use std::io::Write;
 
 use model::Timestamp;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, StoreCommand};
 use crate::config::{Origin, Profiles};
 use crate::failure::{Failure, Outcome};
 
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
         Command::Demo(demo) => crate::demo::run(demo, arguments.json),
         Command::Migrate(migrate) => migrate::run(migrate, arguments),
+        Command::Store(StoreCommand::Copy(copy)) => copy::run(copy, arguments),
         Command::Providers(providers) => providers::run(providers, arguments),
     }
 }

@@ -35,6 +35,7 @@ pub use problem::{Place, Problem, Problems, Refusal};
 pub use profiles::Profiles;
 pub use reference::Variables;
 pub use store::StorePlace;
+pub(crate) use store::{has_password, is_server};
 
 use document::Document;
 use problem::Found;
@@ -170,15 +171,19 @@ pub(crate) fn operator() -> String {
     format!("cli:{}", name.as_deref().unwrap_or("unknown"))
 }
 
-/// The URL that a command line names by its variable.
-pub(crate) fn url_of(variable: &str, env_file: Option<&Path>) -> Result<String, Problems> {
+/// The URL that an option of a command line names by its variable.
+pub(crate) fn url_of(
+    option: &str,
+    variable: &str,
+    env_file: Option<&Path>,
+) -> Result<String, Problems> {
     let mut found = Found::default();
     let mut known = Variables::of_process();
     if let Some(path) = env_file {
         known.add_file(path, &mut found);
     }
     let resolver = Resolver { variables: &known, folder: Path::new("") };
-    let place = Place { line: 0, key: "--url-env".to_owned() };
+    let place = Place { line: 0, key: option.to_owned() };
     let written = document::At { value: format!("${{env:{variable}}}"), place };
     match resolver.text(&written, &mut found) {
         Some(url) if found.is_empty() => Ok(url),

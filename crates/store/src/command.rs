@@ -3,6 +3,7 @@
 use model::{DeliveryId, EventId, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::copy::{Begun, CopyCommand};
 use crate::duty::Duty;
 use crate::{
     Changed, EndpointState, LeaseRequest, Leased, NewDelivery, NewKey, Note, PartitionClass,
@@ -59,6 +60,8 @@ pub(crate) enum Command {
         class: PartitionClass,
         before: Timestamp,
     },
+    /// Takes in a part of a copy of another store.
+    Copy(CopyCommand),
     /// Changes a row of no meaning, to see that a commit is possible.
     Probe,
     /// Sees that the reserve on the disk stands, or makes it.
@@ -81,6 +84,8 @@ pub(crate) enum Answer {
     /// The fence of a duty that was taken.
     Duty(Option<i64>),
     Windows(Vec<WindowCounts>),
+    /// How far a copy has come.
+    Begun(Begun),
     /// Dedup keys that were forgotten, and whether more wait.
     Swept {
         forgotten: usize,

@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     Io,
     Unavailable,
     CommitUnknown,
+    CopyDisturbed,
     Internal,
 }
 
@@ -90,6 +91,7 @@ impl StoreError {
             Kind::Io => "store_io",
             Kind::Unavailable => "store_unavailable",
             Kind::CommitUnknown => "store_commit_unknown",
+            Kind::CopyDisturbed => "store_copy_disturbed",
             Kind::Internal => "store_internal",
         }
     }
@@ -118,6 +120,7 @@ impl fmt::Display for StoreError {
                 "the store's server went away during a commit: see whether it took effect, then \
                  try again"
             }
+            Kind::CopyDisturbed => "another copy into this store is under way: let one of them go on",
             Kind::Internal => "the store failed: report this with the code that follows",
         })?;
         if !self.detail.is_empty() {
@@ -166,6 +169,8 @@ pub enum OpenError {
     TooOld,
     /// There is no role of the name under which the gateway is to serve.
     UnknownRole,
+    /// It is the target of a copy that is not finished.
+    HalfCopied,
     /// The system refused something else, such as a thread.
     Failed,
 }
@@ -190,6 +195,7 @@ impl OpenError {
         Self::Plaintext,
         Self::TooOld,
         Self::UnknownRole,
+        Self::HalfCopied,
         Self::Failed,
     ];
 
@@ -213,6 +219,7 @@ impl OpenError {
             Self::Plaintext => "store_plaintext",
             Self::TooOld => "store_too_old",
             Self::UnknownRole => "store_unknown_role",
+            Self::HalfCopied => "store_half_copied",
             Self::Failed => "store_failed",
         }
     }
@@ -266,6 +273,10 @@ impl fmt::Display for OpenError {
             Self::TooOld => "the store's server is too old: use PostgreSQL 15 or newer",
             Self::UnknownRole => {
                 "the serving role does not exist: make it with CREATE ROLE, then migrate again"
+            }
+            Self::HalfCopied => {
+                "the store is a copy that is not finished: end it with \
+                 `countersign store copy --finish`"
             }
             Self::Failed => "the system refused to open the store: see its log and start again",
         })

@@ -15,6 +15,7 @@ mod audit;
 mod codes;
 mod columns;
 mod command;
+mod copy;
 mod delivery;
 mod duty;
 mod error;
@@ -32,6 +33,9 @@ mod transactions;
 mod window;
 
 pub use audit::{Action, EntryRow};
+pub use copy::{
+    CopiedTable, CopyError, CopyStage, Paged, Side, StoreCopy, TableCompared, TableProgress,
+};
 pub use delivery::{
     AttemptRow, DeliveryQuery, DeliveryRow, EndpointState, LeaseRequest, Leased, NewDelivery,
     Settle, Settled, Then,

@@ -13,6 +13,7 @@ mod duty;
 mod facts;
 mod failure;
 mod grants;
+mod import;
 mod keys;
 mod lease;
 mod listen;

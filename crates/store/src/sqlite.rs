@@ -6,6 +6,7 @@ mod codes;
 mod dedup;
 mod desk;
 mod duty;
+mod export;
 mod failure;
 mod keys;
 mod lease;

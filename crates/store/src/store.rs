@@ -79,6 +79,14 @@ impl Store {
         matches!(self, Self::Postgres(_))
     }
 
+    /// Whether the store is the target of a copy that is not finished: no gateway should work on it.
+    pub async fn is_half_copied(&self) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(false),
+            Self::Postgres(postgres) => postgres.is_half_copied().await,
+        }
+    }
+
     /// Finishes what waits, writes back the log and closes. Later commands fail.
     pub async fn close(&self) {
         match self {

@@ -70,6 +70,8 @@ names! {
     Window = "window",
     /// Partitions that are made or dropped.
     Partition = "partition",
+    /// A part of a copy of another store.
+    Copy = "copy",
 }
 
 impl Name {
@@ -90,6 +92,7 @@ impl Name {
             Command::TakeDuty(_) | Command::ReleaseDuty { .. } => Self::Duty,
             Command::CountWindows { .. } => Self::Window,
             Command::EnsurePartitions | Command::DropPartitions { .. } => Self::Partition,
+            Command::Copy(_) => Self::Copy,
             Command::KeepReserve | Command::Close => return None,
         })
     }

@@ -8,6 +8,7 @@
 #[macro_use]
 mod conformance;
 
+mod copy;
 mod outage;
 mod pooler;
 mod replicas;

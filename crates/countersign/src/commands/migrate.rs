@@ -33,7 +33,7 @@ fn options(migrate: &Migrate, arguments: &Arguments) -> Result<PostgresOptions, 
     };
     let mut options = *options;
     if let Some(name) = &migrate.url_env {
-        options.url = config::url_of(name, arguments.env_file.as_deref())?;
+        options.url = config::url_of("--url-env", name, arguments.env_file.as_deref())?;
         options.check().map_err(refused)?;
     }
     Ok(options)

@@ -36,7 +36,7 @@ impl StorePlace {
     pub(crate) async fn open(&self) -> Result<Store, OpenError> {
         match self {
             Self::File(path) => Store::open(path, Options::default()),
-            Self::Server { options, .. } => Store::connect(options).await,
+            Self::Server { options, .. } => to_serve(Store::connect(options).await?).await,
         }
     }
 
@@ -46,6 +46,16 @@ impl StorePlace {
             Self::File(path) => Store::open_beside(path),
             Self::Server { options, .. } => Store::connect(options).await,
         }
+    }
+}
+
+/// The store, unless it is the target of a copy that is not finished.
+async fn to_serve(store: Store) -> Result<Store, OpenError> {
+    match store.is_half_copied().await {
+        Ok(false) => Ok(store),
+        Ok(true) => Err(OpenError::HalfCopied),
+        Err(error) if error.is_unavailable() => Err(OpenError::Unreachable),
+        Err(_) => Err(OpenError::Denied),
     }
 }
 
@@ -206,7 +216,7 @@ fn shown(url: &str) -> String {
 }
 
 /// Whether a URL says a password, before the hosts or among the parameters.
-fn has_password(url: &str) -> bool {
+pub(crate) fn has_password(url: &str) -> bool {
     let (credentials, rest) = credentials(url);
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     credentials.contains(':')

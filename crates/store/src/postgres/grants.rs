@@ -9,7 +9,7 @@ use crate::OpenError;
 
 /// Tables, and what may be done to each. Audit entries can only be added. (To lock a row, a role
 /// needs to be allowed to change something of it.)
-const TABLES: [(&str, &str); 19] = [
+const TABLES: [(&str, &str); 20] = [
     ("schema_history", "SELECT"),
     ("name", "SELECT, INSERT"),
     ("endpoint", "SELECT, INSERT, UPDATE"),
@@ -28,10 +28,11 @@ const TABLES: [(&str, &str); 19] = [
     ("audit_entry", "SELECT, INSERT"),
     ("batch", "SELECT, INSERT, DELETE"),
     ("duty", "SELECT, INSERT, UPDATE"),
+    ("copied", "SELECT, INSERT, UPDATE"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 
-const SEQUENCES: [&str; 2] = ["event_sequence", "tally_row"];
+const SEQUENCES: [&str; 3] = ["event_sequence", "tally_row", "audit_entry_sequence_seq"];
 
 const FUNCTIONS: [&str; 2] = ["ensure_partitions()", "drop_partitions(text, bigint)"];
 

@@ -18,8 +18,10 @@ use crate::schema::{self, Applied};
 const VERSION_MIN: i32 = 150_000;
 
 /// Every migration there ever was, in order: the file of each and its name.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("V1__spine", include_str!("../../migrations/postgres/V1__spine.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("V1__spine", include_str!("../../migrations/postgres/V1__spine.sql")),
+    ("V2__copied", include_str!("../../migrations/postgres/V2__copied.sql")),
+];
 
 /// What opening waits for, milliseconds.
 const OPEN_MS_MAX: u64 = 10_000;

@@ -146,6 +146,7 @@ impl<'c> Session<'c> {
             Command::DropPartitions { class, before } => {
                 self.drop_partitions(*class, *before).await.map(Answer::Count)
             }
+            Command::Copy(command) => self.copy(command).await,
             // The batch's own row is the change.
             Command::Probe | Command::KeepReserve | Command::Close => Ok(Answer::Done),
             Command::Record(_) | Command::Settle(_) => {

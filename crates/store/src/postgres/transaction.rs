@@ -68,7 +68,10 @@ impl Work {
     fn statement_ms(&self, usually_ms: u64) -> u64 {
         match self {
             Self::One(
-                Command::Sweep { .. } | Command::EnsurePartitions | Command::DropPartitions { .. },
+                Command::Sweep { .. }
+                | Command::EnsurePartitions
+                | Command::DropPartitions { .. }
+                | Command::Copy(_),
             ) => usually_ms.max(UPKEEP_MS),
             Self::One(Command::Redeliver { .. }) => usually_ms.max(MANY_MS),
             _ => usually_ms,

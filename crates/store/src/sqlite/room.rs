@@ -157,6 +157,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::TakeDuty(_)
         | Command::CountWindows { .. }
         | Command::DropPartitions { .. }
+        | Command::Copy(_)
         | Command::Probe => false,
     }
 }

@@ -213,6 +213,8 @@ impl<'c> Session<'c> {
             }
             // Everything is in one file.
             Command::EnsurePartitions | Command::DropPartitions { .. } => Ok(Answer::Count(0)),
+            // A file is copied as a file.
+            Command::Copy(_) => Err(Kind::Internal.into()),
             Command::KeepReserve | Command::Close => Ok(Answer::Done),
         }
     }

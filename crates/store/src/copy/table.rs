@@ -1,0 +1,223 @@
+//! The tables of a copy: what each is called, and what stands in its columns.
+//!
+//! Rows name each other by what is the same everywhere: ids, and names of sources and endpoints. The
+//! sequence of an event is the same, too: deliveries keep their order, and an application that
+//! ignores what is older than what it has seen goes on doing so.
+
+/// A table, as it is copied and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CopiedTable {
+    /// Names of sources and providers.
+    Name,
+    /// Endpoints and their states.
+    Endpoint,
+    /// Wrapped data keys, in the order in which they were made.
+    Key,
+    /// Events, with what was read of them sealed.
+    Event,
+    /// Sealed bodies of arrivals.
+    Body,
+    /// Dedup keys that count, and the day of each.
+    Dedup,
+    /// Events that are known by their bytes.
+    Quarantine,
+    /// Deliveries, pending or over.
+    Delivery,
+    /// Attempts.
+    Attempt,
+    /// Refused and duplicate arrivals.
+    Tally,
+    /// Audit entries.
+    Entry,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Small,
+    Medium,
+    Number,
+    Flag,
+    Id,
+    Bytes,
+    Text,
+}
+
+/// A column and what it holds.
+pub(crate) type Column = (&'static str, Kind);
+
+impl CopiedTable {
+    /// Every table, each after those that its rows name.
+    pub const ALL: &'static [Self] = &[
+        Self::Name,
+        Self::Endpoint,
+        Self::Key,
+        Self::Event,
+        Self::Body,
+        Self::Dedup,
+        Self::Quarantine,
+        Self::Delivery,
+        Self::Attempt,
+        Self::Tally,
+        Self::Entry,
+    ];
+
+    /// Those whose rows change after they were written, or of which there come new ones between
+    /// those that are there.
+    pub(crate) const CHANGING: &'static [Self] = &[
+        Self::Endpoint,
+        Self::Event,
+        Self::Quarantine,
+        Self::Delivery,
+        Self::Attempt,
+        Self::Tally,
+    ];
+
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Name => "names",
+            Self::Endpoint => "endpoints",
+            Self::Key => "keys",
+            Self::Event => "events",
+            Self::Body => "bodies",
+            Self::Dedup => "dedup",
+            Self::Quarantine => "quarantine",
+            Self::Delivery => "deliveries",
+            Self::Attempt => "attempts",
+            Self::Tally => "tallies",
+            Self::Entry => "audit",
+        }
+    }
+
+    /// The columns of a row, its key first.
+    pub(crate) const fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Name => &[("text", Kind::Text)],
+            Self::Endpoint => {
+                &[("name", Kind::Text), ("state", Kind::Small), ("changed_at", Kind::Number)]
+            }
+            Self::Key => &[
+                ("id", Kind::Id),
+                ("kind", Kind::Small),
+                ("owner", Kind::Bytes),
+                ("wrapped", Kind::Bytes),
+                ("created_at", Kind::Number),
+            ],
+            Self::Event => EVENT,
+            Self::Body => {
+                &[("arrival", Kind::Id), ("sealed_key", Kind::Id), ("sealed", Kind::Bytes)]
+            }
+            Self::Dedup => &[
+                ("key", Kind::Bytes),
+                ("event", Kind::Id),
+                ("projection", Kind::Bytes),
+                ("day", Kind::Number),
+            ],
+            Self::Quarantine => {
+                &[("body_key", Kind::Bytes), ("dedup_key", Kind::Bytes), ("event", Kind::Id)]
+            }
+            Self::Delivery => DELIVERY,
+            Self::Attempt => &[
+                ("delivery", Kind::Id),
+                ("number", Kind::Medium),
+                ("id", Kind::Id),
+                ("started_at", Kind::Number),
+                ("ended_at", Kind::Number),
+                ("outcome", Kind::Small),
+                ("http_status", Kind::Medium),
+            ],
+            Self::Tally => TALLY,
+            Self::Entry => &[
+                ("sequence", Kind::Number),
+                ("at", Kind::Number),
+                ("action", Kind::Small),
+                ("actor", Kind::Text),
+                ("resource", Kind::Bytes),
+                ("outcome", Kind::Small),
+                ("request", Kind::Id),
+                ("detail", Kind::Text),
+            ],
+        }
+    }
+
+    /// How many of the first columns say which row it is.
+    pub(crate) const fn key_columns(self) -> usize {
+        match self {
+            Self::Quarantine | Self::Attempt => 2,
+            Self::Tally => 6,
+            _ => 1,
+        }
+    }
+}
+
+const EVENT: &[Column] = &[
+    ("id", Kind::Id),
+    ("sequence", Kind::Number),
+    ("arrival", Kind::Id),
+    ("source", Kind::Text),
+    ("provider", Kind::Text),
+    ("kind", Kind::Text),
+    ("status", Kind::Small),
+    ("reason", Kind::Text),
+    ("covers", Kind::Small),
+    ("failed", Kind::Small),
+    ("received_at", Kind::Number),
+    ("count", Kind::Number),
+    ("range_start", Kind::Number),
+    ("range_end", Kind::Number),
+    ("order_key", Kind::Bytes),
+    ("dedup_key", Kind::Bytes),
+    ("projection", Kind::Bytes),
+    ("sealed_key", Kind::Id),
+    ("sealed", Kind::Bytes),
+    ("original", Kind::Bytes),
+];
+
+const DELIVERY: &[Column] = &[
+    ("id", Kind::Id),
+    ("row", Kind::Number),
+    ("event", Kind::Id),
+    ("arrival", Kind::Id),
+    ("endpoint", Kind::Text),
+    ("order_key", Kind::Bytes),
+    ("state", Kind::Small),
+    ("tries", Kind::Medium),
+    ("attempts", Kind::Medium),
+    ("fence", Kind::Number),
+    ("leased", Kind::Flag),
+    ("next_at", Kind::Number),
+    ("created_at", Kind::Number),
+    ("updated_at", Kind::Number),
+];
+
+const TALLY: &[Column] = &[
+    ("minute", Kind::Number),
+    ("source", Kind::Text),
+    ("event", Kind::Bytes),
+    ("step", Kind::Small),
+    ("reason", Kind::Text),
+    ("address_key", Kind::Bytes),
+    ("arrival", Kind::Id),
+    ("count", Kind::Number),
+    ("first_at", Kind::Number),
+    ("last_at", Kind::Number),
+    ("sealed_key", Kind::Id),
+    ("sealed", Kind::Bytes),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_has_a_code_and_a_key() {
+        let mut codes: Vec<_> = CopiedTable::ALL.iter().map(|table| table.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), CopiedTable::ALL.len());
+        for table in CopiedTable::ALL {
+            assert!(table.key_columns() <= table.columns().len(), "{table:?}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! How each table of a copy is written, found again and counted.
+
+use crate::copy::CopiedTable;
+
+/// What follows from the rows of a copy, made anew.
+pub(super) const ARRANGE: [&str; 3] = [
+    "DELETE FROM lane",
+    "INSERT INTO lane (endpoint, order_key, delivery)
+     SELECT endpoint, order_key, delivery FROM pending WHERE state = 2 AND order_key IS NOT NULL",
+    "UPDATE counter SET accepted = CASE slot
+        WHEN 0 THEN (SELECT count(*) FROM event WHERE status = 0) ELSE 0 END",
+];
+
+/// The first columns of a table as rows of this name, from one array each.
+fn unnested(table: CopiedTable, name: &str, columns: usize) -> String {
+    let columns = table.columns().iter().take(columns);
+    let places: Vec<String> = (1..=columns.len()).map(|place| format!("${place}")).collect();
+    let names: Vec<&str> = columns.map(|(name, _)| *name).collect();
+    format!("unnest({}) AS {name} ({})", places.join(", "), names.join(", "))
+}
+
+/// Statements that write rows, one after the other, all with the same parameters. Rows that are
+/// there are brought up to date.
+pub(super) fn write(table: CopiedTable) -> Vec<String> {
+    let new = unnested(table, "new", table.columns().len());
+    writes(table).iter().map(|sql| sql.replace("{new}", &new)).collect()
+}
+
+const fn writes(table: CopiedTable) -> &'static [&'static str] {
+    match table {
+        CopiedTable::Name => {
+            &["INSERT INTO name (text) SELECT text FROM {new} ON CONFLICT DO NOTHING"]
+        }
+        CopiedTable::Endpoint => &["INSERT INTO endpoint (name, state, changed_at)
+            SELECT name, state, changed_at FROM {new}
+            ON CONFLICT (name) DO UPDATE SET
+                state = excluded.state, changed_at = excluded.changed_at"],
+        CopiedTable::Key => &["INSERT INTO data_key (id, kind, owner, wrapped, created_at)
+            SELECT * FROM {new} ON CONFLICT (id) DO NOTHING"],
+        CopiedTable::Event => EVENT,
+        CopiedTable::Body => &["INSERT INTO body (arrival, sealed_key, sealed)
+            SELECT * FROM {new} ON CONFLICT (arrival) DO NOTHING"],
+        CopiedTable::Dedup => &["INSERT INTO dedup (key, event, projection, day)
+            SELECT DISTINCT ON (key) key, event, projection, day FROM {new} ORDER BY key, day DESC
+            ON CONFLICT (key) DO UPDATE SET
+                event = excluded.event, projection = excluded.projection, day = excluded.day
+            WHERE dedup.day <= excluded.day"],
+        CopiedTable::Quarantine => &["INSERT INTO quarantine (body_key, dedup_key, event)
+            SELECT * FROM {new}
+            ON CONFLICT (body_key, dedup_key) DO UPDATE SET event = excluded.event"],
+        CopiedTable::Delivery => DELIVERY,
+        CopiedTable::Attempt => &[
+            "INSERT INTO attempt (delivery, number, id, started_at, ended_at, outcome, http_status)
+             SELECT * FROM {new} ON CONFLICT (delivery, number) DO NOTHING",
+        ],
+        CopiedTable::Tally => TALLY,
+        CopiedTable::Entry => &["INSERT INTO audit_entry
+                (sequence, at, action, actor, resource, outcome, request, detail)
+            OVERRIDING SYSTEM VALUE SELECT * FROM {new} ON CONFLICT (sequence) DO NOTHING"],
+    }
+}
+
+const EVENT: &[&str] = &[
+    "INSERT INTO name (text) SELECT source FROM {new} UNION SELECT provider FROM {new}
+     ON CONFLICT DO NOTHING",
+    "INSERT INTO event (id, sequence, arrival, source, provider, kind, status, reason, covers,
+        failed, received_at, count, range_start, range_end, order_key, dedup_key, projection,
+        sealed_key, sealed, original)
+     SELECT new.id, new.sequence, new.arrival, source.id, provider.id, new.kind, new.status,
+        new.reason, new.covers, new.failed, new.received_at, new.count, new.range_start,
+        new.range_end, new.order_key, new.dedup_key, new.projection, new.sealed_key, new.sealed,
+        new.original
+     FROM {new}
+        JOIN name source ON source.text = new.source
+        JOIN name provider ON provider.text = new.provider
+     ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = excluded.reason,
+        failed = excluded.failed, count = excluded.count",
+];
+
+const DELIVERY: &[&str] = &[
+    "INSERT INTO endpoint (name, state, changed_at)
+     SELECT endpoint, 0, min(created_at) FROM {new} GROUP BY endpoint ON CONFLICT DO NOTHING",
+    "DELETE FROM pending WHERE delivery IN (SELECT id FROM {new})",
+    "DELETE FROM delivery WHERE id = ANY ($1)",
+    "INSERT INTO pending (delivery, row, event, arrival, endpoint, order_key, state, tries,
+        attempts, fence, leased, next_at, created_at, updated_at)
+     SELECT new.id, new.row, new.event, new.arrival, endpoint.id, new.order_key, new.state,
+        new.tries, new.attempts, new.fence, new.leased, new.next_at, new.created_at, new.updated_at
+     FROM {new} JOIN endpoint ON endpoint.name = new.endpoint WHERE new.state < 4",
+    "INSERT INTO delivery (id, row, event, arrival, endpoint, order_key, state, attempts, fence,
+        created_at, updated_at)
+     SELECT new.id, new.row, new.event, new.arrival, endpoint.id, new.order_key, new.state,
+        new.attempts, new.fence, new.created_at, new.updated_at
+     FROM {new} JOIN endpoint ON endpoint.name = new.endpoint WHERE new.state >= 4",
+];
+
+const TALLY: &[&str] = &[
+    "INSERT INTO name (text) SELECT DISTINCT source FROM {new} WHERE source IS NOT NULL
+     ON CONFLICT DO NOTHING",
+    "INSERT INTO tally (row, minute, source, event, step, reason, address_key, arrival, count,
+        first_at, last_at, sealed_key, sealed)
+     SELECT nextval('tally_row'), new.minute, coalesce(name.id, 0), new.event, new.step, new.reason,
+        new.address_key, new.arrival, new.count, new.first_at, new.last_at, new.sealed_key,
+        new.sealed
+     FROM {new} LEFT JOIN name ON name.text = new.source
+     ON CONFLICT (minute, source, event, step, reason, address_key) DO UPDATE SET
+        count = excluded.count, first_at = excluded.first_at, last_at = excluded.last_at",
+];
+
+/// A statement that finds the rows of these keys.
+pub(super) fn find(table: CopiedTable) -> String {
+    let keys = unnested(table, "wanted", table.key_columns());
+    finds(table).replace("{wanted}", &keys)
+}
+
+const fn finds(table: CopiedTable) -> &'static str {
+    match table {
+        CopiedTable::Name => "SELECT text FROM name WHERE text = ANY ($1)",
+        CopiedTable::Endpoint => {
+            "SELECT name, state, changed_at FROM endpoint WHERE name = ANY ($1)"
+        }
+        CopiedTable::Key => {
+            "SELECT id, kind, owner, wrapped, created_at FROM data_key WHERE id = ANY ($1)"
+        }
+        CopiedTable::Event => {
+            "SELECT event.id, sequence, arrival, source.text, provider.text, kind, status, reason,
+                covers, failed, received_at, count, range_start, range_end, order_key, dedup_key,
+                projection, sealed_key, sealed, original
+             FROM event JOIN name source ON source.id = event.source
+                JOIN name provider ON provider.id = event.provider WHERE event.id = ANY ($1)"
+        }
+        CopiedTable::Body => {
+            "SELECT arrival, sealed_key, sealed FROM body WHERE arrival = ANY ($1)"
+        }
+        CopiedTable::Dedup => "SELECT key, event, projection, day FROM dedup WHERE key = ANY ($1)",
+        CopiedTable::Quarantine => {
+            "SELECT body_key, dedup_key, event FROM quarantine
+             WHERE (body_key, dedup_key) IN (SELECT * FROM {wanted})"
+        }
+        CopiedTable::Delivery => {
+            "SELECT found.id, row, event, arrival, endpoint.name, order_key, found.state, tries,
+                attempts, fence, leased, next_at, created_at, updated_at
+             FROM (
+                SELECT delivery AS id, row, event, arrival, endpoint, order_key, state, tries,
+                    attempts, fence, leased, next_at, created_at, updated_at
+                FROM pending WHERE delivery = ANY ($1)
+                UNION ALL
+                SELECT id, row, event, arrival, endpoint, order_key, state, 0, attempts, fence,
+                    false, updated_at, created_at, updated_at
+                FROM delivery WHERE id = ANY ($1)
+             ) AS found JOIN endpoint ON endpoint.id = found.endpoint"
+        }
+        CopiedTable::Attempt => {
+            "SELECT delivery, number, id, started_at, ended_at, outcome, http_status FROM attempt
+             WHERE (delivery, number) IN (SELECT * FROM {wanted})"
+        }
+        CopiedTable::Tally => {
+            "SELECT tally.minute, name.text, tally.event, tally.step, tally.reason,
+                tally.address_key, arrival, count, first_at, last_at, sealed_key, sealed
+             FROM {wanted} LEFT JOIN name ON name.text = wanted.source
+                JOIN tally ON tally.minute = wanted.minute
+                    AND tally.source = coalesce(name.id, 0) AND tally.event = wanted.event
+                    AND tally.step = wanted.step AND tally.reason = wanted.reason
+                    AND tally.address_key = wanted.address_key"
+        }
+        CopiedTable::Entry => {
+            "SELECT sequence, at, action, actor, resource, outcome, request, detail
+             FROM audit_entry WHERE sequence = ANY ($1)"
+        }
+    }
+}
+
+/// A statement that counts the rows.
+pub(super) const fn count(table: CopiedTable) -> &'static str {
+    match table {
+        CopiedTable::Name => "SELECT count(*) FROM name",
+        CopiedTable::Endpoint => "SELECT count(*) FROM endpoint",
+        CopiedTable::Key => "SELECT count(*) FROM data_key",
+        CopiedTable::Event => "SELECT count(*) FROM event",
+        CopiedTable::Body => "SELECT count(*) FROM body",
+        CopiedTable::Dedup => "SELECT count(*) FROM dedup",
+        CopiedTable::Quarantine => "SELECT count(*) FROM quarantine",
+        CopiedTable::Delivery => {
+            "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM delivery)"
+        }
+        CopiedTable::Attempt => "SELECT count(*) FROM attempt",
+        CopiedTable::Tally => "SELECT count(*) FROM tally",
+        CopiedTable::Entry => "SELECT count(*) FROM audit_entry",
+    }
+}
+
+/// A statement that says whether anything stands in a store.
+pub(super) fn anything() -> String {
+    let tables = [
+        "name",
+        "endpoint",
+        "data_key",
+        "event",
+        "body",
+        "dedup",
+        "quarantine",
+        "pending",
+        "delivery",
+        "attempt",
+        "tally",
+        "audit_entry",
+    ];
+    let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table})"));
+    format!("SELECT {}", any.join(" OR "))
+}
