@@ -17,6 +17,7 @@ mod network;
 mod problem;
 mod profiles;
 mod reference;
+mod retention;
 mod secrets;
 mod source;
 mod store;

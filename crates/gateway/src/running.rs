@@ -123,6 +123,7 @@ impl Gateway {
         let client = Client::new(&settings.resolver, settings.proxy.as_ref());
         running.deliver(&parts, settings.endpoints, settings.environment, client);
         running.housekeep(&parts);
+        running.retain(&parts, settings.retention);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
             allowed: Vec::new(),
@@ -239,6 +240,20 @@ impl Running {
             self.outward.push(tokio::spawn(outbound.clone().share_breakers(self.stop_out.clone())));
         }
         self.outward.push(tokio::spawn(outbound.run(self.stop_out.clone())));
+    }
+
+    /// Deletes what is old enough, in a task of its own: the first time there may be much.
+    fn retain(&mut self, parts: &Parts, retention: store::Retention) {
+        let (store, clock, stop) = (self.store.clone(), parts.clock.clone(), self.stop_out.clone());
+        self.outward.push(tokio::spawn(async move {
+            let mut tick = tokio::time::interval(FORGET);
+            while stop.run_until_cancelled(tick.tick()).await.is_some() {
+                let retaining = store.retain(clock.now(), retention);
+                if let Some(Err(error)) = stop.run_until_cancelled(retaining).await {
+                    tracing::error!(%error, "cannot delete what is past its retention");
+                }
+            }
+        }));
     }
 
     fn housekeep(&mut self, parts: &Parts) {

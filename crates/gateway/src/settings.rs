@@ -40,6 +40,8 @@ pub struct Settings {
     pub resolver: Resolver,
     /// What deliveries to endpoints that are not private go through.
     pub proxy: Option<Proxy>,
+    /// What is deleted once it is old enough.
+    pub retention: store::Retention,
 }
 
 /// A configured place webhooks come from: `POST /in/{name}`.

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use crate::copy::{Begun, CopyCommand};
 use crate::duty::Duty;
+use crate::retention::{Slice, Sliced};
 use crate::{
     Changed, EndpointState, LeaseRequest, Leased, NewDelivery, NewKey, Note, PartitionClass,
     Record, Recorded, Settle, Settled, StoreError, Tally, WindowAdd, WindowCounts,
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Sweep {
         now: Timestamp,
     },
+    /// Deletes a slice of what is old enough, where it does not stand in partitions.
+    Retain(Slice),
     TakeDuty(Duty),
     ReleaseDuty {
         name: String,
@@ -84,6 +87,7 @@ pub(crate) enum Answer {
     /// The fence of a duty that was taken.
     Duty(Option<i64>),
     Windows(Vec<WindowCounts>),
+    Sliced(Sliced),
     /// How far a copy has come.
     Begun(Begun),
     /// Dedup keys that were forgotten, and whether more wait.

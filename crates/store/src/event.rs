@@ -106,6 +106,8 @@ pub enum Changed {
     NotHeld(EventStatus),
     /// There is no such event.
     NotFound,
+    /// Its body was deleted by retention: there is nothing to deliver.
+    BodyGone,
 }
 
 /// How much there is of what, and whether there is room for more.

@@ -25,6 +25,7 @@ mod options;
 mod partition;
 mod postgres;
 mod record;
+mod retention;
 mod schema;
 mod slots;
 mod sqlite;
@@ -48,6 +49,7 @@ pub use postgres::{MigrationName, PostgresOptions, ServerWarning};
 pub use record::{
     KeyKind, NewEvent, NewKey, Outcome, Record, Recorded, SealedRow, StoredKey, Tally,
 };
+pub use retention::{BODIES_DAYS_MIN, DELIVERIES_DAYS_MIN, EVENTS_DAYS_MIN, Removed, Retention};
 pub use store::Store;
 pub use transactions::TransactionCount;
 pub use window::{WindowAdd, WindowCounts};

@@ -14,6 +14,7 @@ mod names;
 mod open;
 mod read;
 mod record;
+mod retain;
 mod room;
 mod session;
 mod settle;

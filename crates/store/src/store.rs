@@ -9,12 +9,14 @@ use crate::command::{Answer, Command};
 use crate::duty::Duty;
 use crate::error::Kind;
 use crate::postgres::{self, Postgres};
+use crate::retention::Slice;
 use crate::sqlite::Sqlite;
 use crate::{
     AttemptRow, Changed, Counts, DeliveryQuery, DeliveryRow, EndpointState, EntryRow, EventQuery,
     EventRow, KeyKind, LeaseRequest, Leased, MigrationName, NewDelivery, NewKey, Note, OpenError,
-    Options, PartitionClass, PostgresOptions, Record, Recorded, SealedRow, ServerWarning, Settle,
-    Settled, StoreError, StoredKey, Tally, TallyRow, TransactionCount, WindowAdd, WindowCounts,
+    Options, PartitionClass, PostgresOptions, Record, Recorded, Removed, Retention, SealedRow,
+    ServerWarning, Settle, Settled, StoreError, StoredKey, Tally, TallyRow, TransactionCount,
+    WindowAdd, WindowCounts,
 };
 
 /// Deliveries set going again in one transaction: keeps the writer below 50 ms.
@@ -307,6 +309,47 @@ impl Store {
                 _ => return Err(unexpected()),
             }
         }
+    }
+
+    /// Deletes what is older than it is to be kept, and what no pending delivery needs. Of a server
+    /// whole partitions are dropped; of a file rows go in slices between which others get their
+    /// turn.
+    pub async fn retain(
+        &self,
+        now: Timestamp,
+        retention: Retention,
+    ) -> Result<Removed, StoreError> {
+        let mut removed = Removed::default();
+        for class in [
+            PartitionClass::Attempt,
+            PartitionClass::Delivery,
+            PartitionClass::Body,
+            PartitionClass::Event,
+        ] {
+            let Some(days) = retention.days(class) else { continue };
+            if matches!(self, Self::Postgres(_)) {
+                let before = now.plus_millis(-i64::from(days) * 86_400_000);
+                removed.partitions += self.drop_partitions(class, before).await?;
+                continue;
+            }
+            let of_class = match class {
+                PartitionClass::Event => &mut removed.events,
+                PartitionClass::Body => &mut removed.bodies,
+                PartitionClass::Delivery => &mut removed.deliveries,
+                // They go with their deliveries.
+                PartitionClass::Attempt => continue,
+            };
+            let mut after = Some(0);
+            while let Some(from) = after {
+                let slice = Slice { class, days, now, after: from };
+                let Answer::Sliced(sliced) = self.wait(Command::Retain(slice)).await? else {
+                    return Err(unexpected());
+                };
+                *of_class += sliced.removed;
+                after = sliced.after;
+            }
+        }
+        Ok(removed)
     }
 
     /// Commits something of no meaning: fails if nothing can be made durable now.

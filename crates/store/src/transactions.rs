@@ -62,6 +62,8 @@ names! {
     Redeliver = "redeliver",
     /// What is forgotten.
     Sweep = "sweep",
+    /// What is old enough to be deleted.
+    Retain = "retain",
     /// Whether a commit is possible.
     Probe = "probe",
     /// Who does what one does for all.
@@ -88,6 +90,7 @@ impl Name {
             Command::Deny { .. } => Self::Deny,
             Command::Redeliver { .. } => Self::Redeliver,
             Command::Sweep { .. } => Self::Sweep,
+            Command::Retain(_) => Self::Retain,
             Command::Probe => Self::Probe,
             Command::TakeDuty(_) | Command::ReleaseDuty { .. } => Self::Duty,
             Command::CountWindows { .. } => Self::Window,

@@ -146,9 +146,17 @@ async fn redeliver(
     } else {
         office.store().redeliver(ids.clone(), order(reason).note()).await?
     };
+    let gone = if count < ids.len() { without_body(office.store(), &chosen).await? } else { 0 };
+    if count == 0 && gone > 0 && !dry_run {
+        let message = "the body was deleted by retention: there is nothing to deliver again";
+        let fix = "ask the provider to send it again";
+        return Err(Failure::new("body_gone", message, fix));
+    }
     if as_json {
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        say(json!({ "redelivered": count, "dry_run": dry_run, "deliveries": ids }))?;
+        say(
+            json!({ "redelivered": count, "dry_run": dry_run, "body_gone": gone, "deliveries": ids }),
+        )?;
         return Ok(Outcome::Done);
     }
     if dry_run {
@@ -158,8 +166,20 @@ async fn redeliver(
         say(format_args!("{count} would be delivered again"))?;
     } else {
         say(format_args!("{count} will be delivered again"))?;
+        if gone > 0 {
+            say(format_args!("{gone} will not: their bodies were deleted by retention"))?;
+        }
     }
     Ok(Outcome::Done)
+}
+
+/// How many of these have no body any more.
+async fn without_body(store: &Store, chosen: &[DeliveryRow]) -> Result<usize, Failure> {
+    let mut gone = 0;
+    for row in chosen {
+        gone += usize::from(store.body(row.event).await?.is_none());
+    }
+    Ok(gone)
 }
 
 /// A delivery for `--json`.

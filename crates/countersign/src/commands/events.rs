@@ -114,7 +114,7 @@ async fn show(office: &Office, id: EventId, raw: bool, json: bool) -> Ended {
     let body = office.desk.body(&event).await?;
     if raw {
         let Some(body) = body else {
-            let message = "the body is past its retention";
+            let message = "the body was deleted by retention";
             return Err(Failure::new("body_gone", message, "ask the provider to send it again"));
         };
         std::io::stdout().write_all(&body)?;
@@ -157,6 +157,8 @@ async fn show(office: &Office, id: EventId, raw: bool, json: bool) -> Ended {
         let text = String::from_utf8_lossy(&body);
         let text: Vec<String> = text.lines().map(tame).collect();
         say(format_args!("\n{}", text.join("\n")))?;
+    } else {
+        say("\nthe body was deleted by retention")?;
     }
     Ok(Outcome::Done)
 }
@@ -196,6 +198,11 @@ async fn judge(office: &Office, judgement: &Judgement, release: bool, json: bool
     match changed {
         Changed::Done => {}
         Changed::NotFound => return Err(not_found()),
+        Changed::BodyGone => {
+            let message = "its body was deleted by retention: there is nothing to deliver";
+            let fix = "deny it, or ask the provider to send it again";
+            return Err(Failure::new("body_gone", message, fix));
+        }
         Changed::NotHeld(status) => {
             let message = format!("the event is {status}: only held ones are decided on");
             return Err(Failure::new("not_held", message, "see events list --status held"));

@@ -25,6 +25,7 @@ pub(super) struct Document {
     pub(super) vault_key: Option<At<String>>,
     pub(super) providers_directory: Option<At<String>>,
     pub(super) outbound_proxy: Option<At<String>>,
+    pub(super) retention: Retention,
     pub(super) sources: Vec<Source>,
     pub(super) endpoints: Vec<Endpoint>,
 }
@@ -66,6 +67,14 @@ impl Store {
         let numbers = numbers.into_iter().flatten().map(|at| &at.place);
         texts.chain(numbers).chain(self.allow_plaintext.iter().map(|at| &at.place))
     }
+}
+
+/// `[retention]`.
+#[derive(Default)]
+pub(super) struct Retention {
+    pub(super) events_days: Option<At<i64>>,
+    pub(super) bodies_days: Option<At<i64>>,
+    pub(super) deliveries_days: Option<At<i64>>,
 }
 
 /// `[server.tls]` and `[server.admin_tls]`.
@@ -167,6 +176,14 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
     }
     if let Some(table) = root.table("outbound", found) {
         document.outbound_proxy = table.text("proxy", found);
+        table.finish(found);
+    }
+    if let Some(table) = root.table("retention", found) {
+        document.retention = Retention {
+            events_days: table.integer("events_days", found),
+            bodies_days: table.integer("bodies_days", found),
+            deliveries_days: table.integer("deliveries_days", found),
+        };
         table.finish(found);
     }
     document.sources = root.tables("source", found).iter().map(|t| source(t, found)).collect();

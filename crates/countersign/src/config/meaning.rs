@@ -15,8 +15,8 @@ use super::secrets::Ledger;
 use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, source, store, transport,
-    web,
+    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, retention, source, store,
+    transport, web,
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -114,6 +114,8 @@ pub(super) fn configuration(
     let proxy =
         document.outbound_proxy.as_ref().map(|written| web::proxy(written, resolver, found));
 
+    let kept = retention::retention(&document.retention, found);
+
     let mut scope = Scope {
         // Without an environment the start is refused anyway; test lets the rest be judged.
         environment: environment.unwrap_or(Environment::Test),
@@ -161,6 +163,7 @@ pub(super) fn configuration(
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
         resolver: gateway::Resolver::System,
         proxy: proxy.flatten(),
+        retention: kept,
     };
     let certificates = tls.into_iter().chain(admin_tls).collect();
     Some(Configuration { settings, api, store: store?, certificates, notices })

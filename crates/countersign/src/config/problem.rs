@@ -71,6 +71,8 @@ refusals! {
     BadStoreUrl = "bad_store_url",
     /// A setting of the store that is out of bounds, or does not belong to it.
     BadStoreSetting = "bad_store_setting",
+    /// A number of days in `[retention]` is too small or too large.
+    BadRetention = "bad_retention",
     /// A live gateway would speak to another machine's database in the clear.
     PlainStoreInLive = "plain_store_in_live",
     /// The root key has not the shape of one.

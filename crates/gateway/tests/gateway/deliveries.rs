@@ -287,3 +287,27 @@ async fn every_secret_signs_so_that_a_rotation_loses_nothing() {
         assert_eq!(*signature, key.sign(id, time, &delivered[0].body));
     }
 }
+
+#[tokio::test]
+async fn a_body_that_is_past_its_retention_is_gone_and_the_event_is_not() {
+    const DAY_MS: i64 = 86_400_000;
+    let gateway = Harness::stripe().await;
+    gateway.send(&stripe_event("evt_1", "order-1")).await;
+    gateway.until(|all| all.iter().any(|d| d.status == DeliveryStatus::Delivered)).await;
+    let event = gateway.only_event().await;
+    // The days pass one by one: a clock that jumps makes nothing old.
+    for _ in 0..10 {
+        gateway.advance_ms(DAY_MS);
+        let now = model::Timestamp::from_millis(gateway.now_ms());
+        gateway.store.forget(now).await.expect("forgets");
+    }
+    let gateway = gateway.restart_with(|settings| settings.retention.bodies_days = Some(8)).await;
+    for _ in 0..500 {
+        if gateway.store.body(event.id).await.expect("reads").is_none() {
+            assert_eq!(gateway.only_event().await, event);
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the body is still there");
+}

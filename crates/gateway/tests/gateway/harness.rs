@@ -81,6 +81,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         endpoints,
         resolver: Resolver::System,
         proxy: None,
+        retention: store::Retention::default(),
     }
 }
 
@@ -153,12 +154,17 @@ impl Harness {
     }
 
     /// Stops the gateway and starts it again on the same store.
-    pub(crate) async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same, with the settings changed.
+    pub(crate) async fn restart_with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         self.stop().await;
         let now_ms = self.now_ms();
         let Self { application, dir, store, .. } = self;
         drop(store);
-        Self::over(dir, application, now_ms, small(), |_| {}).await
+        Self::over(dir, application, now_ms, small(), change).await
     }
 
     pub(crate) async fn stop(&mut self) {

@@ -23,6 +23,7 @@ struct Held {
     arrival: Sixteen,
     reason: Option<String>,
     order_key: Option<Sixteen>,
+    has_body: bool,
 }
 
 impl Session<'_> {
@@ -38,6 +39,11 @@ impl Session<'_> {
             Ok(held) => held,
             Err(changed) => return Ok(changed),
         };
+        if !held.has_body && !deliveries.is_empty() {
+            let resource = event.as_bytes();
+            self.audit_note(Action::Released, resource, true, note, "body gone").await?;
+            return Ok(Changed::BodyGone);
+        }
         let id = Sixteen::from(event);
         self.run(
             "UPDATE event SET status = 0, reason = NULL, failed = NULL WHERE id = $1",
@@ -84,8 +90,9 @@ impl Session<'_> {
     ) -> Result<std::result::Result<Held, Changed>> {
         let found = self
             .rows(
-                "SELECT sequence, arrival, reason, order_key, status FROM event
-                 WHERE id = $1 FOR UPDATE",
+                "SELECT sequence, arrival, reason, order_key, status,
+                    EXISTS (SELECT 1 FROM body WHERE body.arrival = event.arrival)
+                 FROM event WHERE id = $1 FOR UPDATE OF event",
                 &[uuid(&Sixteen::from(event))],
             )
             .await?;
@@ -96,6 +103,7 @@ impl Session<'_> {
                 arrival: column(row, 1)?,
                 reason: column(row, 2)?,
                 order_key: column(row, 3)?,
+                has_body: column(row, 5)?,
             })),
             status => {
                 self.audit_note(action, event.as_bytes(), true, note, status.code()).await?;

@@ -149,7 +149,8 @@ impl<'c> Session<'c> {
             Command::Copy(command) => self.copy(command).await,
             // The batch's own row is the change.
             Command::Probe | Command::KeepReserve | Command::Close => Ok(Answer::Done),
-            Command::Record(_) | Command::Settle(_) => {
+            // Partitions are dropped instead.
+            Command::Record(_) | Command::Settle(_) | Command::Retain(_) => {
                 Err(Failure::from(crate::error::Kind::Internal))
             }
         }

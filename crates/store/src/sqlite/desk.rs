@@ -15,6 +15,7 @@ struct Held {
     sequence: i64,
     reason: Option<String>,
     order_key: Option<[u8; 16]>,
+    has_body: bool,
 }
 
 impl Session<'_> {
@@ -30,6 +31,10 @@ impl Session<'_> {
             Ok(held) => held,
             Err(changed) => return Ok(changed),
         };
+        if !held.has_body && !deliveries.is_empty() {
+            self.audit_note(Action::Released, event.as_bytes(), true, note, "body gone")?;
+            return Ok(Changed::BodyGone);
+        }
         self.connection
             .prepare_cached(
                 "UPDATE event SET status = ?2, reason = NULL, failed = NULL WHERE sequence = ?1",
@@ -90,10 +95,17 @@ impl Session<'_> {
     ) -> Result<std::result::Result<Held, Changed>> {
         let found = self
             .connection
-            .prepare_cached("SELECT sequence, reason, order_key, status FROM event WHERE id = ?1")?
+            .prepare_cached(
+                "SELECT sequence, reason, order_key, status,
+                    EXISTS (SELECT 1 FROM body WHERE row = event.body) FROM event WHERE id = ?1",
+            )?
             .query_row([event.as_bytes()], |row| {
-                let held =
-                    Held { sequence: row.get(0)?, reason: row.get(1)?, order_key: row.get(2)? };
+                let held = Held {
+                    sequence: row.get(0)?,
+                    reason: row.get(1)?,
+                    order_key: row.get(2)?,
+                    has_body: row.get(4)?,
+                };
                 Ok((held, row.get::<_, Code<EventStatus>>(3)?.0))
             })
             .optional()?;
@@ -107,7 +119,8 @@ impl Session<'_> {
         }
     }
 
-    /// Sets delivered and dead deliveries going again, with all their attempts before them.
+    /// Sets delivered and dead deliveries going again, with all their attempts before them. One whose
+    /// body is forgotten has nothing to deliver.
     pub(super) fn redeliver(&mut self, deliveries: &[DeliveryId], note: &Note) -> Result<usize> {
         let mut redelivered = 0;
         for delivery in deliveries {
@@ -115,7 +128,8 @@ impl Session<'_> {
                 .connection
                 .prepare_cached(
                     "UPDATE delivery SET state = ?2, tries = 0, next_at = ?3, updated_at = ?3
-                     WHERE id = ?1 AND state IN (4, 5)",
+                     WHERE id = ?1 AND state IN (4, 5) AND EXISTS (SELECT 1 FROM body WHERE row =
+                        (SELECT body FROM event WHERE sequence = delivery.row / 1024))",
                 )?
                 .execute(params![delivery.as_bytes(), Code(State::Fresh), note.at.as_millis()])?;
             if changed == 1 {

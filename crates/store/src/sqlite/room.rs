@@ -154,6 +154,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Tally(_)
         | Command::Lease(_)
         | Command::Sweep { .. }
+        | Command::Retain(_)
         | Command::TakeDuty(_)
         | Command::CountWindows { .. }
         | Command::DropPartitions { .. }

@@ -198,6 +198,7 @@ impl<'c> Session<'c> {
                 self.redeliver(deliveries, note).map(Answer::Count)
             }
             Command::Sweep { now } => self.sweep(*now),
+            Command::Retain(slice) => self.retain(slice).map(Answer::Sliced),
             Command::Probe => {
                 self.connection
                     .prepare_cached("UPDATE counter SET probes = probes + 1")?

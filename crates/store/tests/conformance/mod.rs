@@ -10,6 +10,7 @@ pub(crate) mod ordering;
 pub(crate) mod queries;
 pub(crate) mod record;
 pub(crate) mod recovery;
+pub(crate) mod retention;
 pub(crate) mod windows;
 
 /// Makes a test of each case for one backend, which must stand in scope as `backend()`.
@@ -114,6 +115,13 @@ macro_rules! every_case {
                 a_closed_store_refuses,
                 a_store_that_can_commit_says_so,
                 transactions_are_counted,
+            }
+            retention {
+                what_is_old_goes_and_what_is_owed_stays,
+                what_is_not_configured_or_too_young_stays,
+                an_arrival_goes_as_a_whole,
+                without_its_body_nothing_is_delivered,
+                numbers_go_on_when_everything_is_gone,
             }
             duties {
                 a_duty_has_one_holder,
