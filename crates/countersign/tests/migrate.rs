@@ -42,8 +42,8 @@ fn a_schema_is_planned_applied_and_refused_as_the_manual_says() {
     let cluster = Cluster::start(&["fsync=off"]).expect("PostgreSQL starts");
     cluster.make_database("shop").expect("a database");
     let (owner, serving) = (cluster.url(OWNER, "shop"), cluster.url(SERVING, "shop"));
-    let spine = json!([{ "version": 1, "name": "spine" }]);
-    let pending = json!({ "applied": [], "pending": spine, "serving_role": null });
+    let all = json!([{ "version": 1, "name": "spine" }, { "version": 2, "name": "copied" }]);
+    let pending = json!({ "applied": [], "pending": all, "serving_role": null });
 
     // Nothing is done by asking, whoever asks, and nobody serves what is not there.
     assert_eq!(migrate(&owner, &[]), (Some(1), pending.clone()));
@@ -56,7 +56,7 @@ fn a_schema_is_planned_applied_and_refused_as_the_manual_says() {
     assert_eq!(migrate(&serving, &["--apply"]), refused("store_denied"));
     assert_eq!(migrate(&owner, &[]), (Some(1), pending));
 
-    let applied = json!({ "applied": spine, "pending": [], "serving_role": SERVING });
+    let applied = json!({ "applied": all, "pending": [], "serving_role": SERVING });
     assert_eq!(migrate(&owner, &["--apply", "--serving-role", SERVING]), (Some(0), applied));
     let nothing = json!({ "applied": [], "pending": [], "serving_role": null });
     assert_eq!(migrate(&owner, &[]), (Some(0), nothing.clone()));

@@ -26,9 +26,10 @@ use crate::{Clock, Endpoint, Settings, Tls, entropy};
 const TALLY: Duration = Duration::from_millis(200);
 /// How often old dedup keys are forgotten: a day's worth each time at most.
 const FORGET: Duration = Duration::from_secs(12 * 3600);
-/// The duty of forgetting, and how long one gateway has it, milliseconds.
+/// What one gateway does for all on the same store, and how long it has it, milliseconds.
 const FORGETTING: &str = "forget";
-const FORGETTING_MS: i64 = 10 * 60 * 1000;
+const RETAINING: &str = "retain";
+const DUTY_MS: i64 = 10 * 60 * 1000;
 /// How soon a disk that has room again is noticed, and a clock that was set.
 const WATCH: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS_MAX: usize = 256;
@@ -247,7 +248,11 @@ impl Running {
         let (store, clock, stop) = (self.store.clone(), parts.clock.clone(), self.stop_out.clone());
         self.outward.push(tokio::spawn(async move {
             let mut tick = tokio::time::interval(FORGET);
+            let holder = entropy::bytes();
             while stop.run_until_cancelled(tick.tick()).await.is_some() {
+                if !is_ours(&store, RETAINING, holder, &clock).await {
+                    continue;
+                }
                 let retaining = store.retain(clock.now(), retention);
                 if let Some(Err(error)) = stop.run_until_cancelled(retaining).await {
                     tracing::error!(%error, "cannot delete what is past its retention");
@@ -300,15 +305,25 @@ impl Running {
 
 /// Forgets old dedup keys, unless another gateway on the same store does.
 async fn forget_old(store: &Store, holder: [u8; 16], clock: &Clock) {
+    if is_ours(store, FORGETTING, holder, clock).await
+        && let Err(error) = store.forget(clock.now()).await
+    {
+        tracing::error!(%error, "cannot forget old dedup keys");
+    }
+}
+
+/// Whether a duty is this gateway's, now and for a while.
+async fn is_ours(store: &Store, duty: &str, holder: [u8; 16], clock: &Clock) -> bool {
+    if !store.is_shared() {
+        return true;
+    }
     let now = clock.now();
-    match store.take_duty(FORGETTING, holder, now, now.plus_millis(FORGETTING_MS)).await {
-        Ok(None) => {}
-        Ok(Some(_)) => {
-            if let Err(error) = store.forget(now).await {
-                tracing::error!(%error, "cannot forget old dedup keys");
-            }
+    match store.take_duty(duty, holder, now, now.plus_millis(DUTY_MS)).await {
+        Ok(fence) => fence.is_some(),
+        Err(error) => {
+            tracing::error!(duty, %error, "cannot tell whose duty it is");
+            false
         }
-        Err(error) => tracing::error!(%error, "cannot tell whose turn it is to forget"),
     }
 }
 
