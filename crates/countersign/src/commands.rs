@@ -10,6 +10,7 @@ mod migrate;
 mod providers;
 mod serve;
 mod sign;
+mod signals;
 mod verify;
 
 use std::io::Write;

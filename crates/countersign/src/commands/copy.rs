@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use store::{
     CopyError, CopyStage, OpenError, Options, Paged, PostgresOptions, Side, Store, StoreCopy,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::beside::block_on;
+use super::signals::Signals;
 use super::{Ended, origin, say};
 use crate::args::{Arguments, CopySource, CopyStore, CopyTarget};
 use crate::config::{self, StorePlace};
@@ -145,28 +145,6 @@ async fn pages(
         }
         if is_told {
             return Ok((copying, false));
-        }
-    }
-}
-
-/// SIGINT and SIGTERM.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
         }
     }
 }

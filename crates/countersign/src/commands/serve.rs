@@ -2,8 +2,8 @@
 
 use gateway::{Clock, Format, Gateway, Running, Settings};
 use model::Environment;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::signals::Signals;
 use super::{Ended, origin, say};
 use crate::args::{Arguments, Serve};
 use crate::config::{Configuration, Notice};
@@ -66,28 +66,6 @@ async fn wait(running: Running, signals: &mut Signals) -> Ended {
             let message = "stopped before everything in flight was settled";
             let fix = "nothing that was acknowledged is lost; deliveries go on at the next start";
             Err(Failure::new("stopped_at_once", message, fix))
-        }
-    }
-}
-
-/// The signals that stop a service.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
         }
     }
 }
