@@ -36,7 +36,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ use bind::{Owned, Parameter};
 use failure::{Class, Failure, Result};
 use pool::Pool;
 use transaction::Runner;
-use writer::Line;
+use writer::{Line, Stalls};
 
 pub use facts::ServerWarning;
 pub use migrate::MigrationName;
@@ -75,6 +75,8 @@ struct Inner {
     runner: Arc<Runner>,
     fresh: Arc<Notify>,
     readers: Arc<Semaphore>,
+    /// Whether records wait for transactions that do not end.
+    stalls: watch::Receiver<bool>,
     tasks: TaskTracker,
     ended: CancellationToken,
     statement_ms: u64,
@@ -123,22 +125,25 @@ impl Postgres {
         let records = (connections - readers - others - 1).min(RECORD_PLACES_MAX);
         let tasks = TaskTracker::new();
         let batch_max = options.batch_commands_max.max(1);
-        let line = |places, batch_max| {
+        let (told, stalls) = watch::channel(false);
+        let stall = Duration::from_millis(options.stall_ms);
+        let line = |places, batch_max, stalls| {
             let (queue, jobs) = mpsc::channel(options.queue_commands_max.max(1));
-            let line = Line { jobs, places, batch_max };
+            let line = Line { jobs, places, batch_max, stalls };
             tasks.spawn(line.serve(Arc::clone(&runner), tasks.clone()));
             queue
         };
         let lines = Lines {
-            records: line(records, batch_max),
-            settles: line(1, batch_max),
-            others: line(others, 1),
+            records: line(records, batch_max, Some(Stalls { after: stall, told })),
+            settles: line(1, batch_max, None),
+            others: line(others, 1, None),
         };
         Ok(Self(Arc::new(Inner {
             lines: Mutex::new(Some(lines)),
             runner,
             fresh,
             readers: Arc::new(Semaphore::new(readers)),
+            stalls,
             tasks,
             ended,
             statement_ms,
@@ -174,18 +179,27 @@ impl Postgres {
         answered.await.map_err(|_| closed())?
     }
 
-    /// Asks, or fails at once when the line is full.
+    /// Asks, or fails at once when the line is full or stalls, and as soon as it does.
     pub(crate) async fn ask_unless_full(
         &self,
         command: Command,
     ) -> std::result::Result<Answer, StoreError> {
         let line = self.line(&command)?;
+        let overloaded = || StoreError::new(Kind::Overloaded);
+        let mut stalls = self.0.stalls.clone();
+        if *stalls.borrow_and_update() {
+            return Err(overloaded());
+        }
         let (answer, answered) = oneshot::channel();
         line.try_send(Job { command, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::new(Kind::Overloaded),
+            mpsc::error::TrySendError::Full(_) => overloaded(),
             mpsc::error::TrySendError::Closed(_) => closed(),
         })?;
-        answered.await.map_err(|_| closed())?
+        tokio::select! {
+            biased;
+            answer = answered => answer.map_err(|_| closed())?,
+            Ok(_) = stalls.wait_for(|stalls| *stalls) => Err(overloaded()),
+        }
     }
 
     /// Where a command waits; nowhere while the server is away.

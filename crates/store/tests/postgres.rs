@@ -38,7 +38,7 @@ async fn open(path: &Path, options: Options) -> Store {
 
 /// As a gateway's, on a machine that may be busy with other things.
 fn patient(url: String) -> PostgresOptions {
-    PostgresOptions { statement_timeout_ms: 20_000, ..PostgresOptions::new(url) }
+    PostgresOptions { statement_timeout_ms: 20_000, stall_ms: 20_000, ..PostgresOptions::new(url) }
 }
 
 fn backend() -> Backend {

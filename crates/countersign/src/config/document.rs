@@ -55,6 +55,7 @@ pub(super) struct Store {
     pub(super) allow_plaintext: Option<At<bool>>,
     pub(super) connections_max: Option<At<i64>>,
     pub(super) statement_timeout_ms: Option<At<i64>>,
+    pub(super) stall_ms: Option<At<i64>>,
 }
 
 impl Store {
@@ -63,7 +64,7 @@ impl Store {
         let texts =
             [&self.listen_url, &self.root_certificate, &self.client_certificate, &self.client_key];
         let texts = texts.into_iter().flatten().map(|at| &at.place);
-        let numbers = [&self.connections_max, &self.statement_timeout_ms];
+        let numbers = [&self.connections_max, &self.statement_timeout_ms, &self.stall_ms];
         let numbers = numbers.into_iter().flatten().map(|at| &at.place);
         texts.chain(numbers).chain(self.allow_plaintext.iter().map(|at| &at.place))
     }
@@ -163,6 +164,7 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
             allow_plaintext: table.boolean("allow_plaintext", found),
             connections_max: table.integer("connections_max", found),
             statement_timeout_ms: table.integer("statement_timeout_ms", found),
+            stall_ms: table.integer("stall_ms", found),
         };
         table.finish(found);
     }

@@ -15,6 +15,8 @@ use super::reference::{FileFault, Resolver, read_private, read_text};
 const CONNECTIONS_MIN: i64 = 4;
 const CONNECTIONS_MAX: i64 = 200;
 const STATEMENT_MS: std::ops::RangeInclusive<i64> = 50..=60_000;
+/// Milliseconds that may pass before those who wait are told so.
+const STALL_MS: std::ops::RangeInclusive<i64> = 10..=60_000;
 
 /// Where what is kept is kept.
 #[derive(Debug, Clone)]
@@ -139,6 +141,9 @@ fn server(
     }
     if let Some(millis) = within(written.statement_timeout_ms.as_ref(), STATEMENT_MS, found)? {
         options.statement_timeout_ms = u64::try_from(millis).ok()?;
+    }
+    if let Some(millis) = within(written.stall_ms.as_ref(), STALL_MS, found)? {
+        options.stall_ms = u64::try_from(millis).ok()?;
     }
     if let Err(error) = options.check() {
         let fix = "see docs/configuration.md, [store]";
@@ -322,6 +327,14 @@ mod tests {
             let slow = document::Store { statement_timeout_ms: number(bad), ..url(local) };
             assert_eq!(
                 judge(slow, Environment::Test).err(),
+                Some(Refusal::BadStoreSetting),
+                "{bad}"
+            );
+        }
+        for bad in [0, 9, 60_001] {
+            let stalls = document::Store { stall_ms: number(bad), ..url(local) };
+            assert_eq!(
+                judge(stalls, Environment::Test).err(),
                 Some(Refusal::BadStoreSetting),
                 "{bad}"
             );

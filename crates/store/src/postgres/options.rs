@@ -46,6 +46,9 @@ pub struct PostgresOptions {
     /// What a statement may take. Whoever waits is answered within about as long when the server is
     /// away.
     pub statement_timeout_ms: u64,
+    /// How long every connection that writes arrivals may be busy with the same transactions before
+    /// whoever waits is told that the store is overloaded.
+    pub stall_ms: u64,
     /// Commands in one transaction.
     pub batch_commands_max: usize,
     /// Commands that may wait; more records are refused as overload.
@@ -63,6 +66,7 @@ impl PostgresOptions {
             allow_plaintext: false,
             connections_max: 8,
             statement_timeout_ms: 750,
+            stall_ms: 60,
             batch_commands_max: model::limits::BATCH_COMMANDS_MAX,
             queue_commands_max: model::limits::QUEUE_COMMANDS_MAX,
         }
@@ -86,6 +90,7 @@ impl fmt::Debug for PostgresOptions {
             .field("allow_plaintext", &self.allow_plaintext)
             .field("connections_max", &self.connections_max)
             .field("statement_timeout_ms", &self.statement_timeout_ms)
+            .field("stall_ms", &self.stall_ms)
             .finish_non_exhaustive()
     }
 }

@@ -4,10 +4,17 @@
 //! transaction of its own. A line has places, and as many transactions at once; while all are taken,
 //! the next batch grows. If a batch fails for a reason of one of its commands, its halves are
 //! committed one after the other, and so on, until only the one that fails is left.
+//!
+//! A line stalls when all its places are taken and none is given back for a while: a lock, a slow
+//! disk, a pooler without connections. Whoever waits is then told so, and whoever asks is, until a
+//! transaction ends; what is under way may still take effect.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::transaction::{Place, Runner, Work};
@@ -28,30 +35,79 @@ pub(super) struct Line {
     pub(super) places: usize,
     /// Commands in one transaction.
     pub(super) batch_max: usize,
+    /// Where those who wait would rather ask again later than wait for long.
+    pub(super) stalls: Option<Stalls>,
+}
+
+/// When a line stalls, and whom that is told.
+pub(super) struct Stalls {
+    /// How long all places may be taken.
+    pub(super) after: Duration,
+    pub(super) told: watch::Sender<bool>,
 }
 
 impl Line {
     /// Serves until nobody can ask any more and nobody waits.
     pub(super) async fn serve(mut self, runner: Arc<Runner>, tasks: TaskTracker) {
         let places = Arc::new(Semaphore::new(self.places));
-        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-            let Some(batch) = self.next_batch().await else { return };
-            let runner = Arc::clone(&runner);
-            tasks.spawn(async move { commit(&runner, batch, Some(place)).await });
+        let stalled = Arc::new(AtomicBool::new(false));
+        while let Ok(place) = self.place(&places, &stalled).await {
+            // After a stall the places are tried with as little as possible, until one commits: what
+            // waits for the same lock again would all be in one transaction, and wait for its end.
+            let most = if stalled.load(Ordering::Relaxed) { 1 } else { self.batch_max };
+            let Some(batch) = self.next_batch(most).await else { return };
+            let (runner, stalled) = (Arc::clone(&runner), Arc::clone(&stalled));
+            tasks.spawn(async move {
+                if commit(&runner, batch, Some(place)).await {
+                    stalled.store(false, Ordering::Relaxed);
+                }
+            });
         }
     }
 
-    async fn next_batch(&mut self) -> Option<Vec<Job>> {
-        let first = self.jobs.recv().await?;
+    /// Waits for a place; tells of it when that takes long.
+    async fn place(
+        &self,
+        places: &Arc<Semaphore>,
+        stalled: &AtomicBool,
+    ) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let Some(stalls) = &self.stalls else { return Arc::clone(places).acquire_owned().await };
+        if let Ok(place) = timeout(stalls.after, Arc::clone(places).acquire_owned()).await {
+            return place;
+        }
+        if !stalled.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the store does not keep up: webhooks are refused until it does");
+        }
+        stalls.told.send_replace(true);
+        let place = Arc::clone(places).acquire_owned().await;
+        stalls.told.send_replace(false);
+        place
+    }
+
+    async fn next_batch(&mut self, most: usize) -> Option<Vec<Job>> {
+        let first = loop {
+            let job = self.jobs.recv().await?;
+            if !self.is_given_up(&job) {
+                break job;
+            }
+        };
         let (mut events, mut bytes) = weight(&first.command);
         let mut batch = vec![first];
-        while batch.len() < self.batch_max && events < EVENTS_MAX && bytes < BODY_BYTES_MAX {
+        while batch.len() < most && events < EVENTS_MAX && bytes < BODY_BYTES_MAX {
             let Ok(job) = self.jobs.try_recv() else { break };
+            if self.is_given_up(&job) {
+                continue;
+            }
             let more = weight(&job.command);
             (events, bytes) = (events + more.0, bytes + more.1);
             batch.push(job);
         }
         Some(batch)
+    }
+
+    /// Whether the line stalled since it was asked for: whoever did was told that it is not done.
+    fn is_given_up(&self, job: &Job) -> bool {
+        self.stalls.is_some() && job.answer.is_closed()
     }
 }
 
@@ -63,14 +119,16 @@ fn weight(command: &Command) -> (usize, usize) {
     }
 }
 
-/// Commits a batch, in parts if it must be, and answers.
-async fn commit(runner: &Runner, batch: Vec<Job>, mut place: Place) {
+/// Commits a batch, in parts if it must be, and answers. Says whether anything was committed.
+async fn commit(runner: &Runner, batch: Vec<Job>, mut place: Place) -> bool {
+    let mut any = false;
     let mut parts = vec![batch];
     while let Some(mut part) = parts.pop() {
         let work = work_of(&mut part);
         let committed = runner.commit(&work, &mut place).await;
         match committed {
             Ok(answers) => {
+                any = true;
                 for (job, answer) in part.into_iter().zip(answers) {
                     // Whoever asked may have gone; the command took effect all the same.
                     let _ = job.answer.send(Ok(answer));
@@ -89,6 +147,7 @@ async fn commit(runner: &Runner, batch: Vec<Job>, mut place: Place) {
             }
         }
     }
+    any
 }
 
 /// Takes the commands of a batch as the work of one transaction.

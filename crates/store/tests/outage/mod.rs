@@ -183,7 +183,9 @@ async fn a_server_that_says_nothing_is_given_up_soon() {
     let database = server.database().await;
     let proxy = Proxy::start(server.socket(), |_| Cut::Not).await.unwrap();
     let url = behind(&proxy, &server.serving_url(&database));
-    let store = Store::connect(&PostgresOptions::new(url)).await.unwrap();
+    // So that everybody waits for what is found out about the server.
+    let options = PostgresOptions { stall_ms: 20_000, ..PostgresOptions::new(url) };
+    let store = Store::connect(&options).await.unwrap();
     store.add_key(key(KEY)).await.unwrap();
     keep(&store, draft(1)).await;
     proxy.freeze();
@@ -204,5 +206,47 @@ async fn a_server_that_says_nothing_is_given_up_soon() {
     recovers(&store, Duration::from_secs(5)).await;
     keep(&store, draft(2)).await;
     // What was given up before its commit never took effect.
-    assert_eq!(all_events(&store).await.len(), 2);
+    let kept: Vec<u64> = all_events(&store).await.iter().map(|event| number(event.id)).collect();
+    assert_eq!(kept, [1, 2]);
+}
+
+/// Whoever waits for a lock that is held for long is told so soon, and so is whoever asks next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_every_connection_waits_for_sheds_what_comes() {
+    const TOLD_WITHIN: Duration = Duration::from_millis(500);
+    let server = server::started().await;
+    let database = server.database().await;
+    let options = PostgresOptions::new(server.serving_url(&database));
+    let store = Store::connect(&options).await.unwrap();
+    store.add_key(key(KEY)).await.unwrap();
+    keep(&store, draft(1)).await;
+
+    let lock = server::connect(&server.owner_url(&database)).await;
+    lock.batch_execute("BEGIN; LOCK TABLE event IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let begun = Instant::now();
+    let mut next = 100;
+    // Longer than a statement may take: those that fail give their places to others.
+    while begun.elapsed() < Duration::from_secs(3) {
+        let mut tasks = JoinSet::new();
+        for n in next..next + 50 {
+            let store = store.clone();
+            tasks.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(n % 10)).await;
+                let asked = Instant::now();
+                (store.record(draft(n).record()).await.unwrap_err(), asked.elapsed())
+            });
+        }
+        next += 50;
+        for (error, took) in tasks.join_all().await {
+            assert!(error.is_overloaded(), "{error}");
+            assert!(took < TOLD_WITHIN, "{took:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    lock.batch_execute("ROLLBACK").await.unwrap();
+    let begun = Instant::now();
+    while store.record(draft(2).record()).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(2), "it does not recover");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
