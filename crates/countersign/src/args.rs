@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Run the gateway.
     Serve(Serve),
+    /// Say what is not safe for production, without starting anything.
+    Check,
     /// Verify a request, or a file of test vectors.
     Verify(Verify),
     /// Make a correctly signed request.

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod beside;
+mod check;
 mod copy;
 mod deliveries;
 mod endpoints;
@@ -28,6 +29,7 @@ pub(crate) type Ended = Result<Outcome, Failure>;
 pub(crate) fn run(arguments: &Arguments) -> Ended {
     match &arguments.command {
         Command::Init(init) => init::run(init, arguments.json),
+        Command::Check => check::run(arguments),
         Command::Serve(serve) => serve::run(serve, arguments),
         Command::Verify(verify) => verify::run(verify, arguments),
         Command::Sign(sign) => sign::run(sign, arguments),

@@ -106,6 +106,12 @@ impl From<store::StoreError> for Failure {
     }
 }
 
+impl From<store::OpenError> for Failure {
+    fn from(error: store::OpenError) -> Self {
+        Self::told(error.code(), &error.to_string())
+    }
+}
+
 impl From<gateway::KeyError> for Failure {
     fn from(error: gateway::KeyError) -> Self {
         match error {

@@ -1,5 +1,5 @@
-//! `countersign migrate`, as whoever installs or upgrades a PostgreSQL store sees it: what is said,
-//! what is refused, and the exit codes that scripts go by.
+//! `countersign migrate` and `check`, as whoever installs or upgrades a PostgreSQL store sees them:
+//! what is said, what is refused, and the exit codes that scripts go by.
 
 use std::path::Path;
 
@@ -87,4 +87,31 @@ fn what_is_no_store_of_ours_is_refused_before_anything_is_changed() {
     assert_eq!(migrate(&nowhere, &[]), refused("store_unreachable"));
     // A file is migrated by the gateway that opens it.
     assert_eq!(migrate("sqlite:shop.db", &[]), (Some(2), json!("usage")));
+}
+
+#[test]
+fn a_server_that_can_lose_what_was_acknowledged_is_found_by_check() {
+    let cluster = Cluster::start(&["fsync=off"]).expect("PostgreSQL starts");
+    cluster.make_database("shop").expect("a database");
+    let (owner, serving) = (cluster.url(OWNER, "shop"), cluster.url(SERVING, "shop"));
+    assert_eq!(ended(&serving, &["check", "--json"]), refused("store_older_schema"));
+    let (code, _) = migrate(&owner, &["--apply", "--serving-role", SERVING]);
+    assert_eq!(code, Some(0));
+
+    let found = || {
+        let (code, said) = ended(&serving, &["check", "--json"]);
+        let of = |finding: &Value| finding["code"].as_str().map(str::to_owned);
+        let codes: Vec<String> =
+            said["findings"].as_array().into_iter().flatten().filter_map(of).collect();
+        (code, codes)
+    };
+    let (code, codes) = found();
+    assert_eq!(code, Some(1));
+    assert!(["nothing_synced", "no_standby"].iter().all(|one| codes.iter().any(|c| c == one)));
+    assert!(!codes.iter().any(|code| code == "commits_not_waited_for"), "{codes:?}");
+
+    let off = format!("ALTER ROLE {SERVING} SET synchronous_commit = off");
+    cluster.query("shop", &off).expect("set");
+    let (_, codes) = found();
+    assert!(codes.iter().any(|code| code == "commits_not_waited_for"), "{codes:?}");
 }

@@ -22,11 +22,7 @@ impl Office {
     /// Opens the store that the configuration names.
     pub(super) async fn open(arguments: &Arguments) -> Result<Self, Failure> {
         let beside = origin(arguments).beside()?;
-        let store = beside
-            .store
-            .open_beside()
-            .await
-            .map_err(|error| Failure::told(error.code(), &error.to_string()))?;
+        let store = beside.store.open_beside().await?;
         let desk = Desk::open(store, beside.root, now()).await?;
         Ok(Self { desk, sources: beside.sources, endpoints: beside.endpoints })
     }

@@ -24,7 +24,7 @@ pub(super) fn run(copy: &CopyStore, arguments: &Arguments) -> Ended {
     let options = target(&copy.target, arguments)?;
     block_on(async {
         let mut signals = Signals::new()?;
-        let target = Store::connect(&options).await.map_err(refused)?;
+        let target = Store::connect(&options).await?;
         let source = open(Path::new(&source), copy.finish)?;
         let copied = pages(&source, &target, copy, arguments.json, &mut signals).await;
         source.close().await;
@@ -62,7 +62,7 @@ fn target(written: &CopyTarget, arguments: &Arguments) -> Result<PostgresOptions
     };
     options.url = url;
     options.listen_url = None;
-    options.check().map_err(refused)?;
+    options.check()?;
     Ok(options)
 }
 
@@ -87,7 +87,7 @@ fn url(
 
 /// Opens the source beside its gateway, or, to finish, in place of it.
 fn open(path: &Path, finish: bool) -> Result<Store, Failure> {
-    let beside = Store::open_beside(path).map_err(refused)?;
+    let beside = Store::open_beside(path)?;
     if !finish {
         return Ok(beside);
     }
@@ -98,12 +98,8 @@ fn open(path: &Path, finish: bool) -> Result<Store, Failure> {
             "a gateway has the source open, so more may come",
             "stop it, then run this again; until then run it without --finish",
         ),
-        error => refused(error),
+        error => error.into(),
     })
-}
-
-fn refused(error: OpenError) -> Failure {
-    Failure::told(error.code(), &error.to_string())
 }
 
 impl From<CopyError> for Failure {

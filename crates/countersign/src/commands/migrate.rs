@@ -1,7 +1,7 @@
 //! `migrate`: brings the schema of a PostgreSQL store up to this version. An embedded store is
 //! migrated by the gateway that opens it.
 
-use store::{MigrationName, OpenError, PostgresOptions, Store};
+use store::{MigrationName, PostgresOptions, Store};
 
 use super::beside::block_on;
 use super::{Ended, origin, say};
@@ -20,7 +20,7 @@ pub(super) fn run(migrate: &Migrate, arguments: &Arguments) -> Ended {
         } else {
             Store::migrate_plan(&options).await
         };
-        told(&migrations.map_err(refused)?, migrate, arguments.json)
+        told(&migrations?, migrate, arguments.json)
     })
 }
 
@@ -34,13 +34,9 @@ fn options(migrate: &Migrate, arguments: &Arguments) -> Result<PostgresOptions, 
     let mut options = *options;
     if let Some(name) = &migrate.url_env {
         options.url = config::url_of("--url-env", name, arguments.env_file.as_deref())?;
-        options.check().map_err(refused)?;
+        options.check()?;
     }
     Ok(options)
-}
-
-fn refused(error: OpenError) -> Failure {
-    Failure::told(error.code(), &error.to_string())
 }
 
 fn told(migrations: &[MigrationName], migrate: &Migrate, json: bool) -> Ended {

@@ -23,8 +23,7 @@ pub(super) fn run(serve: &Serve, arguments: &Arguments) -> Ended {
 async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
     let Configuration { settings, api, store: place, certificates, notices } = configuration;
     let mut signals = Signals::new()?;
-    let store =
-        place.open().await.map_err(|error| Failure::told(error.code(), &error.to_string()))?;
+    let store = place.open().await?;
     let mut summary = Summary::of(&settings, &notices);
     summary.api = api.to_string();
     summary.store = place.to_string();
@@ -106,10 +105,7 @@ impl Summary {
             url.set_query(None);
             [endpoint.name.clone(), url.to_string(), format.to_owned(), state.to_owned()]
         });
-        let told = |notice: &Notice| match (notice.place.line, notice.place.key.as_str()) {
-            (0, key) => format!("{key}: {}", notice.text),
-            (line, key) => format!("line {line}, {key}: {}", notice.text),
-        };
+        let told = |notice: &Notice| format!("{}: {}", notice.about(), notice.text);
         Self {
             environment: settings.environment,
             has_tls: settings.tls.is_some(),

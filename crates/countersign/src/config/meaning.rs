@@ -31,6 +31,14 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// Where it stands, in words.
+    pub(crate) fn about(&self) -> String {
+        match (self.place.line, self.place.key.as_str()) {
+            (0, key) => key.to_owned(),
+            (line, key) => format!("line {line}, {key}"),
+        }
+    }
+
     pub(super) fn new(place: &Place, text: impl Into<String>) -> Self {
         Self { place: place.clone(), text: text.into() }
     }
