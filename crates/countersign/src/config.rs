@@ -12,6 +12,7 @@ mod endpoint;
 pub mod fuzzing;
 mod headers;
 mod identity;
+mod limits;
 mod meaning;
 mod network;
 mod problem;

@@ -37,6 +37,7 @@ use crate::{Clock, Format, Refusal, Source, entropy};
 use admit::Arrival;
 use limits::AddressLimit;
 pub(crate) use record::plan;
+pub(crate) use sharing::Counter;
 
 /// A source as it is served.
 pub(crate) struct ActiveSource {

@@ -27,6 +27,7 @@ mod running;
 mod settings;
 mod tallies;
 mod tls;
+mod windows;
 
 pub use clock::Clock;
 pub use facts::Facts;
@@ -36,3 +37,6 @@ pub use refusal::Refusal;
 pub use running::{Gateway, Running, StartError};
 pub use settings::{Endpoint, Format, Settings, Source};
 pub use tls::{Identity, IdentityError, Tls};
+#[cfg(feature = "redis")]
+pub use windows::Redis;
+pub use windows::Windows;

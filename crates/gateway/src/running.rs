@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::clock::Steps;
+use crate::inbound::Counter;
 use crate::inbound::{Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::outbound::{Client, Outbound};
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Settings, Tls, entropy};
+use crate::{Clock, Endpoint, Settings, Tls, Windows, entropy};
 
 const TALLY: Duration = Duration::from_millis(200);
 /// How often old dedup keys are forgotten: a day's worth each time at most.
@@ -140,7 +141,7 @@ impl Gateway {
             sources: settings.sources,
             formats,
         };
-        running.serve_public(public, public_doors, parts, inbound);
+        running.serve_public(public, public_doors, parts, inbound, &settings.windows);
         Ok(running)
     }
 }
@@ -182,11 +183,13 @@ impl Running {
         doors: Doors,
         parts: Parts,
         settings: InboundSettings,
+        windows: &Windows,
     ) {
-        let is_shared = parts.store.is_shared();
+        let counter = Counter::of(windows, &parts.store);
         let inbound = Arc::new(Inbound::new(parts, settings));
-        if is_shared {
-            self.inward.push(tokio::spawn(inbound.clone().share_limits(self.stop_in.clone())));
+        if let Some(counter) = counter {
+            let sharing = inbound.clone().share_limits(counter, self.stop_in.clone());
+            self.inward.push(tokio::spawn(sharing));
         }
         let stop = self.stop_in.clone();
         self.inward.push(tokio::spawn(listener::serve(

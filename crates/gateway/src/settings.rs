@@ -8,7 +8,7 @@ use model::Environment;
 use model::rate::Rate;
 use schemes::standard_webhooks::SigningKey;
 
-use crate::{Proxy, Resolver, Tls};
+use crate::{Proxy, Resolver, Tls, Windows};
 
 /// Everything the gateway needs to know to start.
 pub struct Settings {
@@ -42,6 +42,8 @@ pub struct Settings {
     pub proxy: Option<Proxy>,
     /// What is deleted once it is old enough.
     pub retention: store::Retention,
+    /// Who counts what gateways share.
+    pub windows: Windows,
 }
 
 /// A configured place webhooks come from: `POST /in/{name}`.

@@ -26,6 +26,8 @@ pub(super) struct Document {
     pub(super) providers_directory: Option<At<String>>,
     pub(super) outbound_proxy: Option<At<String>>,
     pub(super) retention: Retention,
+    /// `[limits] redis`.
+    pub(super) redis: Option<At<String>>,
     pub(super) sources: Vec<Source>,
     pub(super) endpoints: Vec<Endpoint>,
 }
@@ -178,6 +180,10 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
     }
     if let Some(table) = root.table("outbound", found) {
         document.outbound_proxy = table.text("proxy", found);
+        table.finish(found);
+    }
+    if let Some(table) = root.table("limits", found) {
+        document.redis = table.text("redis", found);
         table.finish(found);
     }
     if let Some(table) = root.table("retention", found) {

@@ -15,8 +15,8 @@ use super::secrets::Ledger;
 use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, network, retention, source, store,
-    transport, web,
+    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, limits, network, retention,
+    source, store, transport, web,
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -123,6 +123,7 @@ pub(super) fn configuration(
         document.outbound_proxy.as_ref().map(|written| web::proxy(written, resolver, found));
 
     let kept = retention::retention(&document.retention, found);
+    let windows = limits::windows(document, environment, resolver, found);
 
     let mut scope = Scope {
         // Without an environment the start is refused anyway; test lets the rest be judged.
@@ -172,6 +173,7 @@ pub(super) fn configuration(
         resolver: gateway::Resolver::System,
         proxy: proxy.flatten(),
         retention: kept,
+        windows: windows?,
     };
     let certificates = tls.into_iter().chain(admin_tls).collect();
     Some(Configuration { settings, api, store: store?, certificates, notices })

@@ -75,6 +75,12 @@ refusals! {
     BadRetention = "bad_retention",
     /// A live gateway would speak to another machine's database in the clear.
     PlainStoreInLive = "plain_store_in_live",
+    /// The server that is to count over all gateways is none that we know.
+    BadRedisUrl = "bad_redis_url",
+    /// A live gateway would speak to another machine's Valkey or Redis in the clear.
+    PlainRedisInLive = "plain_redis_in_live",
+    /// This binary cannot ask a Valkey or Redis server.
+    NoRedis = "no_redis",
     /// The root key has not the shape of one.
     BadRootKey = "bad_root_key",
     /// A name that cannot stand in a path.

@@ -82,6 +82,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         resolver: Resolver::System,
         proxy: None,
         retention: store::Retention::default(),
+        windows: gateway::Windows::default(),
     }
 }
 
