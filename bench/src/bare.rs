@@ -26,10 +26,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::now_ms;
 use crate::stripe::Signer;
 
-/// The store's own figures: its page cache, and when it writes its log back, which is after the
-/// answers went out.
-const CACHE_KIB: i64 = 24 * 1024;
-const LOG_PAGES: i64 = 8192;
+/// The store's own figures: its pages, its page cache, and when it writes its log back, which is
+/// after the answers went out.
+const PAGE_BYTES: i64 = 8192;
+const CACHE_KIB: i64 = 4 * 1024;
+const LOG_PAGES: i64 = 4096;
 const LOG_CHECK_COMMANDS: usize = 256;
 
 struct Receiver {
@@ -118,6 +119,7 @@ impl Receiver {
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let database = Connection::open(path)?;
+    database.pragma_update(None, "page_size", PAGE_BYTES)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "FULL")?;
     database.pragma_update(None, "cache_size", -CACHE_KIB)?;
