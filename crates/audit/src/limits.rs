@@ -42,9 +42,6 @@ pub const EXTENSIONS_MAX: usize = 16;
 /// Bytes of a line of an export: a note as a JSON string, where a character may take six.
 pub const LINE_BYTES_MAX: usize = 2 * NOTE_BYTES_MAX;
 
-/// Bytes of the checkpoints kept by a witness, read whole.
-pub const WITNESS_BYTES_MAX: usize = 268_435_456;
-
 /// Hashes of an inclusion or consistency proof: one a level, and one more.
 pub const PROOF_HASHES_MAX: usize = 64;
 
