@@ -54,6 +54,8 @@ kinds! {
     CheckpointOrigin = "checkpoint_origin" "the checkpoint is of another log",
     /// A checkpoint does not stand after the last entry that it covers.
     CheckpointMisplaced = "checkpoint_misplaced" "entries before the checkpoint are missing or too many, or it was moved",
+    /// Two checkpoints of the same size were signed, and say different things.
+    CheckpointFork = "checkpoint_fork" "two histories were signed: another checkpoint of the same size holds",
     /// Entries are not those that were signed for.
     RootMismatch = "root_mismatch" "entries were changed, and their hashes with them: they are not those that were signed",
     /// A witness's checkpoint cannot be read.

@@ -9,6 +9,8 @@ mod hash;
 pub mod limits;
 mod note;
 mod seal;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tree;
 mod verify;
 mod witness;

@@ -88,10 +88,12 @@ pub fn verify(
             Read::TooLong => return Err(state.malformed().into()),
         }
         if state.entries() % PROGRESS_ENTRIES == 0 {
-            progress(Progress { entries: state.entries(), total: state.head.size() - state.from });
+            progress(state.progress());
         }
     }
-    Ok(state.end()?)
+    let verified = state.end()?;
+    progress(state.progress());
+    Ok(verified)
 }
 
 /// What is known after so many lines.
@@ -103,6 +105,8 @@ struct State<'k> {
     line: u64,
     /// Until here the entries are those that were signed.
     good: u64,
+    /// Whether a checkpoint of this very size holds.
+    holds: bool,
     /// What the witness has of here and later, the nearest first.
     seen: &'k [Seen],
     /// Where the witness saw other entries, if it did. The log itself says whether they were
@@ -131,6 +135,7 @@ impl<'k> State<'k> {
             frontier: header.frontier,
             line: 1,
             good: from,
+            holds: false,
             seen: witness.seen.get(skipped..).unwrap_or_default(),
             suspect: None,
             checkpoints: 0,
@@ -148,6 +153,10 @@ impl<'k> State<'k> {
 
     fn entries(&self) -> u64 {
         self.size() - self.from
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { entries: self.entries(), total: self.head.size() - self.from }
     }
 
     fn fault(&self, kind: FaultKind, index: u64, until: u64) -> Fault {
@@ -205,26 +214,25 @@ impl<'k> State<'k> {
             return Err(self.fault(FaultKind::Repeated, index, place + 1));
         }
         self.frontier.append(hash, |_, _| ());
+        self.holds = false;
         self.compare()
     }
 
-    /// Holds the entries until here against the head and the witness, where they are of here.
+    /// Holds the entries until here against the witness and the head, where they are of here.
     fn compare(&mut self) -> Result<(), Fault> {
         let size = self.size();
-        while let Some((seen, later)) =
-            self.seen.split_first().filter(|(seen, _)| seen.size == size)
-        {
+        let count = self.seen.partition_point(|seen| seen.size <= size);
+        if let Some((here, later)) = self.seen.split_at_checked(count).filter(|_| count > 0) {
             self.seen = later;
-            self.witnessed += 1;
-            if seen.root == self.frontier.root() {
-                self.holds();
-            } else {
-                self.suspect = self.suspect.or(Some(*seen));
+            self.witnessed += u64::try_from(count).unwrap_or(u64::MAX);
+            let root = self.frontier.root();
+            match here.iter().find(|seen| seen.root != root) {
+                Some(other) => self.suspect = self.suspect.or(Some(*other)),
+                None => self.hold(),
             }
         }
         if size == self.head.size() {
-            let line = 1;
-            self.signed(self.head.root()).map_err(|fault| Fault { line, ..fault })?;
+            self.signed(self.head.root()).map_err(|fault| Fault { line: 1, ..fault })?;
         }
         Ok(())
     }
@@ -244,15 +252,19 @@ impl<'k> State<'k> {
     /// The entries until here must have this root.
     fn signed(&mut self, root: Hash) -> Result<(), Fault> {
         if root == self.frontier.root() {
-            self.holds();
+            self.hold();
             return Ok(());
+        }
+        if self.holds {
+            return Err(self.before(FaultKind::CheckpointFork));
         }
         // The witness may have seen the change closer to where it is.
         let until = self.suspect.map_or(self.size(), |seen| seen.size);
         Err(self.fault(FaultKind::RootMismatch, self.good, until))
     }
 
-    fn holds(&mut self) {
+    fn hold(&mut self) {
+        self.holds = true;
         if self.suspect.is_none() {
             self.good = self.size();
         }
