@@ -20,9 +20,9 @@ pub(crate) struct Fields<'a> {
     resource: Text<'a>,
     changes: Scanner<'a>,
     request: Option<Text<'a>>,
-    address: Option<Commitment>,
-    agent: Option<Commitment>,
-    note: Option<Commitment>,
+    address: Option<Digits<'a>>,
+    agent: Option<Digits<'a>>,
+    note: Option<Digits<'a>>,
 }
 
 /// Reads a leaf. Every byte of it is looked at.
@@ -93,9 +93,9 @@ impl Fields<'_> {
             resource: self.resource.unescaped()?,
             changes,
             request: self.request.map(Text::unescaped).transpose()?,
-            address: self.address,
-            agent: self.agent,
-            note: self.note,
+            address: self.address.map(Digits::to_commitment).transpose()?,
+            agent: self.agent.map(Digits::to_commitment).transpose()?,
+            note: self.note.map(Digits::to_commitment).transpose()?,
         })
     }
 }
@@ -123,12 +123,22 @@ impl Text<'_> {
     }
 }
 
+/// The 64 hexadecimal digits of a commitment.
+#[derive(Clone, Copy)]
+struct Digits<'a>(&'a [u8]);
+
+impl Digits<'_> {
+    fn to_commitment(self) -> Result<Commitment> {
+        Hash::from_hex(self.0).map(Commitment).ok_or(EntryError::Text)
+    }
+}
+
 /// A value of a change, where it is.
 #[derive(Clone, Copy)]
 enum Found<'a> {
     Nothing,
     Text(Text<'a>),
-    Committed(Commitment),
+    Committed(Digits<'a>),
 }
 
 impl Found<'_> {
@@ -136,7 +146,7 @@ impl Found<'_> {
         Ok(match self {
             Self::Nothing => Value::Nothing,
             Self::Text(text) => Value::Text(text.unescaped()?),
-            Self::Committed(commitment) => Value::Committed(commitment),
+            Self::Committed(digits) => Value::Committed(digits.to_commitment()?),
         })
     }
 }
@@ -252,8 +262,16 @@ impl<'a> Scanner<'a> {
         Ok(hash)
     }
 
-    fn commitment(&mut self) -> Result<Commitment> {
-        self.hash().map(Commitment)
+    fn commitment(&mut self) -> Result<Digits<'a>> {
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        self.literal(b"\"")?;
+        let digits = self.take(64)?;
+        // Without an early end, so that many are looked at at once.
+        if !digits.iter().fold(true, |all, byte| all & is_digit(byte)) {
+            return Err(EntryError::Text);
+        }
+        self.literal(b"\"")?;
+        Ok(Digits(digits))
     }
 
     fn value(&mut self) -> Result<Found<'a>> {
@@ -261,9 +279,9 @@ impl<'a> Scanner<'a> {
             return Ok(Found::Nothing);
         }
         if self.literal(b"{\"commitment\":").is_ok() {
-            let commitment = self.commitment()?;
+            let digits = self.commitment()?;
             self.literal(b"}")?;
-            return Ok(Found::Committed(commitment));
+            return Ok(Found::Committed(digits));
         }
         self.text(0, VALUE_BYTES_MAX).map(Found::Text)
     }
