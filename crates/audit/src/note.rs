@@ -112,8 +112,9 @@ impl Note {
         fits.then(|| Self { text: text.to_owned(), signatures })
     }
 
-    /// Signs a text that ends with a line end, with each key in turn.
-    pub fn sign(text: String, keys: &[&SigningKey]) -> Result<Self, NoteError> {
+    /// Signs a text that ends with a line end, with each key in turn. Only a
+    /// [`Sealer`](crate::Sealer) signs for a log.
+    pub(crate) fn sign(text: String, keys: &[&SigningKey]) -> Result<Self, NoteError> {
         let signatures = keys
             .iter()
             .map(|key| Signature {
