@@ -33,6 +33,19 @@ pub enum Refused {
     Full,
 }
 
+impl Refused {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::RolledBack => "rollback_detected",
+            Self::Rewritten => "rewrite_detected",
+            Self::Missing(_) => "audit_node_missing",
+            Self::Key(_) => "audit_key",
+            Self::Full => "audit_full",
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

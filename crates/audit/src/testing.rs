@@ -71,7 +71,7 @@ impl Log {
         for body in bodies {
             let appended = sealer.append(&body).expect("there is room");
             rows.push(Row { hash: leaf_hash(&appended.leaf), leaf: appended.leaf });
-            if every > 0 && sealer.size() % every == 0 {
+            if every > 0 && sealer.size().is_multiple_of(every) {
                 checkpoints.push(sealer.sign(key, None).expect("the key is the log's"));
             }
         }

@@ -1,6 +1,6 @@
 //! Verdicts that the tamper matrix does not come to, and cases that are none.
 
-use audit::testing::{Log, keys};
+use audit::testing::{Log, Random, Tamper, keys};
 use audit::{Fault, FaultKind, Verified, VerifyError, Witness, verify};
 
 fn judged(export: &[u8], witness: &[u8]) -> Result<Verified, Fault> {
@@ -83,6 +83,18 @@ fn what_a_witness_has_must_be_signed() {
     // What follows the last signature is the next note, and must be one.
     let more = [notes.as_bytes(), b"garbage\n"].concat();
     found(&export, &more, FaultKind::WitnessMalformed, 19);
+}
+
+#[test]
+fn a_witness_of_another_log_is_none() {
+    let log = log();
+    let tampered = Tamper::OtherLog.apply(&log, &mut Random(1));
+    let export = String::from_utf8(tampered.export).expect("text");
+    let line =
+        export.lines().find(|line| line.contains("test.example/other")).expect("it is there");
+    let note =
+        line.trim_start_matches("{\"checkpoint\":\"").trim_end_matches("\"}").replace("\\n", "\n");
+    found(&log.export(), note.as_bytes(), FaultKind::WitnessOrigin, 1);
 }
 
 #[test]
