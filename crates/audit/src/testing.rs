@@ -1,5 +1,6 @@
 //! Logs to tamper with: made from a seed, changed in every way that somebody may try.
 
+mod attack;
 mod random;
 mod tamper;
 
