@@ -24,10 +24,10 @@ use crate::hash::Hash;
 use crate::limits::{LEAVES_MAX, LINE_BYTES_MAX, NOTE_BYTES_MAX};
 use crate::tree::Frontier;
 
-const HEADER: &[u8] = b"{\"audit_export\":1,\"from\":";
+const HEADER: &[u8; 25] = b"{\"audit_export\":1,\"from\":";
 const LEAF: &[u8] = b"{\"leaf\":\"";
 const ENTRY: &[u8] = b"\",\"entry\":";
-const CHECKPOINT: &[u8] = b"{\"checkpoint\":";
+const CHECKPOINT: &[u8; 14] = b"{\"checkpoint\":";
 
 /// Writes an export.
 #[derive(Debug)]

@@ -182,8 +182,12 @@ fn escape(rest: &[u8]) -> Option<(u8, usize)> {
 pub(crate) struct Scanner<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Scanner<'a> {
-    pub(crate) fn literal(&mut self, literal: &[u8]) -> Result<()> {
-        self.0 = self.0.strip_prefix(literal).ok_or(EntryError::Field)?;
+    /// Exactly these bytes. Their number is known when this is compiled, so no function compares.
+    pub(crate) fn literal<const N: usize>(&mut self, literal: &[u8; N]) -> Result<()> {
+        match self.0.split_first_chunk() {
+            Some((found, rest)) if found == literal => self.0 = rest,
+            _ => return Err(EntryError::Field),
+        }
         Ok(())
     }
 
