@@ -1,5 +1,6 @@
-//! The targets, by what they take: signed requests, texts, what comes over the wire, what is stored.
+//! The targets, by what they take: signed requests, texts, what comes over the wire, what is stored, what is audited.
 
+mod audited;
 mod requests;
 mod stored;
 mod texts;
@@ -35,6 +36,10 @@ targets! {
     "sealed": stored::sealed,
     "wrapped": stored::wrapped,
     "facts": stored::facts,
+    "leaf": audited::leaf,
+    "note": audited::note,
+    "export": audited::export,
+    "witness": audited::witness,
     "redact": stored::redact,
 }
 

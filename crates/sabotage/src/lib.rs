@@ -66,6 +66,10 @@ coded! {
     OneSalt = "one-salt",
     /// The key commitment is not looked at.
     CommitmentIgnored = "commitment-ignored",
+    /// Whatever root a checkpoint has, the entries before it fit.
+    RootIgnored = "root-ignored",
+    /// A log that was rolled back or rewritten is signed on.
+    RollBackSigned = "roll-back-signed",
     /// What only a person may release passes by itself.
     HeldPasses = "held-passes",
     /// Jitter is taken from the wait instead of added.

@@ -8,14 +8,15 @@ use serde_json::Value;
 use super::{none, root};
 
 /// Every crate of the workspace and those of ours that it may use.
-const EDGES: [(&str, &[&str]); 12] = [
-    ("fuzz", &["model", "redact", "schemes", "vault", "gateway", "countersign"]),
+const EDGES: [(&str, &[&str]); 13] = [
+    ("fuzz", &["model", "redact", "schemes", "vault", "audit", "gateway", "countersign"]),
     ("sabotage", &[]),
     ("model", &[]),
     ("schemes", &[]),
     ("vault", &[]),
     ("policy", &["model"]),
     ("redact", &[]),
+    ("audit", &[]),
     ("store", &["model", "vault"]),
     ("gateway", &["model", "schemes", "vault", "policy", "redact", "store"]),
     ("sandbox", &["model", "schemes"]),
@@ -27,7 +28,7 @@ const EDGES: [(&str, &[&str]); 12] = [
 ];
 
 /// These take bytes and a time and give values.
-const PURE: [&str; 5] = ["model", "schemes", "vault", "policy", "redact"];
+const PURE: [&str; 6] = ["model", "schemes", "vault", "policy", "redact", "audit"];
 
 /// What the pure crates reach by no way.
 const IMPURE: [&str; 7] =

@@ -46,6 +46,7 @@ fn enums() -> Vec<(&'static str, BTreeSet<&'static str>)> {
         ("Quarantine", model::Quarantine::ALL.iter().map(|r| r.code()).collect()),
         ("Decision", policy::HoldReason::ALL.iter().map(|r| r.code()).collect()),
         ("Start", countersign::config::Refusal::ALL.iter().map(|r| r.code()).collect()),
+        ("Audit log", audit::FaultKind::ALL.iter().map(|r| r.code()).collect()),
         ("Store", store::OpenError::ALL.iter().map(|r| r.code()).collect()),
     ]
 }

@@ -1,0 +1,82 @@
+//! Writes the body of an entry.
+
+use std::fmt::{self, Write as _};
+
+use super::{Change, Entry, Value};
+use crate::Commitment;
+
+/// The body, whatever is in the entry: what may not be there is found when it is read back.
+pub(super) fn body(entry: &Entry) -> Vec<u8> {
+    let mut text = String::with_capacity(256);
+    write(&mut text, entry).expect("a string takes everything");
+    text.into_bytes()
+}
+
+fn write(out: &mut String, entry: &Entry) -> fmt::Result {
+    write!(out, "\"time\":{}", entry.time_ms)?;
+    for (name, text) in [
+        ("action", &entry.action),
+        ("outcome", &entry.outcome),
+        ("actor", &entry.actor),
+        ("resource", &entry.resource),
+    ] {
+        write!(out, ",\"{name}\":{}", Quoted(text))?;
+    }
+    out.push_str(",\"changes\":[");
+    for (place, change) in entry.changes.iter().enumerate() {
+        let Change { name, before, after } = change;
+        let comma = if place > 0 { "," } else { "" };
+        write!(out, "{comma}[{},{before},{after}]", Quoted(name))?;
+    }
+    out.push_str("],\"request\":");
+    match &entry.request {
+        Some(request) => write!(out, "{}", Quoted(request))?,
+        None => out.push_str("null"),
+    }
+    let commitments = [("address", entry.address), ("agent", entry.agent), ("note", entry.note)];
+    for (name, commitment) in commitments {
+        match commitment {
+            Some(Commitment(hash)) => write!(out, ",\"{name}\":\"{hash}\"")?,
+            None => write!(out, ",\"{name}\":null")?,
+        }
+    }
+    out.write_char('}')
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("null"),
+            Self::Text(text) => fmt::Display::fmt(&Quoted(text), f),
+            Self::Committed(Commitment(hash)) => write!(f, "{{\"commitment\":\"{hash}\"}}"),
+        }
+    }
+}
+
+/// A text as a JSON string.
+pub(crate) fn quoted(text: &str) -> String {
+    Quoted(text).to_string()
+}
+
+/// A JSON string, escaped as RFC 8785 says: only what must be.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for char in self.0.chars() {
+            match char {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\u{8}' => f.write_str("\\b")?,
+                '\t' => f.write_str("\\t")?,
+                '\n' => f.write_str("\\n")?,
+                '\u{c}' => f.write_str("\\f")?,
+                '\r' => f.write_str("\\r")?,
+                '\0'..='\u{1f}' => write!(f, "\\u{:04x}", u32::from(char))?,
+                _ => f.write_char(char)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
