@@ -10,6 +10,7 @@ mod replicas;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -38,7 +39,8 @@ pub struct Tools {
 /// Claims that are measured together, and the name by which they can be asked for alone.
 type Group = (&'static str, fn(&Tools, &mut Proof) -> Result<()>);
 
-/// Measures a topic's groups, or the one that was asked for.
+/// Measures a topic's groups, or the one that was asked for, and tells on standard error how long each
+/// took.
 fn each(groups: &[Group], tools: &Tools, proof: &mut Proof) -> Result<()> {
     let wanted = |name: &str| tools.only.as_deref().is_none_or(|only| only == name);
     let names: Vec<_> = groups.iter().map(|(name, _)| *name).collect();
@@ -47,7 +49,13 @@ fn each(groups: &[Group], tools: &Tools, proof: &mut Proof) -> Result<()> {
         "no such group: take one of {}",
         names.join(", ")
     );
-    groups.iter().filter(|(name, _)| wanted(name)).try_for_each(|(_, group)| group(tools, proof))
+    for (name, group) in groups.iter().filter(|(name, _)| wanted(name)) {
+        let begun = Instant::now();
+        group(tools, proof)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        writeln!(std::io::stderr(), "{name}: {seconds:.1} s")?;
+    }
+    Ok(())
 }
 
 /// What can be proved.

@@ -10,10 +10,7 @@ use super::{
     Got, Group, Proof, Tools, acknowledgements, deliveries, each, median, millions, rounded,
 };
 use crate::crash::Plan;
-use crate::deployment::{Deliveries, Deployment};
-
-/// Nothing listens there: a paused endpoint is never dialled.
-pub(super) const NO_APPLICATION: &str = "http://127.0.0.1:9/webhooks";
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION};
 
 /// The counts of one run.
 pub(super) struct Counts {

@@ -3,6 +3,8 @@
 //! What is not a file of its own under `replicas/` is carried out by [`crate::replicas`], which the
 //! test suite runs with smaller counts, too.
 
+mod copy;
+mod retention;
 mod throughput;
 
 use std::time::Duration;
@@ -12,16 +14,18 @@ use serde_json::json;
 
 use super::{Got, Group, Proof, Tools, each, rounded};
 use crate::clock::fresh_seed;
-use crate::replicas::{self, Findings, ambiguous, failover, outage};
+use crate::replicas::{self, Findings, Gateways, ambiguous, failover, outage};
 
 /// Gateways of every claim but the throughput of one.
 const REPLICAS: usize = 3;
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 7] = [
     ("kills", kills),
     ("failover", failovers),
     ("ambiguous", commits),
     ("outage", outages),
+    ("copy", copy::prove),
+    ("retention", retention::prove),
     ("throughput", throughput::prove),
 ];
 
@@ -29,18 +33,26 @@ pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
     each(&GROUPS, tools, proof)
 }
 
-fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let seed = fresh_seed();
-    let (events, kills, stands) = if tools.short { (6_000, 4, 1) } else { (100_000, 20, 5) };
-    let plan = replicas::Plan {
+/// The gateways of a claim; whoever has no time ends lost leases by hand.
+fn gateways(tools: &Tools) -> Gateways {
+    Gateways {
         binary: tools.binary.clone(),
         replicas: REPLICAS,
+        seed: fresh_seed(),
+        hurries: tools.short,
+    }
+}
+
+fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    let gateways = gateways(tools);
+    let seed = gateways.seed;
+    let (events, kills, stands) = if tools.short { (6_000, 4, 1) } else { (100_000, 20, 5) };
+    let plan = replicas::Plan {
+        gateways,
         events,
         per_second: if tools.short { 800.0 } else { f64::INFINITY },
         kills,
         stands,
-        seed,
-        hurries: tools.short,
         sabotage: None,
     };
     let got = plan.run().with_context(|| format!("seed {seed}")).map(|found| {
@@ -64,14 +76,9 @@ fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
 }
 
 fn failovers(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let seed = fresh_seed();
-    let plan = failover::Plan {
-        binary: tools.binary.clone(),
-        replicas: REPLICAS,
-        rounds: if tools.short { 1 } else { 5 },
-        seed,
-        hurries: tools.short,
-    };
+    let gateways = gateways(tools);
+    let seed = gateways.seed;
+    let plan = failover::Plan { gateways, rounds: if tools.short { 1 } else { 5 } };
     let outcome = plan.run().with_context(|| format!("seed {seed}"));
     let millis = |times: &[Duration]| times.iter().map(Duration::as_millis).collect::<Vec<_>>();
     let n = u64::from(plan.rounds);
@@ -100,14 +107,9 @@ fn failovers(tools: &Tools, proof: &mut Proof) -> Result<()> {
 }
 
 fn commits(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let seed = fresh_seed();
-    let plan = ambiguous::Plan {
-        binary: tools.binary.clone(),
-        replicas: REPLICAS,
-        cuts: if tools.short { 100 } else { 1_000 },
-        seed,
-        hurries: tools.short,
-    };
+    let gateways = gateways(tools);
+    let seed = gateways.seed;
+    let plan = ambiguous::Plan { gateways, cuts: if tools.short { 100 } else { 1_000 } };
     let got = plan.run().with_context(|| format!("seed {seed}")).map(|(found, cuts)| {
         judged(&found, cuts, format!("seed {seed}: {cuts} answers lost, {}", of_all(&found)))
     });

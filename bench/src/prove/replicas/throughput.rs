@@ -9,14 +9,13 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use super::REPLICAS;
-use crate::deployment::{Deliveries, Deployment, SOURCE_PATH};
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION, SOURCE_PATH};
 use crate::load::{CONNECTIONS, Load, Pace};
 use crate::peers::{self, Keeps, examine};
 use crate::postgres::{Cluster, SERVING};
 use crate::prove::acknowledgements::{BARE_CPU_US_MAX, bare};
-use crate::prove::inbound::NO_APPLICATION;
 use crate::prove::{Got, Proof, Tools, median, rounded};
-use crate::replicas::fleet::{Fleet, deploy_at};
+use crate::replicas::fleet::{Fleet, deploy};
 use crate::server::Server;
 use tempfile::TempDir;
 
@@ -124,7 +123,7 @@ impl Field {
         let fleet = |name: &str, count| -> Result<Fleet> {
             let url = cluster.socket_url(SERVING, name);
             let (binary, paused) = (&tools.binary, Deliveries::Paused);
-            Fleet::start(deploy_at(&url, &cluster, name, binary, NO_APPLICATION, paused)?, count)
+            Fleet::start(deploy(&url, &cluster, name, binary, NO_APPLICATION, paused)?, count)
         };
         let one = Entrant::of_fleet(
             fleet("one", 1)?,

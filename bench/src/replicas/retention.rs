@@ -1,0 +1,224 @@
+//! What is old enough is deleted while webhooks come, and nobody waits for it.
+//!
+//! A store holds events of more than two months. At a steady load retention deletes the oldest five
+//! weeks of it: on a server as whole partitions, in a file in slices, as a gateway does it when it
+//! starts and twice a day.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use model::Timestamp;
+use store::{EVENTS_DAYS_MIN, PostgresOptions, Retention, Store};
+
+use super::fleet::deploy;
+use super::number;
+use crate::clock::now_ms;
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION, SOURCE_PATH};
+use crate::load::{Latencies, Load, Outcome, Pace};
+use crate::postgres::{Cluster, OWNER, SERVING};
+use crate::preload::Fill;
+
+const DATABASE: &str = "retention";
+
+const DAY_MS: i64 = 86_400_000;
+
+/// For how long events are kept.
+const KEPT_MS: i64 = EVENTS_DAYS_MIN as i64 * DAY_MS;
+
+/// Partitions are weeks that begin on Mondays; 1970-01-05 was one.
+const WEEK_MS: i64 = 7 * DAY_MS;
+const MONDAY_MS: i64 = 4 * DAY_MS;
+
+/// Weeks that are old enough.
+const OLD_WEEKS: i64 = 5;
+
+/// Partitions that are dropped: of events, bodies, deliveries and attempts.
+const OLD_PARTITIONS: usize = 4 * OLD_WEEKS as usize;
+
+/// How often a file is asked what its oldest event is.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What to do to which binary.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The gateway's binary.
+    pub binary: PathBuf,
+    /// Events that are stored at first, with their bodies; on a server each has a delivery.
+    pub events: u64,
+    /// Events a second.
+    pub per_second: f64,
+    /// How long they are sent before anything is deleted, and as long again.
+    pub half: Duration,
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Seen {
+    /// Events that were stored.
+    pub stored: u64,
+    /// Events that were deleted, with what there was of them.
+    pub deleted: u64,
+    /// How long that took.
+    pub took: Duration,
+    /// Whether everything was deleted that was old enough.
+    pub is_whole: bool,
+    /// Acknowledgements before.
+    pub before: Latencies,
+    /// Acknowledgements of whoever waited while it was deleted.
+    pub during: Latencies,
+    /// Requests that were not acknowledged, at any time.
+    pub failed: u64,
+}
+
+impl Plan {
+    /// Drops the partitions of a server.
+    ///
+    /// # Errors
+    /// When the gateway or the database cannot be started or asked, or something else is deleted.
+    pub fn run_on_server(&self) -> Result<Seen> {
+        let cluster = Cluster::start(&[])?;
+        let (url, paused) = (cluster.url(SERVING, DATABASE), Deliveries::Paused);
+        let gateway = deploy(&url, &cluster, DATABASE, &self.binary, NO_APPLICATION, paused)?;
+        let till = monday(now_ms() - KEPT_MS);
+        let count = |which: &str| {
+            number(&cluster, DATABASE, &format!("SELECT count(*) FROM event WHERE {which}"))
+        };
+        fill(&cluster, till - OLD_WEEKS * WEEK_MS, self.events)?;
+        let old = format!("id < id_bound({till})");
+        let (stored, deleted) = (count("true")?, count(&old)?);
+        ensure!(stored == self.events && deleted > 0, "{stored} stored, {deleted} of them old");
+
+        let server = gateway.serve()?;
+        let load = self.load(&gateway, 2 * self.half);
+        std::thread::sleep(self.half);
+        let from = Instant::now();
+        let partitions = retain(&url)?;
+        let to = Instant::now();
+        let outcome = load.join().ok().context("the load's thread")??;
+        server.stop()?;
+        let (kept, left) = (count("true")?, count(&old)?);
+        let kept_expected = stored - deleted + outcome.acknowledged();
+        ensure!(kept == kept_expected, "{kept} events are kept, and not {kept_expected}");
+        Ok(Seen {
+            stored,
+            deleted,
+            took: to - from,
+            is_whole: left == 0 && partitions == OLD_PARTITIONS,
+            before: outcome.latencies.between(from - self.half, from),
+            during: outcome.latencies.between(from, to),
+            failed: outcome.failed(),
+        })
+    }
+
+    /// Deletes the rows of a file: as soon as a gateway is started that is told to.
+    ///
+    /// # Errors
+    /// When the gateway cannot be started, or the file not be read.
+    pub fn run_on_file(&self) -> Result<Seen> {
+        let gateway = Deployment::new(&self.binary, NO_APPLICATION, Deliveries::Paused)?;
+        let days = u64::from(EVENTS_DAYS_MIN) + 7 * OLD_WEEKS.unsigned_abs();
+        let fill = Fill { events: self.events, delivered: self.events / 10, days };
+        fill.run(&gateway.store(), gateway.root_key()).context("filling the store")?;
+
+        let server = gateway.serve()?;
+        let before = self.load(&gateway, self.half).join().ok().context("the load's thread")??;
+        server.stop()?;
+        let retention = format!("\n[retention]\nevents_days = {EVENTS_DAYS_MIN}\n");
+        gateway.configure(|text| text.to_owned() + &retention)?;
+        let file = File(rusqlite::Connection::open(gateway.store())?);
+        let (first, _) = file.oldest()?;
+        // Whole days, in UTC.
+        let kept_from_ms = (now_ms() - KEPT_MS).div_euclid(DAY_MS) * DAY_MS;
+        let server = gateway.serve()?;
+        let from = Instant::now();
+        let load = self.load(&gateway, self.half);
+        let mut to = None;
+        while !load.is_finished() {
+            if to.is_none() && file.oldest()?.1 >= kept_from_ms {
+                to = Some(Instant::now());
+            }
+            std::thread::sleep(LOOK);
+        }
+        let during = load.join().ok().context("the load's thread")??;
+        let deleted = (file.oldest()?.0 - first).unsigned_abs();
+        server.stop()?;
+        let end = to.unwrap_or_else(Instant::now);
+        Ok(Seen {
+            stored: self.events,
+            deleted,
+            took: end - from,
+            is_whole: to.is_some(),
+            during: during.latencies.between(from, end),
+            failed: before.failed() + during.failed(),
+            before: before.latencies,
+        })
+    }
+
+    fn load(
+        &self,
+        gateway: &Deployment,
+        duration: Duration,
+    ) -> std::thread::JoinHandle<Result<Outcome>> {
+        let load = Load::new(gateway.public, SOURCE_PATH, Pace::Open(self.per_second), duration);
+        std::thread::spawn(move || load.run())
+    }
+}
+
+/// The store of a gateway that runs.
+struct File(rusqlite::Connection);
+
+impl File {
+    /// The number of the oldest event, and when it came.
+    fn oldest(&self) -> Result<(i64, i64)> {
+        let sql = "SELECT sequence, received_at FROM event ORDER BY sequence LIMIT 1";
+        Ok(self.0.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+}
+
+/// The beginning of a week.
+fn monday(at: i64) -> i64 {
+    (at - MONDAY_MS).div_euclid(WEEK_MS) * WEEK_MS + MONDAY_MS
+}
+
+/// Stores events since a Monday as if they had come and been delivered.
+fn fill(cluster: &Cluster, begins: i64, events: u64) -> Result<()> {
+    let stored = format!(
+        include_str!("stored.sql"),
+        owner = OWNER,
+        begins = begins,
+        now = now_ms(),
+        events = events
+    );
+    cluster.query(DATABASE, &stored)?;
+    // What has to be done once is not done while somebody measures.
+    for settle in ["VACUUM ANALYZE", "CHECKPOINT"] {
+        cluster.query(DATABASE, settle)?;
+    }
+    Ok(())
+}
+
+/// Does what a gateway does twice a day; says how many partitions are gone.
+fn retain(url: &str) -> Result<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = Store::connect(&PostgresOptions::new(url)).await?;
+        let kept = Retention { events_days: Some(EVENTS_DAYS_MIN), ..Retention::default() };
+        let removed = store.retain(Timestamp::from_millis(now_ms()), kept).await;
+        store.close().await;
+        Ok(removed?.partitions)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weeks_begin_on_mondays() {
+        let (monday_ms, sunday_ms) = (1_764_547_200_000, 1_764_547_199_999);
+        assert_eq!(monday(monday_ms), monday_ms);
+        assert_eq!(monday(monday_ms + WEEK_MS - 1), monday_ms);
+        assert_eq!(monday(sunday_ms), monday_ms - WEEK_MS);
+    }
+}
