@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::fleet::Fleet;
 use super::shop::application;
 use super::traffic::Traffic;
-use super::{Findings, Gateways, number};
+use super::{Findings, Gateways};
 use crate::deployment::{Deliveries, Deployment};
 use crate::postgres::{Cluster, OWNER, SERVING};
 
@@ -24,9 +24,6 @@ const WELL: u64 = 100;
 
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// Rows that have come to the target.
-const COPIED: &str = "SELECT coalesce(sum(rows), 0) FROM copied";
 
 /// What to do to which binary.
 #[derive(Debug, Clone)]
@@ -104,10 +101,8 @@ impl Copy {
     fn beside(&self, cluster: &Cluster, rows: u64, outcome: &mut Outcome) -> Result<()> {
         let begun = Instant::now();
         let mut first = self.start(&[])?;
-        while number(cluster, DATABASE, COPIED)? < rows {
-            ensure!(first.try_wait()?.is_none(), "the copy ended before it was interrupted");
-            ensure!(begun.elapsed() < PATIENCE, "too few rows are copied");
-        }
+        cluster.query(DATABASE, &until_copied(rows))?;
+        ensure!(first.try_wait()?.is_none(), "the copy ended before it was interrupted");
         let interrupt = ["-s", "INT", &first.id().to_string()];
         Command::new("kill").args(interrupt).status().context("cannot run kill")?;
         let said = said(&first.wait_with_output()?)?;
@@ -143,6 +138,18 @@ impl Copy {
         let copy = ["store", "copy", "--json", "--from", &self.from, "--to", &self.to];
         self.target.start(&[&copy[..], more].concat())
     }
+}
+
+/// Waits at the server, which is told of every page, until there are so many rows or for a minute.
+fn until_copied(rows: u64) -> String {
+    format!(
+        "DO $$ BEGIN
+            FOR tries IN 1..12000 LOOP
+                EXIT WHEN (SELECT coalesce(sum(rows), 0) FROM copied) >= {rows};
+                PERFORM pg_sleep(0.005);
+            END LOOP;
+        END $$"
+    )
 }
 
 /// The line of JSON on standard output.
