@@ -46,7 +46,7 @@ fn gateways(tools: &Tools) -> Gateways {
 fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
     let gateways = gateways(tools);
     let seed = gateways.seed;
-    let (events, kills, stands) = if tools.short { (6_000, 4, 1) } else { (100_000, 20, 5) };
+    let (events, kills, stands) = if tools.short { (3_000, 4, 1) } else { (100_000, 20, 5) };
     let plan = replicas::Plan {
         gateways,
         events,
@@ -109,7 +109,7 @@ fn failovers(tools: &Tools, proof: &mut Proof) -> Result<()> {
 fn commits(tools: &Tools, proof: &mut Proof) -> Result<()> {
     let gateways = gateways(tools);
     let seed = gateways.seed;
-    let plan = ambiguous::Plan { gateways, cuts: if tools.short { 100 } else { 1_000 } };
+    let plan = ambiguous::Plan { gateways, cuts: if tools.short { 60 } else { 1_000 } };
     let got = plan.run().with_context(|| format!("seed {seed}")).map(|(found, cuts)| {
         judged(&found, cuts, format!("seed {seed}: {cuts} answers lost, {}", of_all(&found)))
     });
@@ -121,8 +121,9 @@ const STOPPED_MAX: Duration = Duration::from_secs(1);
 const LOCKED_MAX: Duration = Duration::from_millis(100);
 
 fn outages(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let away = Duration::from_secs(if tools.short { 2 } else { 10 });
-    let plan = outage::Plan { binary: tools.binary.clone(), replicas: REPLICAS, away };
+    // A lock is waited for as long as a statement may take, and then it is refused.
+    let [away, locked] = (if tools.short { [1, 2] } else { [10, 10] }).map(Duration::from_secs);
+    let plan = outage::Plan { binary: tools.binary.clone(), replicas: REPLICAS, away, locked };
     let seen = plan.run();
     let with = |judge: &dyn Fn(&outage::Seen) -> Got| match &seen {
         Ok(seen) => Ok(judge(seen)),
@@ -167,7 +168,7 @@ fn outages(tools: &Tools, proof: &mut Proof) -> Result<()> {
                 n: sent.refused,
                 detail: format!(
                     "the slowest 503 of {} s; acknowledged again {} ms after the lock",
-                    away.as_secs(),
+                    locked.as_secs(),
                     seen.unlocked_after.as_millis()
                 ),
             }

@@ -4,11 +4,11 @@
 //! finished, and a gateway at the same addresses starts on the server. The sender knows of none of
 //! it: what is not acknowledged it sends again.
 
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::fleet::Fleet;
 use super::shop::application;
@@ -96,6 +96,29 @@ impl Plan {
     }
 }
 
+/// What the command says of itself.
+#[derive(Debug, Deserialize)]
+struct Said {
+    interrupted: bool,
+    finished: bool,
+    verified: Option<bool>,
+    tables: Vec<Table>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Table {
+    copied: u64,
+    agrees: Option<bool>,
+    source: Option<Side>,
+    target: Option<Side>,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Side {
+    rows: u64,
+    sha256: String,
+}
+
 impl Copy {
     /// Copies what there is beside the gateway, once interrupted when there are about so many rows.
     fn beside(&self, cluster: &Cluster, rows: u64, outcome: &mut Outcome) -> Result<()> {
@@ -105,31 +128,29 @@ impl Copy {
         ensure!(first.try_wait()?.is_none(), "the copy ended before it was interrupted");
         let interrupt = ["-s", "INT", &first.id().to_string()];
         Command::new("kill").args(interrupt).status().context("cannot run kill")?;
-        let said = said(&first.wait_with_output()?)?;
-        ensure!(said["interrupted"] == true, "the copy was not interrupted: {said}");
-        outcome.rows_before = copied(&said);
-        let whole = said_of(self.start(&[])?)?;
+        let first = Said::at_the_end_of(first)?;
+        ensure!(first.interrupted, "the copy was not interrupted: {first:?}");
+        let second = Said::at_the_end_of(self.start(&[])?)?;
         outcome.copying = begun.elapsed();
-        ensure!(whole["interrupted"] == false, "the copy did not end: {whole}");
-        outcome.rows = copied(&whole);
-        ensure!(outcome.rows > outcome.rows_before, "the copy did not go on: {whole}");
+        (outcome.rows_before, outcome.rows) = (first.copied(), second.copied());
+        let goes_on = !second.interrupted && outcome.rows > outcome.rows_before;
+        ensure!(goes_on, "the copy did not go on to its end: {second:?}");
         Ok(())
     }
 
     /// Copies the rest, when no gateway has the file, and notes whether both sides are the same.
     fn finish(&self, outcome: &mut Outcome) -> Result<()> {
         let begun = Instant::now();
-        let said = said_of(self.start(&["--finish"])?)?;
+        let said = Said::at_the_end_of(self.start(&["--finish"])?)?;
         outcome.finishing = begun.elapsed();
-        for table in tables(&said) {
-            let rows = table["source"]["rows"].as_u64();
-            if table["agrees"] != true || rows.is_none() || table["source"] != table["target"] {
-                outcome.found.broken_rules.push(format!("the sides differ: {table}"));
+        for table in &said.tables {
+            outcome.compared += table.source.as_ref().map_or(0, |side| side.rows);
+            if table.agrees != Some(true) || table.source != table.target {
+                outcome.found.broken_rules.push(format!("the sides differ: {table:?}"));
             }
-            outcome.compared += rows.unwrap_or(0);
         }
-        if said["verified"] != true || said["finished"] != true || outcome.compared == 0 {
-            outcome.found.broken_rules.push(format!("the copy is not verified: {said}"));
+        if said.verified != Some(true) || !said.finished || outcome.compared == 0 {
+            outcome.found.broken_rules.push(format!("the copy is not verified: {said:?}"));
         }
         Ok(())
     }
@@ -152,26 +173,17 @@ fn until_copied(rows: u64) -> String {
     )
 }
 
-/// The line of JSON on standard output.
-fn said(output: &Output) -> Result<Value> {
-    let parsed = serde_json::from_slice(&output.stdout);
-    parsed.with_context(|| {
-        format!(
-            "the copy ended with {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        )
-    })
-}
+impl Said {
+    /// The line of JSON on standard output.
+    fn at_the_end_of(copy: Child) -> Result<Self> {
+        let output = copy.wait_with_output()?;
+        serde_json::from_slice(&output.stdout).with_context(|| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            format!("the copy ended with {}: {said}", output.status)
+        })
+    }
 
-fn said_of(copy: Child) -> Result<Value> {
-    said(&copy.wait_with_output()?)
-}
-
-fn tables(said: &Value) -> impl Iterator<Item = &Value> {
-    said["tables"].as_array().into_iter().flatten()
-}
-
-fn copied(said: &Value) -> u64 {
-    tables(said).filter_map(|table| table["copied"].as_u64()).sum()
+    fn copied(&self) -> u64 {
+        self.tables.iter().map(|table| table.copied).sum()
+    }
 }

@@ -34,8 +34,10 @@ pub struct Plan {
     pub binary: PathBuf,
     /// Gateways.
     pub replicas: usize,
-    /// How long the database is away, or does nothing.
+    /// How long the database is away.
     pub away: Duration,
+    /// How long it does nothing.
+    pub locked: Duration,
 }
 
 /// What was seen.
@@ -98,7 +100,7 @@ impl Plan {
 
     /// Holds a table that every arrival is written to, so that every connection waits.
     fn lock(&self, fleet: &Fleet, cluster: &Cluster) -> Result<(Sent, Duration)> {
-        let seconds = self.away.as_secs_f64();
+        let seconds = self.locked.as_secs_f64();
         let mut session = cluster.session(
             DATABASE,
             &format!(
@@ -112,7 +114,7 @@ impl Plan {
             ensure!(begun.elapsed() < PATIENCE, "the table is not locked");
         }
         let flow = self.flow(fleet);
-        session.ended_within(self.away + PATIENCE)?.context("the lock does not end")?;
+        session.ended_within(self.locked + PATIENCE)?.context("the lock does not end")?;
         let unlocked = Instant::now();
         let so_far = flow.acknowledged();
         ensure!(flow.wait_for(so_far + 1, PATIENCE), "nothing is acknowledged again");

@@ -31,10 +31,10 @@ const WEEK_MS: i64 = 7 * DAY_MS;
 const MONDAY_MS: i64 = 4 * DAY_MS;
 
 /// Weeks that are old enough.
-const OLD_WEEKS: i64 = 5;
+const OLD_WEEKS: u32 = 5;
 
 /// Partitions that are dropped: of events, bodies, deliveries and attempts.
-const OLD_PARTITIONS: usize = 4 * OLD_WEEKS as usize;
+const OLD_PARTITIONS: u32 = 4 * OLD_WEEKS;
 
 /// How often a file is asked what its oldest event is.
 const LOOK: Duration = Duration::from_millis(10);
@@ -84,7 +84,7 @@ impl Plan {
         let count = |which: &str| {
             number(&cluster, DATABASE, &format!("SELECT count(*) FROM event WHERE {which}"))
         };
-        fill(&cluster, till - OLD_WEEKS * WEEK_MS, self.events)?;
+        fill(&cluster, till - i64::from(OLD_WEEKS) * WEEK_MS, self.events)?;
         let old = format!("id < id_bound({till})");
         let (stored, old_events) = (count("true")?, count(&old)?);
         ensure!(stored == self.events && old_events > 0, "{stored} stored, {old_events} are old");
@@ -105,7 +105,7 @@ impl Plan {
             // Each has a body, a delivery and an attempt.
             deleted: 4 * (old_events - left),
             took: to - from,
-            is_whole: left == 0 && partitions == OLD_PARTITIONS,
+            is_whole: left == 0 && u32::try_from(partitions)? == OLD_PARTITIONS,
             before: outcome.latencies.between(from - self.half, from),
             during: outcome.latencies.between(from, to),
             failed: outcome.failed(),
@@ -118,7 +118,7 @@ impl Plan {
     /// When the gateway cannot be started, or the file not be read.
     pub fn run_on_file(&self) -> Result<Seen> {
         let gateway = Deployment::new(&self.binary, NO_APPLICATION, Deliveries::Paused)?;
-        let days = u64::from(EVENTS_DAYS_MIN) + 7 * OLD_WEEKS.unsigned_abs();
+        let days = u64::from(EVENTS_DAYS_MIN + 7 * OLD_WEEKS);
         let fill = Fill { events: self.events, delivered: self.events, days };
         fill.run(&gateway.store(), gateway.root_key()).context("filling the store")?;
 

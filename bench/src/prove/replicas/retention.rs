@@ -25,7 +25,7 @@ pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
         half: Duration::from_secs(half_s),
     };
     let (server, file) = if tools.short {
-        (plan(50_000, 2), plan(20_000, 3))
+        (plan(50_000, 2), plan(20_000, 2))
     } else {
         (plan(1_000_000, 15), plan(1_000_000, 60))
     };

@@ -98,7 +98,7 @@ impl Field {
     fn measured(tools: &Tools) -> Result<Self> {
         let mut field = Self::start(tools)?;
         let (rounds, warm_up, measured) = if tools.short {
-            (1, Duration::from_millis(500), Duration::from_secs(2))
+            (1, Duration::from_millis(300), Duration::from_millis(1_500))
         } else {
             (5, Duration::from_secs(1), Duration::from_secs(6))
         };
