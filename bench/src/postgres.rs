@@ -175,6 +175,19 @@ impl Cluster {
         self.query(USER, &format!("CREATE DATABASE {name} OWNER {OWNER}")).map(drop)
     }
 
+    /// Drops every database that was made.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn drop_databases(&self) -> Result<()> {
+        let made =
+            "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
+        for name in self.query(USER, made)?.lines() {
+            self.query(USER, &format!("DROP DATABASE {name} WITH (FORCE)"))?;
+        }
+        Ok(())
+    }
+
     /// The URL of a database for this role, over TCP.
     pub fn url(&self, role: &str, database: &str) -> String {
         format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)

@@ -158,17 +158,16 @@ impl Plan {
     ///
     /// # Errors
     /// When a gateway or the database cannot be started or asked, which is a failure of its own.
-    pub fn run(&self) -> Result<Findings> {
-        let cluster = Cluster::start(&[])?;
+    pub fn run(&self, cluster: &Cluster) -> Result<Findings> {
         let url = cluster.url(SERVING, Self::DATABASE);
-        let mut shop = self.gateways.open(&cluster, Self::DATABASE, &url, self.sabotage)?;
+        let mut shop = self.gateways.open(cluster, Self::DATABASE, &url, self.sabotage)?;
         let mut findings = Findings::default();
-        findings.sent = self.kill_amid_traffic(&mut shop, &cluster, &mut findings)?;
+        findings.sent = self.kill_amid_traffic(&mut shop, cluster, &mut findings)?;
         if findings.amid_traffic < self.kills + self.stands {
             let amid = findings.amid_traffic;
             findings.broken_rules.push(format!("only {amid} of the kills came amid events"));
         }
-        shop.conclude(&cluster, findings)
+        shop.conclude(cluster, findings)
     }
 
     fn kill_amid_traffic(

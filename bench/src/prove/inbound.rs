@@ -63,7 +63,7 @@ const GROUPS: [Group; 6] = [
 ];
 
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    each(&GROUPS, tools, proof)
+    each(&GROUPS, tools, tools.only.as_deref(), proof)
 }
 
 fn killed(tools: &Tools, proof: &mut Proof) -> Result<()> {

@@ -7,6 +7,8 @@ mod copy;
 mod retention;
 mod throughput;
 
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -14,12 +16,13 @@ use serde_json::json;
 
 use super::{Got, Group, Proof, Tools, each, rounded};
 use crate::clock::fresh_seed;
+use crate::postgres::Cluster;
 use crate::replicas::{self, Findings, Gateways, ambiguous, failover, outage};
 
 /// Gateways of every claim but the throughput of one.
 const REPLICAS: usize = 3;
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group<Stage>; 7] = [
     ("kills", kills),
     ("failover", failovers),
     ("ambiguous", commits),
@@ -30,7 +33,33 @@ const GROUPS: [Group; 7] = [
 ];
 
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    each(&GROUPS, tools, proof)
+    let stage = Stage { tools: tools.clone(), cluster: OnceCell::new() };
+    each(&GROUPS, &stage, tools.only.as_deref(), proof)
+}
+
+/// What the groups are measured with, and the server that most of them use, one after the other. Who
+/// kills or stops one has one of its own.
+struct Stage {
+    tools: Tools,
+    cluster: OnceCell<Rc<Cluster>>,
+}
+
+impl Stage {
+    fn cluster(&self) -> Result<&Rc<Cluster>> {
+        if let Some(cluster) = self.cluster.get() {
+            return Ok(cluster);
+        }
+        let started = Rc::new(Cluster::start(&[])?);
+        Ok(self.cluster.get_or_init(|| started))
+    }
+
+    /// Does something on the server to its end, and leaves it empty.
+    fn on_cluster<T>(&self, measure: impl FnOnce(&Cluster) -> Result<T>) -> Result<T> {
+        let cluster = self.cluster()?;
+        let measured = measure(cluster);
+        cluster.drop_databases()?;
+        measured
+    }
 }
 
 /// The gateways of a claim; whoever has no time ends lost leases by hand.
@@ -43,7 +72,8 @@ fn gateways(tools: &Tools) -> Gateways {
     }
 }
 
-fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
+fn kills(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
     let gateways = gateways(tools);
     let seed = gateways.seed;
     let (events, kills, stands) = if tools.short { (3_000, 4, 1) } else { (100_000, 20, 5) };
@@ -55,7 +85,8 @@ fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
         stands,
         sabotage: None,
     };
-    let got = plan.run().with_context(|| format!("seed {seed}")).map(|found| {
+    let run = stage.on_cluster(|cluster| plan.run(cluster));
+    let got = run.with_context(|| format!("seed {seed}")).map(|found| {
         let told = format!(
             "seed {seed}: {} kills and {} stands of {} amid events, {} repeats acknowledged, \
              ready again within {} ms; {}",
@@ -75,7 +106,8 @@ fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
     )
 }
 
-fn failovers(tools: &Tools, proof: &mut Proof) -> Result<()> {
+fn failovers(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
     let gateways = gateways(tools);
     let seed = gateways.seed;
     let plan = failover::Plan { gateways, rounds: if tools.short { 1 } else { 5 } };
@@ -106,11 +138,13 @@ fn failovers(tools: &Tools, proof: &mut Proof) -> Result<()> {
     proof.claim("a failover's pause, ms", "<= 5000", pause)
 }
 
-fn commits(tools: &Tools, proof: &mut Proof) -> Result<()> {
+fn commits(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
     let gateways = gateways(tools);
     let seed = gateways.seed;
     let plan = ambiguous::Plan { gateways, cuts: if tools.short { 60 } else { 1_000 } };
-    let got = plan.run().with_context(|| format!("seed {seed}")).map(|(found, cuts)| {
+    let run = stage.on_cluster(|cluster| plan.run(cluster));
+    let got = run.with_context(|| format!("seed {seed}")).map(|(found, cuts)| {
         judged(&found, cuts, format!("seed {seed}: {cuts} answers lost, {}", of_all(&found)))
     });
     proof.claim("commits whose answer is lost: none lost, none doubled", "0 faults", got)
@@ -120,7 +154,8 @@ fn commits(tools: &Tools, proof: &mut Proof) -> Result<()> {
 const STOPPED_MAX: Duration = Duration::from_secs(1);
 const LOCKED_MAX: Duration = Duration::from_millis(100);
 
-fn outages(tools: &Tools, proof: &mut Proof) -> Result<()> {
+fn outages(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
     // A lock is waited for as long as a statement may take, and then it is refused.
     let [away, locked] = (if tools.short { [1, 2] } else { [10, 10] }).map(Duration::from_secs);
     let plan = outage::Plan { binary: tools.binary.clone(), replicas: REPLICAS, away, locked };

@@ -40,13 +40,12 @@ impl Plan {
     ///
     /// # Errors
     /// When a gateway or the database cannot be started or asked.
-    pub fn run(&self) -> Result<(Findings, u64)> {
-        let cluster = Cluster::start(&[])?;
+    pub fn run(&self, cluster: &Cluster) -> Result<(Findings, u64)> {
         let proxying =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let proxy = proxying.block_on(Proxy::start(cluster.socket(), one_in_four))?;
         let url = format!("postgres://{SERVING}@127.0.0.1:{}/{DATABASE}", proxy.port());
-        let shop = self.gateways.open(&cluster, DATABASE, &url, None)?;
+        let shop = self.gateways.open(cluster, DATABASE, &url, None)?;
         let flow = shop.traffic(self.gateways.seed).flow();
         let start = Instant::now();
         while proxy.cuts() < self.cuts {
@@ -54,7 +53,7 @@ impl Plan {
             std::thread::sleep(Duration::from_millis(5));
         }
         let found = Findings { sent: flow.stop()?, ..Findings::default() };
-        note_leases(&cluster, DATABASE, 0)?;
-        Ok((shop.conclude(&cluster, found)?, proxy.cuts()))
+        note_leases(cluster, DATABASE, 0)?;
+        Ok((shop.conclude(cluster, found)?, proxy.cuts()))
     }
 }

@@ -65,11 +65,10 @@ impl Plan {
     ///
     /// # Errors
     /// When a gateway or the database cannot be started or asked, or a copy does not end well.
-    pub fn run(&self) -> Result<Outcome> {
+    pub fn run(&self, cluster: &Cluster) -> Result<Outcome> {
         let application = application()?;
         let (binary, endpoint) = (&self.gateways.binary, application.url());
         let source = Deployment::new(binary, &endpoint, Deliveries::Sent)?;
-        let cluster = Cluster::start(&[])?;
         cluster.make_database(DATABASE)?;
         let to = cluster.url(SERVING, DATABASE);
         let target = source.moved_to(&to)?;
@@ -83,7 +82,7 @@ impl Plan {
         outcome.found.sent = before.flow().end()?;
         let flow = Traffic { per_second: self.per_second, ..traffic }.flow();
         ensure!(flow.wait_for(WELL, PATIENCE), "nothing is acknowledged");
-        copy.beside(&cluster, self.events, &mut outcome)?;
+        copy.beside(cluster, self.events, &mut outcome)?;
         server.stop().context("the gateway of the file")?;
         copy.finish(&mut outcome)?;
         let fleet = Fleet::start(copy.target, 1)?;
@@ -91,7 +90,7 @@ impl Plan {
         ensure!(flow.wait_for(enough, PATIENCE), "nothing is acknowledged on the server");
         outcome.found.sent.take_in(flow.stop()?);
         let shop = self.gateways.shop(application, fleet, DATABASE);
-        outcome.found = shop.conclude(&cluster, outcome.found)?;
+        outcome.found = shop.conclude(cluster, outcome.found)?;
         Ok(outcome)
     }
 }

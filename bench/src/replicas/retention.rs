@@ -76,15 +76,14 @@ impl Plan {
     ///
     /// # Errors
     /// When the gateway or the database cannot be started or asked, or something else is deleted.
-    pub fn run_on_server(&self) -> Result<Seen> {
-        let cluster = Cluster::start(&[])?;
+    pub fn run_on_server(&self, cluster: &Cluster) -> Result<Seen> {
         let (url, paused) = (cluster.url(SERVING, DATABASE), Deliveries::Paused);
-        let gateway = deploy(&url, &cluster, DATABASE, &self.binary, NO_APPLICATION, paused)?;
+        let gateway = deploy(&url, cluster, DATABASE, &self.binary, NO_APPLICATION, paused)?;
         let till = monday(now_ms() - KEPT_MS);
         let count = |which: &str| {
-            number(&cluster, DATABASE, &format!("SELECT count(*) FROM event WHERE {which}"))
+            number(cluster, DATABASE, &format!("SELECT count(*) FROM event WHERE {which}"))
         };
-        fill(&cluster, till - i64::from(OLD_WEEKS) * WEEK_MS, self.events)?;
+        fill(cluster, till - i64::from(OLD_WEEKS) * WEEK_MS, self.events)?;
         let old = format!("id < id_bound({till})");
         let (stored, old_events) = (count("true")?, count(&old)?);
         ensure!(stored == self.events && old_events > 0, "{stored} stored, {old_events} are old");
@@ -205,10 +204,7 @@ fn fill(cluster: &Cluster, begins: i64, events: u64) -> Result<()> {
     );
     cluster.query(DATABASE, &stored)?;
     // What has to be done once is not done while somebody measures.
-    for settle in ["VACUUM ANALYZE", "CHECKPOINT"] {
-        cluster.query(DATABASE, settle)?;
-    }
-    Ok(())
+    cluster.query(DATABASE, "ANALYZE; CHECKPOINT").map(drop)
 }
 
 /// Does what a gateway does twice a day; says how many partitions are gone.

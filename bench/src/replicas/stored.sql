@@ -26,12 +26,9 @@ INSERT INTO name (text) VALUES ('stripe');
 INSERT INTO endpoint (name, state, changed_at) VALUES ('app', 0, {begins});
 CREATE TEMPORARY TABLE made AS
     SELECT n, at, nextval('event_sequence') AS sequence, gen_random_uuid() AS sealed_key,
-        (time || '7' || substr(md5('event' || n), 1, 3) || 'a' || substr(md5('event' || n), 4, 15))
-            ::uuid AS event,
-        (time || '7' || substr(md5('body' || n), 1, 3) || 'a' || substr(md5('body' || n), 4, 15))
-            ::uuid AS arrival,
-        (time || '7' || substr(md5('made' || n), 1, 3) || 'a' || substr(md5('made' || n), 4, 15))
-            ::uuid AS delivery,
+        (time || '7000a' || substr(md5('event' || n), 1, 15))::uuid AS event,
+        (time || '7000a' || substr(md5('body' || n), 1, 15))::uuid AS arrival,
+        (time || '7000a' || substr(md5('made' || n), 1, 15))::uuid AS delivery,
         decode(md5('order' || n), 'hex') AS order_key,
         decode(md5('dedup' || n), 'hex') AS dedup_key,
         decode(md5('says' || n), 'hex') AS projection

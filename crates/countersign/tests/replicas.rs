@@ -4,10 +4,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bench::postgres::Cluster;
 use bench::replicas::{Findings, Gateways, Plan, ambiguous, copy, failover, outage, retention};
 
 fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_countersign"))
+}
+
+/// A server of the test's own.
+fn cluster() -> Cluster {
+    Cluster::start(&[]).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 fn gateways(replicas: usize, seed: u64) -> Gateways {
@@ -27,8 +33,9 @@ fn kill_and_stand(change: impl FnOnce(Plan) -> Plan) -> (u64, Findings) {
         stands: 2,
         sabotage: None,
     };
-    let found =
-        change(plan).run().unwrap_or_else(|error| panic!("REPLICAS_SEED={seed}: {error:#}"));
+    let found = change(plan)
+        .run(&cluster())
+        .unwrap_or_else(|error| panic!("REPLICAS_SEED={seed}: {error:#}"));
     (seed, found)
 }
 
@@ -80,7 +87,7 @@ fn a_primary_killed_under_load_loses_nothing_that_was_acknowledged() {
 fn commits_without_an_answer_are_neither_lost_nor_doubled() {
     let gateways = gateways(2, bench::clock::fresh_seed());
     let plan = ambiguous::Plan { gateways, cuts: 60 };
-    let (found, cuts) = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    let (found, cuts) = plan.run(&cluster()).unwrap_or_else(|error| panic!("{error:#}"));
     let faults = found.faults();
     assert!(faults.is_empty(), "{faults:?}");
     println!("{} acknowledged, {cuts} answers lost", found.kept.acknowledged);
@@ -108,7 +115,7 @@ fn a_database_that_is_away_is_told_and_found_again() {
 fn a_shop_moves_to_the_server_while_its_sender_notices_nothing_but_a_pause() {
     let gateways = gateways(1, bench::clock::fresh_seed());
     let plan = copy::Plan { gateways, events: 1_500, per_second: 100.0 };
-    let outcome = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    let outcome = plan.run(&cluster()).unwrap_or_else(|error| panic!("{error:#}"));
     let faults = outcome.found.faults();
     assert!(faults.is_empty(), "{faults:?}");
     println!(
@@ -126,7 +133,7 @@ fn a_shop_moves_to_the_server_while_its_sender_notices_nothing_but_a_pause() {
 fn retention_under_load_deletes_what_is_old_and_refuses_nothing() {
     let half = Duration::from_secs(2);
     let plan = retention::Plan { binary: binary(), events: 2_000, per_second: 100.0, half };
-    for seen in [plan.run_on_server(), plan.run_on_file()] {
+    for seen in [plan.run_on_server(&cluster()), plan.run_on_file()] {
         let seen = seen.unwrap_or_else(|error| panic!("{error:#}"));
         println!("{} rows deleted in {:?}", seen.deleted, seen.took);
         assert!(seen.is_whole, "only {} rows are deleted", seen.deleted);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{gateways, judged, of_all};
-use crate::prove::{Got, Proof, Tools, rounded};
+use super::{Stage, gateways, judged, of_all};
+use crate::prove::{Got, Proof, rounded};
 use crate::replicas::Gateways;
 use crate::replicas::copy::{Outcome, Plan};
 
@@ -19,12 +19,14 @@ const ROWS_PER_SECOND_MIN: f64 = 10.0 * PER_SECOND;
 /// For how long nothing may be acknowledged while a shop of the full count moves.
 const STANDSTILL_MAX: Duration = Duration::from_secs(60);
 
-pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
+pub(super) fn prove(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
     let gateways = Gateways { replicas: 1, ..gateways(tools) };
     let seed = gateways.seed;
     let events = if tools.short { 5_000 } else { 200_000 };
     let plan = Plan { gateways, events, per_second: PER_SECOND };
-    let outcome = plan.run().with_context(|| format!("seed {seed}"));
+    let outcome =
+        stage.on_cluster(|cluster| plan.run(cluster)).with_context(|| format!("seed {seed}"));
     let with = |judge: &dyn Fn(&Outcome) -> Got| match &outcome {
         Ok(outcome) => Ok(judge(outcome)),
         Err(error) => Err(anyhow::anyhow!("{error:#}")),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::prove::{Got, Proof, Tools, rounded};
+use super::Stage;
+use crate::prove::{Got, Proof, rounded};
 use crate::replicas::retention::{Plan, Seen};
 
 /// Events a second.
@@ -17,22 +18,20 @@ const P99_MS_MAX: f64 = 50.0;
 /// What a slice of a file may cost: the writer is never held for longer.
 const HELD_MS_MAX: f64 = 50.0;
 
-pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let plan = |events, half_s| Plan {
+pub(super) fn prove(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
+    let plan = |half: Duration| Plan {
         binary: tools.binary.clone(),
-        events,
+        events: if tools.short { 20_000 } else { 1_000_000 },
         per_second: PER_SECOND,
-        half: Duration::from_secs(half_s),
+        half: if tools.short { Duration::from_millis(1_500) } else { half },
     };
-    let (server, file) = if tools.short {
-        (plan(50_000, 2), plan(20_000, 2))
-    } else {
-        (plan(1_000_000, 15), plan(1_000_000, 60))
-    };
+    // Slices take longer than partitions do.
+    let (server, file) = (plan(Duration::from_secs(15)), plan(Duration::from_secs(60)));
     proof.claim(
         "PostgreSQL: p99 of acknowledgements before and while five weeks of events are dropped, ms",
         "<= 50, all dropped, none refused",
-        server.run_on_server().map(|seen| {
+        stage.on_cluster(|cluster| server.run_on_server(cluster)).map(|seen| {
             let got = judged(&seen, |_, during| during <= P99_MS_MAX);
             Got { ok: got.ok && seen.is_whole, ..got }
         }),
