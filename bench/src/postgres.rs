@@ -289,6 +289,15 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// At once: a server that is only asked to stop waits for whoever is connected.
+    fn drop(&mut self) {
+        if let Some(server) = &self.server {
+            let _ = server.signal("QUIT");
+        }
+    }
+}
+
 /// A data folder that nobody has written to yet, from which every server begins. It is gone when
 /// this process is.
 struct Empty {

@@ -34,10 +34,8 @@ pub struct Plan {
     pub binary: PathBuf,
     /// Gateways.
     pub replicas: usize,
-    /// How long the database is away.
+    /// How long the database is away, or does nothing.
     pub away: Duration,
-    /// How long it does nothing.
-    pub locked: Duration,
 }
 
 /// What was seen.
@@ -71,7 +69,8 @@ impl Plan {
         let flow = self.flow(&fleet);
         ensure!(flow.wait_for(WELL, PATIENCE), "nothing was acknowledged");
         cluster.stop()?;
-        flow.stop()?;
+        // What was under way is answered in its own time, and nobody waits for it here.
+        let under_way = std::thread::spawn(|| flow.stop());
         std::thread::sleep(STOPPED);
         let flow = self.flow(&fleet);
         std::thread::sleep(self.away);
@@ -92,6 +91,7 @@ impl Plan {
         let ready_after = begun.elapsed();
         ensure!(flow.wait_for(WELL, PATIENCE), "not well again");
         flow.stop()?;
+        under_way.join().ok().context("the first traffic's thread")??;
 
         let (locked, unlocked_after) = self.lock(&fleet, &cluster)?;
         fleet.stop()?;
@@ -100,7 +100,7 @@ impl Plan {
 
     /// Holds a table that every arrival is written to, so that every connection waits.
     fn lock(&self, fleet: &Fleet, cluster: &Cluster) -> Result<(Sent, Duration)> {
-        let seconds = self.locked.as_secs_f64();
+        let seconds = self.away.as_secs_f64();
         let mut session = cluster.session(
             DATABASE,
             &format!(
@@ -114,7 +114,7 @@ impl Plan {
             ensure!(begun.elapsed() < PATIENCE, "the table is not locked");
         }
         let flow = self.flow(fleet);
-        session.ended_within(self.locked + PATIENCE)?.context("the lock does not end")?;
+        session.ended_within(self.away + PATIENCE)?.context("the lock does not end")?;
         let unlocked = Instant::now();
         let so_far = flow.acknowledged();
         ensure!(flow.wait_for(so_far + 1, PATIENCE), "nothing is acknowledged again");

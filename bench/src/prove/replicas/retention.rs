@@ -24,15 +24,15 @@ pub(super) fn prove(stage: &Stage, proof: &mut Proof) -> Result<()> {
         binary: tools.binary.clone(),
         events: if tools.short { 20_000 } else { 1_000_000 },
         per_second: PER_SECOND,
-        half: if tools.short { Duration::from_millis(1_500) } else { half },
+        half: if tools.short { Duration::from_secs(1) } else { half },
     };
     // Slices take longer than partitions do.
     let (server, file) = (plan(Duration::from_secs(15)), plan(Duration::from_secs(60)));
     proof.claim(
         "PostgreSQL: p99 of acknowledgements before and while five weeks of events are dropped, ms",
-        "<= 50, all dropped, none refused",
+        "<= 50 or twice that of before, all dropped, none refused",
         stage.on_cluster(|cluster| server.run_on_server(cluster)).map(|seen| {
-            let got = judged(&seen, |_, during| during <= P99_MS_MAX);
+            let got = judged(&seen, |before, during| during <= P99_MS_MAX.max(2.0 * before));
             Got { ok: got.ok && seen.is_whole, ..got }
         }),
     )?;

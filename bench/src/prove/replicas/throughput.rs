@@ -98,7 +98,7 @@ impl Field {
     fn measured(tools: &Tools, cluster: &Rc<Cluster>) -> Result<Self> {
         let mut field = Self::start(tools, cluster)?;
         let (rounds, warm_up, measured) = if tools.short {
-            (1, Duration::from_millis(300), Duration::from_millis(1_500))
+            (1, Duration::from_millis(200), Duration::from_secs(1))
         } else {
             (5, Duration::from_secs(1), Duration::from_secs(6))
         };
