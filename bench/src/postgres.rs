@@ -310,7 +310,9 @@ static EMPTY: Mutex<Option<Empty>> = Mutex::new(None);
 impl Empty {
     fn make() -> Result<Self> {
         let folder = new_folder()?;
-        let watch = Watch::start("", &format!("rm -rf {}", folder.display()))?;
+        // It outlives this process by a moment, and must not hold what that one writes to.
+        let gone = format!("rm -rf {}", folder.display());
+        let watch = Watch::start("exec >/dev/null 2>&1", &gone)?;
         let data = folder.join("data");
         let mut initdb = as_user(&newest()?.join("initdb"));
         initdb.args(["--no-sync", "--no-instructions", "-A", "trust", "-U", USER]);

@@ -203,6 +203,8 @@ impl Plan {
                 note_leases(cluster, Self::DATABASE, at)?;
                 std::thread::sleep(Duration::from_millis(chance.between(0, 200)));
                 let ready_after = fleet.start_again(place)?;
+                // What the server was still doing for the one that died is over by now.
+                note_leases(cluster, Self::DATABASE, at)?;
                 findings.kept.ready_after_max = findings.kept.ready_after_max.max(ready_after);
             }
         }
