@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
@@ -26,6 +26,9 @@ const SAID_LINES: usize = 20;
 
 /// The name of the store's file.
 pub const STORE_FILE: &str = "countersign.db";
+
+/// Nothing listens there: a paused endpoint is never dialled.
+pub const NO_APPLICATION: &str = "http://127.0.0.1:9/webhooks";
 
 /// Whether what is accepted is also sent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +62,7 @@ impl Deployment {
     /// # Errors
     /// When it cannot be written, or no port is free.
     pub fn new(binary: &Path, endpoint_url: &str, deliveries: Deliveries) -> Result<Self> {
-        let store = format!("sqlite:{DISK}/{STORE_FILE}");
-        Self::with_store(binary, endpoint_url, deliveries, &store)
+        Self::with_store(binary, endpoint_url, deliveries, &file_url())
     }
 
     /// The same over the store at this URL.
@@ -128,13 +130,27 @@ paused = {paused}
         for (of_this, of_other) in [(self.public, public), (self.admin, admin), (self.api, api)] {
             configuration = configuration.replace(&of_this.to_string(), &of_other.to_string());
         }
+        Ok(Self { public, admin, api, ..self.again_with(&configuration)? })
+    }
+
+    /// The same gateway, its addresses too, over another store than the file: one of the two can
+    /// run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn moved_to(&self, store: &str) -> Result<Self> {
+        let configuration = std::fs::read_to_string(self.configuration())?;
+        self.again_with(&configuration.replace(&file_url(), store))
+    }
+
+    fn again_with(&self, configuration: &str) -> Result<Self> {
         Ok(Self {
             binary: self.binary.clone(),
-            folder: folder_with(&self.root_key, &configuration)?,
+            folder: folder_with(&self.root_key, configuration)?,
             root_key: self.root_key.clone(),
-            public,
-            admin,
-            api,
+            public: self.public,
+            admin: self.admin,
+            api: self.api,
             within: self.within.clone(),
             sabotage: self.sabotage,
         })
@@ -161,6 +177,16 @@ paused = {paused}
     pub fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
         let mut command = self.command(&[], arguments);
         command.envs(variables.iter().copied()).output().context("cannot run the binary")
+    }
+
+    /// Starts a command beside the gateway, and keeps what it says.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn start(&self, arguments: &[&str]) -> Result<Child> {
+        let mut command = self.command(&[], arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().context("cannot run the binary")
     }
 
     fn configuration(&self) -> PathBuf {
@@ -267,6 +293,11 @@ paused = {paused}
             );
         command
     }
+}
+
+/// The URL of the store's file, from the folder of the configuration.
+fn file_url() -> String {
+    format!("sqlite:{DISK}/{STORE_FILE}")
 }
 
 /// A folder with the root key and the configuration in it.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::clock::now_ms;
-use crate::deployment::{Deliveries, Deployment, SOURCE_PATH};
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION, SOURCE_PATH};
 use crate::stripe::{SECRET, Series, Signer};
 pub use cases::{Body, Case, Part, good, hostile};
 
@@ -204,7 +204,7 @@ fn statuses(answer: &[u8]) -> Vec<u16> {
 /// # Errors
 /// When its folder cannot be written.
 pub fn deployment(binary: &Path) -> Result<Deployment> {
-    let deployment = Deployment::new(binary, "http://127.0.0.1:9/webhooks", Deliveries::Paused)?;
+    let deployment = Deployment::new(binary, NO_APPLICATION, Deliveries::Paused)?;
     deployment
         .configure(|text| text.replace("[store]", &format!("hosts = [\"{HOST}\"]\n\n[store]")))?;
     Ok(deployment)

@@ -80,13 +80,26 @@ impl Outcome {
     }
 }
 
-/// Latencies in microseconds, exact.
+/// Latencies in microseconds, exact, each with the instant from which it counts.
 #[derive(Debug, Default)]
-pub struct Latencies(Vec<u32>);
+pub struct Latencies(Vec<(Instant, u32)>);
 
 impl Latencies {
-    fn add(&mut self, latency: Duration) {
-        self.0.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+    fn add(&mut self, since: Instant, latency: Duration) {
+        self.0.push((since, u32::try_from(latency.as_micros()).unwrap_or(u32::MAX)));
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those of whoever waited at any time between these instants.
+    pub fn between(&self, from: Instant, to: Instant) -> Self {
+        let waited = |(since, micros): &&(Instant, u32)| {
+            *since <= to && *since + Duration::from_micros((*micros).into()) >= from
+        };
+        Self(self.0.iter().filter(waited).copied().collect())
     }
 
     /// Takes in another run's.
@@ -96,7 +109,7 @@ impl Latencies {
 
     /// The latency that `permille` of a thousand requests stay within, in milliseconds; 990 is p99.
     pub fn quantile_ms(&self, permille: usize) -> f64 {
-        let mut sorted = self.0.clone();
+        let mut sorted: Vec<u32> = self.0.iter().map(|(_, micros)| *micros).collect();
         sorted.sort_unstable();
         let rank = (sorted.len() * permille).div_ceil(1000).saturating_sub(1);
         sorted.get(rank).map_or(f64::NAN, |micros| f64::from(*micros) / 1000.0)
@@ -198,7 +211,7 @@ impl Shared {
             };
             *outcome.statuses.entry(status).or_default() += 1;
             if is_success(status) {
-                outcome.latencies.add(due.elapsed());
+                outcome.latencies.add(due, due.elapsed());
             }
         }
     }
@@ -240,12 +253,26 @@ mod tests {
     fn quantiles_are_the_ranks_of_what_was_measured() {
         let mut latencies = Latencies::default();
         for millis in (1..=1000).rev() {
-            latencies.add(Duration::from_millis(millis));
+            latencies.add(Instant::now(), Duration::from_millis(millis));
         }
         assert_eq!(latencies.quantile_ms(500), 500.0);
         assert_eq!(latencies.quantile_ms(990), 990.0);
         assert_eq!(latencies.quantile_ms(1000), 1000.0);
         assert!(Latencies::default().quantile_ms(990).is_nan());
+    }
+
+    #[test]
+    fn whoever_waited_between_two_instants_is_counted_there_and_nobody_else() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut latencies = Latencies::default();
+        for (since, millis) in [(0, 9), (0, 11), (12, 1), (19, 50), (21, 1)] {
+            latencies.add(at(since), Duration::from_millis(millis));
+        }
+        let between = latencies.between(at(10), at(20));
+        assert_eq!(between.count(), 3);
+        assert_eq!(between.quantile_ms(1), 1.0);
+        assert_eq!(between.quantile_ms(1000), 50.0);
     }
 
     #[test]

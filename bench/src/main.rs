@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bench::load::{Load, Pace};
-use bench::preload::Fill;
+use bench::preload::{DAYS, Fill};
 use bench::prove::{self, Tools, Topic};
 use clap::{Parser, Subcommand};
 
@@ -112,7 +112,7 @@ fn main() -> Result<ExitCode> {
         }
         Command::Preload { store, key, events, delivered } => {
             let key = std::fs::read_to_string(key)?;
-            Fill { events, delivered }.run(&store, key.trim())?;
+            Fill { events, delivered, days: DAYS }.run(&store, key.trim())?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -61,22 +62,16 @@ impl Cluster {
     /// When PostgreSQL is not installed or does not start.
     pub fn start(settings: &[&str]) -> Result<Self> {
         let mut cluster = Self::new(free_address()?.port(), settings)?;
-        let data = cluster.data();
-        cluster.tool("initdb", |initdb| {
-            initdb.args(["--no-sync", "--no-instructions", "-A", "trust", "-U", USER]);
-            initdb.args(["-E", "UTF8", "--locale=C", "-D"]).arg(data);
-        })?;
+        copy_empty(&cluster.data())?;
         cluster.run()?;
-        for role in [OWNER, SERVING] {
-            cluster.query(USER, &format!("CREATE ROLE {role} LOGIN"))?;
-        }
+        let roles = [OWNER, SERVING].map(|role| format!("CREATE ROLE {role} LOGIN"));
+        cluster.query(USER, &roles.join("; "))?;
         Ok(cluster)
     }
 
     fn new(port: u16, settings: &[&str]) -> Result<Self> {
         let bin = newest()?;
-        let folder = tempfile::Builder::new().prefix("cs-pg-").tempdir_in("/tmp")?.keep();
-        own(&folder)?;
+        let folder = new_folder()?;
         let stop = format!(
             "{} -D {} -m immediate stop >/dev/null 2>&1; rm -rf {}",
             bin.join("pg_ctl").display(),
@@ -180,6 +175,19 @@ impl Cluster {
         self.query(USER, &format!("CREATE DATABASE {name} OWNER {OWNER}")).map(drop)
     }
 
+    /// Drops every database that was made.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn drop_databases(&self) -> Result<()> {
+        let made =
+            "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
+        for name in self.query(USER, made)?.lines() {
+            self.query(USER, &format!("DROP DATABASE {name} WITH (FORCE)"))?;
+        }
+        Ok(())
+    }
+
     /// The URL of a database for this role, over TCP.
     pub fn url(&self, role: &str, database: &str) -> String {
         format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
@@ -265,14 +273,7 @@ impl Cluster {
     fn tool(&self, program: &str, with: impl FnOnce(&mut Command)) -> Result<Output> {
         let mut command = as_user(&self.bin.join(program));
         with(&mut command);
-        let output = command
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("cannot run {program}"))?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{program}: {} {}", said.trim(), self.said());
-        Ok(output)
+        to_its_end(command.current_dir(&self.folder)).map_err(|error| error.context(self.said()))
     }
 
     fn data(&self) -> PathBuf {
@@ -286,6 +287,65 @@ impl Cluster {
     fn said(&self) -> String {
         fs::read_to_string(self.log()).unwrap_or_default()
     }
+}
+
+impl Drop for Cluster {
+    /// At once: a server that is only asked to stop waits for whoever is connected.
+    fn drop(&mut self) {
+        if let Some(server) = &self.server {
+            let _ = server.signal("QUIT");
+        }
+    }
+}
+
+/// A data folder that nobody has written to yet, from which every server begins. It is gone when
+/// this process is.
+struct Empty {
+    data: PathBuf,
+    _watch: Watch,
+}
+
+static EMPTY: Mutex<Option<Empty>> = Mutex::new(None);
+
+impl Empty {
+    fn make() -> Result<Self> {
+        let folder = new_folder()?;
+        // It outlives this process by a moment, and must not hold what that one writes to.
+        let gone = format!("rm -rf {}", folder.display());
+        let watch = Watch::start("exec >/dev/null 2>&1", &gone)?;
+        let data = folder.join("data");
+        let mut initdb = as_user(&newest()?.join("initdb"));
+        initdb.args(["--no-sync", "--no-instructions", "-A", "trust", "-U", USER]);
+        initdb.args(["-E", "UTF8", "--locale=C", "-D"]).arg(&data).current_dir(folder);
+        to_its_end(&mut initdb)?;
+        Ok(Self { data, _watch: watch })
+    }
+}
+
+/// Makes a data folder that nobody has written to. `initdb` takes seconds, a copy does not.
+fn copy_empty(to: &Path) -> Result<()> {
+    let mut empty = EMPTY.lock().unwrap_or_else(PoisonError::into_inner);
+    let empty = match &mut *empty {
+        Some(empty) => empty,
+        none => none.insert(Empty::make()?),
+    };
+    let mut copy = as_user(Path::new("/bin/cp"));
+    to_its_end(copy.arg("-a").arg(&empty.data).arg(to).current_dir("/tmp")).map(drop)
+}
+
+/// A folder of that user.
+fn new_folder() -> Result<PathBuf> {
+    let folder = tempfile::Builder::new().prefix("cs-pg-").tempdir_in("/tmp")?.keep();
+    own(&folder)?;
+    Ok(folder)
+}
+
+fn to_its_end(command: &mut Command) -> Result<Output> {
+    let output = command.stdin(Stdio::null()).output().context("cannot run it");
+    let output = output.with_context(|| format!("{command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}", said.trim());
+    Ok(output)
 }
 
 /// A shell that lives as long as whoever started it, and then runs a command.

@@ -1,7 +1,7 @@
 //! Fills a store with many events quickly, to measure what a store that has seen years is like.
 //!
 //! The rows are what the gateway writes: sealed bodies and facts of the usual size, dedup keys
-//! spread over the last thirty days as their times are, and, for the newest, a delivery with its
+//! spread over the last days as their times are, and, for the newest, a delivery with its
 //! attempt. Only the keyed hashes are random bytes. Nothing is fsynced until the end, since a store
 //! that is lost on the way is simply filled again.
 
@@ -30,8 +30,8 @@ const ENDPOINT: &str = "app";
 /// Commands on their way at once, and commands in a transaction.
 const AT_ONCE: usize = 4096;
 
-/// How far back the events reach.
-const DAYS: u64 = 30;
+/// How far back the events of most measurements reach.
+pub const DAYS: u64 = 30;
 
 /// What to put into the store.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,8 @@ pub struct Fill {
     pub events: u64,
     /// Of these, the newest so many have a delivery that was made.
     pub delivered: u64,
+    /// How far back they reach, in days.
+    pub days: u64,
 }
 
 impl Fill {
@@ -139,7 +141,7 @@ impl Shared {
     }
 
     fn record(&self, n: u64, chance: &mut Chance) -> Result<Record> {
-        let span_ms = DAYS * 86_400_000;
+        let span_ms = self.fill.days * 86_400_000;
         let age_ms = span_ms - span_ms / self.fill.events.max(1) * n;
         let received_at = Timestamp::from_millis(self.now_ms - i64::try_from(age_ms)?);
         let id = EventId::new(received_at, chance.bytes());
@@ -242,7 +244,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("filled.db");
         let root = RootKey::generate(Chance::new(7).bytes()).to_text();
-        Fill { events: 300, delivered: 40 }.run(&path, &root).unwrap();
+        Fill { events: 300, delivered: 40, days: DAYS }.run(&path, &root).unwrap();
 
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let counts = runtime.block_on(async {

@@ -10,6 +10,7 @@ mod replicas;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -35,19 +36,27 @@ pub struct Tools {
     pub only: Option<String>,
 }
 
-/// Claims that are measured together, and the name by which they can be asked for alone.
-type Group = (&'static str, fn(&Tools, &mut Proof) -> Result<()>);
+/// Claims that are measured together with something, and the name by which they can be asked for
+/// alone.
+type Group<T = Tools> = (&'static str, fn(&T, &mut Proof) -> Result<()>);
 
-/// Measures a topic's groups, or the one that was asked for.
-fn each(groups: &[Group], tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let wanted = |name: &str| tools.only.as_deref().is_none_or(|only| only == name);
+/// Measures a topic's groups, or the one that was asked for, and tells on standard error how long each
+/// took.
+fn each<T>(groups: &[Group<T>], with: &T, only: Option<&str>, proof: &mut Proof) -> Result<()> {
+    let wanted = |name: &str| only.is_none_or(|only| only == name);
     let names: Vec<_> = groups.iter().map(|(name, _)| *name).collect();
     ensure!(
         names.iter().any(|name| wanted(name)),
         "no such group: take one of {}",
         names.join(", ")
     );
-    groups.iter().filter(|(name, _)| wanted(name)).try_for_each(|(_, group)| group(tools, proof))
+    for (name, group) in groups.iter().filter(|(name, _)| wanted(name)) {
+        let begun = Instant::now();
+        group(with, proof)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        writeln!(std::io::stderr(), "{name}: {seconds:.1} s")?;
+    }
+    Ok(())
 }
 
 /// What can be proved.
@@ -119,7 +128,9 @@ pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
         Topic::Inbound => inbound::prove(tools, &mut proof)?,
         Topic::Hardened => hardened::prove(tools, &mut proof)?,
         Topic::Replicas => replicas::prove(tools, &mut proof)?,
-        Topic::Peers => each(&[("peers", peers::prove)], tools, &mut proof)?,
+        Topic::Peers => {
+            each(&[("peers", peers::prove)], tools, tools.only.as_deref(), &mut proof)?;
+        }
     }
     Ok(proof.all_ok)
 }
@@ -159,22 +170,12 @@ mod tests {
     #[test]
     fn a_group_that_is_not_there_is_an_error_and_one_that_is_stands_alone() {
         let mut proof = Proof { short: true, all_ok: true };
-        let groups: [Group; 2] =
+        let groups: [Group<()>; 2] =
             [("one", |_, _| Ok(())), ("two", |_, _| anyhow::bail!("the second was measured"))];
-        let only = |name: Option<&str>| Tools {
-            binary: PathBuf::new(),
-            bench: PathBuf::new(),
-            sabotaged: None,
-            peers: None,
-            short: true,
-            long: false,
-            stored_events: 0,
-            only: name.map(str::to_owned),
-        };
-        assert!(each(&groups, &only(Some("one")), &mut proof).is_ok());
-        let refused = each(&groups, &only(Some("three")), &mut proof).unwrap_err().to_string();
+        assert!(each(&groups, &(), Some("one"), &mut proof).is_ok());
+        let refused = each(&groups, &(), Some("three"), &mut proof).unwrap_err().to_string();
         assert_eq!(refused, "no such group: take one of one, two");
-        assert!(each(&groups, &only(None), &mut proof).is_err());
+        assert!(each(&groups, &(), None, &mut proof).is_err());
     }
 
     #[test]

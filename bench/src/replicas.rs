@@ -10,37 +10,33 @@
 //! that is lost and was not held at one of those instants was lost for no reason.
 //!
 //! [`failover`] kills the database instead, [`ambiguous`] the answers to its commits, and [`outage`]
-//! stops it.
+//! stops it. [`copy`] moves a shop to one while it receives, and [`retention`] deletes what is old.
 //!
 //! A lease lasts a minute. Where nobody has that long, leases that were noted and are still held a
-//! moment later are ended by hand ([`Plan::hurries`]).
+//! moment later are ended by hand ([`Gateways::hurries`]).
 
 pub mod ambiguous;
+pub mod copy;
 pub mod failover;
 pub mod fleet;
 pub mod outage;
+pub mod retention;
+mod shop;
 pub mod traffic;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use model::limits::ATTEMPTS_PER_ENDPOINT_MAX;
+use anyhow::{Result, ensure};
 
-use crate::application::{Application, Reading};
 use crate::clock::Chance;
 use crate::crash;
-use crate::deployment::Deliveries;
-use crate::postgres::Cluster;
-use fleet::{Fleet, deploy};
+use crate::postgres::{Cluster, SERVING};
+pub use shop::Gateways;
+use shop::Shop;
 use traffic::{Sent, Traffic};
 
 /// How long a kill waits for the traffic that it comes amid.
 const TRAFFIC_PATIENCE: Duration = Duration::from_secs(120);
-
-/// How long everything may take to be delivered at the end: more than a lease lasts.
-const DELIVERY_PATIENCE: Duration = Duration::from_secs(180);
 
 /// How long a lease that was noted may still be its holder's, where nobody waits for its end.
 const HURRY: Duration = Duration::from_millis(500);
@@ -48,10 +44,8 @@ const HURRY: Duration = Duration::from_millis(500);
 /// What to do to which binary.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The gateway's binary.
-    pub binary: PathBuf,
-    /// Gateways.
-    pub replicas: usize,
+    /// The gateways.
+    pub gateways: Gateways,
     /// Distinct events; a tenth more requests repeat one.
     pub events: u64,
     /// Requests a second at most.
@@ -60,10 +54,6 @@ pub struct Plan {
     pub kills: u32,
     /// Among them so many times one is only stood for a while.
     pub stands: u32,
-    /// Repeats what is drawn.
-    pub seed: u64,
-    /// Whether leases are ended by hand.
-    pub hurries: bool,
     /// A defect that the binary was built to have.
     pub sabotage: Option<&'static str>,
 }
@@ -133,26 +123,16 @@ const RULES: [(&str, &str); 8] = [
 /// # Errors
 /// When the database cannot be asked.
 pub fn broken_rules(cluster: &Cluster, database: &str) -> Result<Vec<String>> {
-    let mut broken = Vec::new();
-    for (what, sql) in RULES {
-        let found = number(cluster, database, sql)?;
-        if found > 0 {
-            broken.push(format!("{found} {what}"));
-        }
-    }
-    Ok(broken)
+    let numbers = RULES.map(|(_, sql)| format!("({sql})")).join(", ");
+    let answer = cluster.query(database, &format!("SELECT {numbers}"))?;
+    let found: Vec<u64> = answer.split('|').map(str::parse).collect::<Result<_, _>>()?;
+    ensure!(found.len() == RULES.len(), "{answer}");
+    let broken = RULES.iter().zip(found).filter(|(_, found)| *found > 0);
+    Ok(broken.map(|((what, _), found)| format!("{found} {what}")).collect())
 }
 
 /// Leases that were noted, and what became of them.
 const NOTED: &str = "CREATE TABLE IF NOT EXISTS noted (at integer, delivery uuid, fence bigint)";
-
-/// Leases that were lost, of deliveries that are over.
-const LOST: &str = "SELECT coalesce(sum(fence - attempts), 0) FROM delivery";
-
-/// Of these the ones that nobody knows a reason for.
-const LOST_FOR_NO_REASON: &str = "SELECT coalesce(sum(greatest(0, fence - attempts
-        - (SELECT count(DISTINCT noted.fence) FROM noted WHERE noted.delivery = delivery.id))), 0)
-    FROM delivery WHERE fence > attempts";
 
 /// Ends leases that were noted and are still held.
 pub(crate) const END_NOTED: &str = "UPDATE pending SET next_at = updated_at
@@ -178,44 +158,28 @@ impl Plan {
     ///
     /// # Errors
     /// When a gateway or the database cannot be started or asked, which is a failure of its own.
-    pub fn run(&self) -> Result<Findings> {
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let application = Application::start(listen, Reading::Document)?;
-        let cluster = Cluster::start(&[])?;
-        let mut first =
-            deploy(&cluster, Self::DATABASE, &self.binary, &application.url(), Deliveries::Sent)?;
-        first.sabotage = self.sabotage;
-        let mut fleet = Fleet::start(first, self.replicas)?;
+    pub fn run(&self, cluster: &Cluster) -> Result<Findings> {
+        let url = cluster.url(SERVING, Self::DATABASE);
+        let mut shop = self.gateways.open(cluster, Self::DATABASE, &url, self.sabotage)?;
         let mut findings = Findings::default();
-        findings.sent = self.kill_amid_traffic(&mut fleet, &cluster, &mut findings)?;
-
+        findings.sent = self.kill_amid_traffic(&mut shop, cluster, &mut findings)?;
         if findings.amid_traffic < self.kills + self.stands {
             let amid = findings.amid_traffic;
             findings.broken_rules.push(format!("only {amid} of the kills came amid events"));
         }
-        let patience = DELIVERY_PATIENCE.as_millis();
-        if let Err(late) = delivered(&cluster, Self::DATABASE, self.hurries) {
-            findings.broken_rules.push(format!("not delivered within {patience} ms: {late:#}"));
-        }
-        findings.conclude(&mut fleet, &application, &cluster, Self::DATABASE)
+        shop.conclude(cluster, findings)
     }
 
     fn kill_amid_traffic(
         &self,
-        fleet: &mut Fleet,
+        shop: &mut Shop,
         cluster: &Cluster,
         findings: &mut Findings,
     ) -> Result<Sent> {
-        let mut chance = Chance::new(self.seed);
-        let flow = Traffic {
-            targets: fleet.targets(),
-            connections: 8 * self.replicas,
-            events: self.events,
-            repeated_percent: 10,
-            per_second: self.per_second,
-            seed: chance.bits(),
-        }
-        .flow();
+        let mut chance = Chance::new(self.gateways.seed);
+        let (events, per_second) = (self.events, self.per_second);
+        let flow = Traffic { events, per_second, ..shop.traffic(chance.bits()) }.flow();
+        let fleet = &mut shop.fleet;
         let (instants, mut stands) = (self.kills + self.stands, self.stands);
         for at in 1..=instants {
             let amid = self.events * u64::from(at) / u64::from(instants + 1);
@@ -239,66 +203,11 @@ impl Plan {
                 note_leases(cluster, Self::DATABASE, at)?;
                 std::thread::sleep(Duration::from_millis(chance.between(0, 200)));
                 let ready_after = fleet.start_again(place)?;
+                // What the server was still doing for the one that died is over by now.
+                note_leases(cluster, Self::DATABASE, at)?;
                 findings.kept.ready_after_max = findings.kept.ready_after_max.max(ready_after);
             }
         }
         flow.end()
-    }
-}
-
-/// Waits until everything is delivered.
-pub(crate) fn delivered(cluster: &Cluster, database: &str, hurries: bool) -> Result<()> {
-    let start = std::time::Instant::now();
-    cluster.query(database, NOTED)?;
-    if hurries {
-        std::thread::sleep(HURRY);
-        cluster.query(database, END_NOTED)?;
-    }
-    while number(cluster, database, "SELECT count(*) FROM pending")? > 0 {
-        ensure!(
-            start.elapsed() < DELIVERY_PATIENCE,
-            "left: {}",
-            cluster.query(
-                database,
-                "SELECT state, leased, tries, count(*), min(next_at), max(next_at)
-                 FROM pending GROUP BY 1, 2, 3",
-            )?
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
-}
-
-impl Findings {
-    /// Reads what is kept, stops the gateways, and compares.
-    fn conclude(
-        mut self,
-        fleet: &mut Fleet,
-        application: &Application,
-        cluster: &Cluster,
-        database: &str,
-    ) -> Result<Self> {
-        let list = ["events", "list", "--all", "--json", "--limit", "1000000"];
-        let rows = fleet.any()?.lines(&list)?;
-        fleet.stop().context("after everything")?;
-        self.kept.compare(&self.sent.acknowledged, &rows, &application.ledger());
-        self.kept.in_flight = number(cluster, database, LOST)?;
-        self.broken_rules.extend(broken_rules(cluster, database)?);
-        // Whoever loses the answer to a commit, or the database, may lose leases at any time.
-        let unexplained = number(cluster, database, LOST_FOR_NO_REASON)?;
-        if unexplained > 0 {
-            self.broken_rules.push(format!("{unexplained} leases were lost for no reason"));
-        }
-        // Whoever kills a database, or stands a replica, may take the leases of all.
-        let holders = self.amid_traffic.max(1) * u32::try_from(fleet.count())?;
-        let held_max = u64::from(holders) * ATTEMPTS_PER_ENDPOINT_MAX as u64;
-        if self.kept.in_flight > held_max {
-            self.broken_rules.push(format!("more than {held_max} attempts were in flight"));
-        }
-        let unnamed = application.ledger().unnamed;
-        if unnamed > 0 {
-            self.broken_rules.push(format!("{unnamed} deliveries had no webhook-id"));
-        }
-        Ok(self)
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::inbound::{Counts, NO_APPLICATION, mebibytes};
+use super::inbound::{Counts, mebibytes};
 use super::{Got, Proof, Tools, median, rounded};
-use crate::deployment::{Deliveries, Deployment, SOURCE_PATH};
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION, SOURCE_PATH};
 use crate::load::{Load, Outcome, Pace};
 use crate::postgres::Cluster;
 use crate::server::{Server, free_address};

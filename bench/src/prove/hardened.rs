@@ -26,5 +26,5 @@ const GROUPS: [Group; 7] = [
 
 /// Measures every claim of the topic.
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    each(&GROUPS, tools, proof)
+    each(&GROUPS, tools, tools.only.as_deref(), proof)
 }

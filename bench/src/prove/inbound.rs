@@ -10,10 +10,7 @@ use super::{
     Got, Group, Proof, Tools, acknowledgements, deliveries, each, median, millions, rounded,
 };
 use crate::crash::Plan;
-use crate::deployment::{Deliveries, Deployment};
-
-/// Nothing listens there: a paused endpoint is never dialled.
-pub(super) const NO_APPLICATION: &str = "http://127.0.0.1:9/webhooks";
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION};
 
 /// The counts of one run.
 pub(super) struct Counts {
@@ -66,7 +63,7 @@ const GROUPS: [Group; 6] = [
 ];
 
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    each(&GROUPS, tools, proof)
+    each(&GROUPS, tools, tools.only.as_deref(), proof)
 }
 
 fn killed(tools: &Tools, proof: &mut Proof) -> Result<()> {

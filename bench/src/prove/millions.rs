@@ -3,10 +3,10 @@
 use anyhow::{Context as _, Result};
 
 use super::acknowledgements::Measured;
-use super::inbound::{Counts, NO_APPLICATION};
+use super::inbound::Counts;
 use super::{Got, Proof, Tools, median, rounded};
-use crate::deployment::{Deliveries, Deployment};
-use crate::preload::Fill;
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION};
+use crate::preload::{DAYS, Fill};
 
 /// Of the stored events, one in so many has a delivery that was made.
 const EVENTS_PER_DELIVERY: u64 = 10;
@@ -60,8 +60,11 @@ pub(super) fn prove(tools: &Tools, counts: &Counts, proof: &mut Proof) -> Result
 fn measure(tools: &Tools, counts: &Counts) -> Result<Found> {
     let make = || Deployment::new(&tools.binary, NO_APPLICATION, Deliveries::Paused);
     let (empty, filled) = (make()?, make()?);
-    let fill =
-        Fill { events: tools.stored_events, delivered: tools.stored_events / EVENTS_PER_DELIVERY };
+    let fill = Fill {
+        events: tools.stored_events,
+        delivered: tools.stored_events / EVENTS_PER_DELIVERY,
+        days: DAYS,
+    };
     fill.run(&filled.store(), filled.root_key()).context("filling the store")?;
     let bytes = std::fs::metadata(filled.store())?.len();
 

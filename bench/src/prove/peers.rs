@@ -6,9 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use super::acknowledgements::{BARE_CPU_US_MAX, BARE_STORE, Measured, bare};
-use super::inbound::NO_APPLICATION;
 use super::{Got, Proof, Tools, rounded};
-use crate::deployment::{Deliveries, Deployment};
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION};
 use crate::peers::{self, Keeps, Peer, examine};
 
 /// Everybody who is measured.

@@ -3,8 +3,12 @@
 //! What is not a file of its own under `replicas/` is carried out by [`crate::replicas`], which the
 //! test suite runs with smaller counts, too.
 
+mod copy;
+mod retention;
 mod throughput;
 
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -12,38 +16,77 @@ use serde_json::json;
 
 use super::{Got, Group, Proof, Tools, each, rounded};
 use crate::clock::fresh_seed;
-use crate::replicas::{self, Findings, ambiguous, failover, outage};
+use crate::postgres::Cluster;
+use crate::replicas::{self, Findings, Gateways, ambiguous, failover, outage};
 
 /// Gateways of every claim but the throughput of one.
 const REPLICAS: usize = 3;
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group<Stage>; 7] = [
     ("kills", kills),
     ("failover", failovers),
     ("ambiguous", commits),
     ("outage", outages),
+    ("copy", copy::prove),
+    ("retention", retention::prove),
     ("throughput", throughput::prove),
 ];
 
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    each(&GROUPS, tools, proof)
+    let stage = Stage { tools: tools.clone(), cluster: OnceCell::new() };
+    each(&GROUPS, &stage, tools.only.as_deref(), proof)
 }
 
-fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let seed = fresh_seed();
-    let (events, kills, stands) = if tools.short { (6_000, 4, 1) } else { (100_000, 20, 5) };
-    let plan = replicas::Plan {
+/// What the groups are measured with, and the server that most of them use, one after the other. Who
+/// kills or stops one has one of its own.
+struct Stage {
+    tools: Tools,
+    cluster: OnceCell<Rc<Cluster>>,
+}
+
+impl Stage {
+    fn cluster(&self) -> Result<&Rc<Cluster>> {
+        if let Some(cluster) = self.cluster.get() {
+            return Ok(cluster);
+        }
+        let started = Rc::new(Cluster::start(&[])?);
+        Ok(self.cluster.get_or_init(|| started))
+    }
+
+    /// Does something on the server to its end, and leaves it empty.
+    fn on_cluster<T>(&self, measure: impl FnOnce(&Cluster) -> Result<T>) -> Result<T> {
+        let cluster = self.cluster()?;
+        let measured = measure(cluster);
+        cluster.drop_databases()?;
+        measured
+    }
+}
+
+/// The gateways of a claim; whoever has no time ends lost leases by hand.
+fn gateways(tools: &Tools) -> Gateways {
+    Gateways {
         binary: tools.binary.clone(),
         replicas: REPLICAS,
+        seed: fresh_seed(),
+        hurries: tools.short,
+    }
+}
+
+fn kills(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
+    let gateways = gateways(tools);
+    let seed = gateways.seed;
+    let (events, kills, stands) = if tools.short { (2_000, 4, 1) } else { (100_000, 20, 5) };
+    let plan = replicas::Plan {
+        gateways,
         events,
         per_second: if tools.short { 800.0 } else { f64::INFINITY },
         kills,
         stands,
-        seed,
-        hurries: tools.short,
         sabotage: None,
     };
-    let got = plan.run().with_context(|| format!("seed {seed}")).map(|found| {
+    let run = stage.on_cluster(|cluster| plan.run(cluster));
+    let got = run.with_context(|| format!("seed {seed}")).map(|found| {
         let told = format!(
             "seed {seed}: {} kills and {} stands of {} amid events, {} repeats acknowledged, \
              ready again within {} ms; {}",
@@ -63,15 +106,11 @@ fn kills(tools: &Tools, proof: &mut Proof) -> Result<()> {
     )
 }
 
-fn failovers(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let seed = fresh_seed();
-    let plan = failover::Plan {
-        binary: tools.binary.clone(),
-        replicas: REPLICAS,
-        rounds: if tools.short { 1 } else { 5 },
-        seed,
-        hurries: tools.short,
-    };
+fn failovers(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
+    let gateways = gateways(tools);
+    let seed = gateways.seed;
+    let plan = failover::Plan { gateways, rounds: if tools.short { 1 } else { 5 } };
     let outcome = plan.run().with_context(|| format!("seed {seed}"));
     let millis = |times: &[Duration]| times.iter().map(Duration::as_millis).collect::<Vec<_>>();
     let n = u64::from(plan.rounds);
@@ -99,16 +138,13 @@ fn failovers(tools: &Tools, proof: &mut Proof) -> Result<()> {
     proof.claim("a failover's pause, ms", "<= 5000", pause)
 }
 
-fn commits(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let seed = fresh_seed();
-    let plan = ambiguous::Plan {
-        binary: tools.binary.clone(),
-        replicas: REPLICAS,
-        cuts: if tools.short { 100 } else { 1_000 },
-        seed,
-        hurries: tools.short,
-    };
-    let got = plan.run().with_context(|| format!("seed {seed}")).map(|(found, cuts)| {
+fn commits(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
+    let gateways = gateways(tools);
+    let seed = gateways.seed;
+    let plan = ambiguous::Plan { gateways, cuts: if tools.short { 60 } else { 1_000 } };
+    let run = stage.on_cluster(|cluster| plan.run(cluster));
+    let got = run.with_context(|| format!("seed {seed}")).map(|(found, cuts)| {
         judged(&found, cuts, format!("seed {seed}: {cuts} answers lost, {}", of_all(&found)))
     });
     proof.claim("commits whose answer is lost: none lost, none doubled", "0 faults", got)
@@ -118,8 +154,9 @@ fn commits(tools: &Tools, proof: &mut Proof) -> Result<()> {
 const STOPPED_MAX: Duration = Duration::from_secs(1);
 const LOCKED_MAX: Duration = Duration::from_millis(100);
 
-fn outages(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let away = Duration::from_secs(if tools.short { 2 } else { 10 });
+fn outages(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let tools = &stage.tools;
+    let away = Duration::from_secs(if tools.short { 1 } else { 10 });
     let plan = outage::Plan { binary: tools.binary.clone(), replicas: REPLICAS, away };
     let seen = plan.run();
     let with = |judge: &dyn Fn(&outage::Seen) -> Got| match &seen {

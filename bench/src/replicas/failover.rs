@@ -4,18 +4,13 @@
 //! a commit on its disk before anybody hears of it. After each round the machine that died is
 //! replaced by a new standby, and the parts change.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::fleet::{Fleet, deploy_at};
-use super::traffic::Traffic;
-use super::{Findings, delivered, note_leases};
-use crate::application::{Application, Reading};
+use super::shop::Shop;
+use super::{Findings, Gateways, note_leases};
 use crate::clock::Chance;
-use crate::deployment::Deliveries;
 use crate::postgres::{Cluster, SERVING};
 
 /// What must be acknowledged before the kill, and by the new primary after it.
@@ -29,16 +24,10 @@ const DATABASE: &str = "failover";
 /// What to do to which binary.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The gateway's binary.
-    pub binary: PathBuf,
-    /// Gateways.
-    pub replicas: usize,
+    /// The gateways.
+    pub gateways: Gateways,
     /// Primaries killed, one after the other.
     pub rounds: u32,
-    /// Repeats the instants of the kills.
-    pub seed: u64,
-    /// Whether leases that were lost are ended by hand at the end.
-    pub hurries: bool,
 }
 
 /// What was found.
@@ -58,19 +47,14 @@ impl Plan {
     /// # Errors
     /// When a gateway or a database cannot be started or asked, or the new primary is not found.
     pub fn run(&self) -> Result<Outcome> {
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let application = Application::start(listen, Reading::Document)?;
         let mut primary = Cluster::start(&[])?;
         let mut standby = primary.standby()?;
         let url = primary.url_with(&standby, SERVING, DATABASE);
-        let (endpoint, binary) = (application.url(), &self.binary);
-        let first = deploy_at(&url, &primary, DATABASE, binary, &endpoint, Deliveries::Sent)?;
-        let mut fleet = Fleet::start(first, self.replicas)?;
-
+        let shop = self.gateways.open(&primary, DATABASE, &url, None)?;
         let mut outcome = Outcome::default();
-        let mut chance = Chance::new(self.seed);
+        let mut chance = Chance::new(self.gateways.seed);
         for round in 1..=self.rounds {
-            self.fail_over(&fleet, &mut primary, &standby, &mut chance, &mut outcome)?;
+            fail_over(&shop, &mut primary, &standby, &mut chance, &mut outcome)?;
             let died = std::mem::replace(&mut primary, standby);
             let port = died.port();
             drop(died);
@@ -79,41 +63,29 @@ impl Plan {
             outcome.found.amid_traffic = round;
         }
         note_leases(&primary, DATABASE, self.rounds)?;
-        if let Err(late) = delivered(&primary, DATABASE, self.hurries) {
-            outcome.found.broken_rules.push(format!("not delivered in time: {late:#}"));
-        }
-        outcome.found = outcome.found.conclude(&mut fleet, &application, &primary, DATABASE)?;
+        outcome.found = shop.conclude(&primary, outcome.found)?;
         Ok(outcome)
     }
+}
 
-    fn fail_over(
-        &self,
-        fleet: &Fleet,
-        primary: &mut Cluster,
-        standby: &Cluster,
-        chance: &mut Chance,
-        outcome: &mut Outcome,
-    ) -> Result<()> {
-        let flow = Traffic {
-            targets: fleet.targets(),
-            connections: 8 * self.replicas,
-            events: u64::MAX,
-            repeated_percent: 10,
-            per_second: f64::INFINITY,
-            seed: chance.bits(),
-        }
-        .flow();
-        ensure!(flow.wait_for(ACKNOWLEDGED, PATIENCE), "no traffic before the kill");
-        std::thread::sleep(Duration::from_millis(chance.between(0, 300)));
-        let killed = Instant::now();
-        primary.kill()?;
-        standby.promote()?;
-        outcome.promoted_after.push(killed.elapsed());
-        let enough = flow.acknowledged() + ACKNOWLEDGED;
-        ensure!(flow.wait_for(enough, PATIENCE), "no traffic after the kill");
-        let sent = flow.stop()?;
-        outcome.pauses.push(sent.pause_max);
-        outcome.found.sent.take_in(sent);
-        Ok(())
-    }
+fn fail_over(
+    shop: &Shop,
+    primary: &mut Cluster,
+    standby: &Cluster,
+    chance: &mut Chance,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let flow = shop.traffic(chance.bits()).flow();
+    ensure!(flow.wait_for(ACKNOWLEDGED, PATIENCE), "no traffic before the kill");
+    std::thread::sleep(Duration::from_millis(chance.between(0, 300)));
+    let killed = Instant::now();
+    primary.kill()?;
+    standby.promote()?;
+    outcome.promoted_after.push(killed.elapsed());
+    let enough = flow.acknowledged() + ACKNOWLEDGED;
+    ensure!(flow.wait_for(enough, PATIENCE), "no traffic after the kill");
+    let sent = flow.stop()?;
+    outcome.pauses.push(sent.pause_max);
+    outcome.found.sent.take_in(sent);
+    Ok(())
 }

@@ -16,26 +16,11 @@ pub struct Fleet {
 }
 
 /// A database of this name with the schema of this version, and a deployment over it that does not
-/// run yet.
+/// run yet and reaches it by the URL.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn deploy(
-    cluster: &Cluster,
-    name: &str,
-    binary: &Path,
-    endpoint_url: &str,
-    deliveries: Deliveries,
-) -> Result<Deployment> {
-    let url = cluster.url(SERVING, name);
-    deploy_at(&url, cluster, name, binary, endpoint_url, deliveries)
-}
-
-/// The same, reached by another URL than the server's own.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn deploy_at(
     url: &str,
     cluster: &Cluster,
     name: &str,
@@ -50,7 +35,7 @@ pub fn deploy_at(
 }
 
 impl Fleet {
-    /// Starts so many replicas of a deployment.
+    /// Starts so many replicas of a deployment, all at once.
     ///
     /// # Errors
     /// When one does not become ready.
@@ -60,10 +45,14 @@ impl Fleet {
             deployments.push(first.replica()?);
         }
         deployments.push(first);
+        let servers: Vec<_> = std::thread::scope(|scope| {
+            let starting: Vec<_> =
+                deployments.iter().map(|one| scope.spawn(|| one.serve())).collect();
+            starting.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        });
         let mut replicas = Vec::new();
-        for deployment in deployments {
-            let server = deployment.serve()?;
-            replicas.push((deployment, Some(server)));
+        for (deployment, server) in deployments.into_iter().zip(servers) {
+            replicas.push((deployment, Some(server.ok().context("a starting thread")??)));
         }
         Ok(Self { replicas })
     }

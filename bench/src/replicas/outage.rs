@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use super::fleet::{Fleet, deploy};
 use super::traffic::{Flow, Sent, Traffic};
 use crate::clock::now_ms;
-use crate::deployment::{Deliveries, SOURCE_PATH};
+use crate::deployment::{Deliveries, NO_APPLICATION, SOURCE_PATH};
 use crate::load::signed_request;
-use crate::postgres::Cluster;
+use crate::postgres::{Cluster, SERVING};
 use crate::stripe::{SECRET, Series, Signer};
 use crate::wire::{Connection, get};
 
@@ -26,9 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STOPPED: Duration = Duration::from_millis(200);
 
 const DATABASE: &str = "outage";
-
-/// Nothing listens there: a paused endpoint is never dialled.
-const NO_APPLICATION: &str = "http://127.0.0.1:9/webhooks";
 
 /// What to do to which binary.
 #[derive(Debug, Clone)]
@@ -65,12 +62,15 @@ impl Plan {
     /// When a gateway or the database cannot be started, or does not recover.
     pub fn run(&self) -> Result<Seen> {
         let mut cluster = Cluster::start(&[])?;
-        let first = deploy(&cluster, DATABASE, &self.binary, NO_APPLICATION, Deliveries::Paused)?;
+        let url = cluster.url(SERVING, DATABASE);
+        let (binary, paused) = (&self.binary, Deliveries::Paused);
+        let first = deploy(&url, &cluster, DATABASE, binary, NO_APPLICATION, paused)?;
         let mut fleet = Fleet::start(first, self.replicas)?;
         let flow = self.flow(&fleet);
         ensure!(flow.wait_for(WELL, PATIENCE), "nothing was acknowledged");
         cluster.stop()?;
-        flow.stop()?;
+        // What was under way is answered in its own time, and nobody waits for it here.
+        let under_way = std::thread::spawn(|| flow.stop());
         std::thread::sleep(STOPPED);
         let flow = self.flow(&fleet);
         std::thread::sleep(self.away);
@@ -91,6 +91,7 @@ impl Plan {
         let ready_after = begun.elapsed();
         ensure!(flow.wait_for(WELL, PATIENCE), "not well again");
         flow.stop()?;
+        under_way.join().ok().context("the first traffic's thread")??;
 
         let (locked, unlocked_after) = self.lock(&fleet, &cluster)?;
         fleet.stop()?;
@@ -122,15 +123,8 @@ impl Plan {
     }
 
     fn flow(&self, fleet: &Fleet) -> Flow {
-        Traffic {
-            targets: fleet.targets(),
-            connections: 32 * self.replicas,
-            events: u64::MAX,
-            repeated_percent: 0,
-            per_second: f64::INFINITY,
-            seed: 0,
-        }
-        .flow()
+        let traffic = Traffic::endless(fleet.targets(), 32 * self.replicas);
+        Traffic { repeated_percent: 0, ..traffic }.flow()
     }
 }
 

@@ -72,6 +72,18 @@ pub struct Sent {
 }
 
 impl Traffic {
+    /// As fast as it is answered and until it is stopped, a tenth of it repeated.
+    pub fn endless(targets: Vec<SocketAddr>, connections: usize) -> Self {
+        Self {
+            targets,
+            connections,
+            events: u64::MAX,
+            repeated_percent: 10,
+            per_second: f64::INFINITY,
+            seed: 0,
+        }
+    }
+
     /// Sends it from a thread of its own.
     pub fn flow(self) -> Flow {
         let progress = Arc::<Progress>::default();

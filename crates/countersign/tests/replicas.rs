@@ -4,7 +4,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bench::replicas::{Findings, Plan, ambiguous, failover, outage};
+use bench::postgres::Cluster;
+use bench::replicas::{Findings, Gateways, Plan, ambiguous, copy, failover, outage, retention};
+
+fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_countersign"))
+}
+
+/// A server of the test's own.
+fn cluster() -> Cluster {
+    Cluster::start(&[]).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+fn gateways(replicas: usize, seed: u64) -> Gateways {
+    Gateways { binary: binary(), replicas, seed, hurries: true }
+}
 
 /// Kills and stands at instants drawn from a seed, which a failure names; `REPLICAS_SEED` repeats it.
 fn kill_and_stand(change: impl FnOnce(Plan) -> Plan) -> (u64, Findings) {
@@ -12,18 +26,16 @@ fn kill_and_stand(change: impl FnOnce(Plan) -> Plan) -> (u64, Findings) {
     let given = std::env::var("REPLICAS_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(bench::clock::fresh_seed);
     let plan = Plan {
-        binary: PathBuf::from(env!("CARGO_BIN_EXE_countersign")),
-        replicas: 3,
+        gateways: gateways(3, seed),
         events: 2_500,
         per_second: 300.0,
         kills: 4,
         stands: 2,
-        seed,
-        hurries: true,
         sabotage: None,
     };
-    let found =
-        change(plan).run().unwrap_or_else(|error| panic!("REPLICAS_SEED={seed}: {error:#}"));
+    let found = change(plan)
+        .run(&cluster())
+        .unwrap_or_else(|error| panic!("REPLICAS_SEED={seed}: {error:#}"));
     (seed, found)
 }
 
@@ -60,9 +72,8 @@ fn replicas_that_acknowledge_before_the_commit_are_caught() {
 
 #[test]
 fn a_primary_killed_under_load_loses_nothing_that_was_acknowledged() {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
-    let seed = bench::clock::fresh_seed();
-    let plan = failover::Plan { binary, replicas: 2, rounds: 1, seed, hurries: true };
+    let gateways = gateways(2, bench::clock::fresh_seed());
+    let plan = failover::Plan { gateways, rounds: 1 };
     let outcome = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
     let faults = outcome.found.faults();
     assert!(faults.is_empty(), "{faults:?}");
@@ -74,10 +85,9 @@ fn a_primary_killed_under_load_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn commits_without_an_answer_are_neither_lost_nor_doubled() {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
-    let seed = bench::clock::fresh_seed();
-    let plan = ambiguous::Plan { binary, replicas: 2, cuts: 60, seed, hurries: true };
-    let (found, cuts) = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
+    let gateways = gateways(2, bench::clock::fresh_seed());
+    let plan = ambiguous::Plan { gateways, cuts: 60 };
+    let (found, cuts) = plan.run(&cluster()).unwrap_or_else(|error| panic!("{error:#}"));
     let faults = found.faults();
     assert!(faults.is_empty(), "{faults:?}");
     println!("{} acknowledged, {cuts} answers lost", found.kept.acknowledged);
@@ -85,8 +95,8 @@ fn commits_without_an_answer_are_neither_lost_nor_doubled() {
 
 #[test]
 fn a_database_that_is_away_is_told_and_found_again() {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
-    let plan = outage::Plan { binary, replicas: 2, away: Duration::from_secs(2) };
+    let away = Duration::from_secs(2);
+    let plan = outage::Plan { binary: binary(), replicas: 2, away };
     let seen = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
     println!(
         "answered within {:?} while it was stopped and {:?} while it was locked; acknowledged \
@@ -99,4 +109,35 @@ fn a_database_that_is_away_is_told_and_found_again() {
     assert!(seen.told, "503 with Retry-After, and not ready");
     assert!(seen.stopped.acknowledged.is_empty() && seen.stopped.refused > 0);
     assert!(seen.locked.refused > 0);
+}
+
+#[test]
+fn a_shop_moves_to_the_server_while_its_sender_notices_nothing_but_a_pause() {
+    let gateways = gateways(1, bench::clock::fresh_seed());
+    let plan = copy::Plan { gateways, events: 1_500, per_second: 100.0 };
+    let outcome = plan.run(&cluster()).unwrap_or_else(|error| panic!("{error:#}"));
+    let faults = outcome.found.faults();
+    assert!(faults.is_empty(), "{faults:?}");
+    println!(
+        "{} acknowledged, {} rows copied in {:?}, {} compared in {:?}, nothing acknowledged for {:?}",
+        outcome.found.kept.acknowledged,
+        outcome.rows,
+        outcome.copying,
+        outcome.compared,
+        outcome.finishing,
+        outcome.found.sent.pause_max,
+    );
+}
+
+#[test]
+fn retention_under_load_deletes_what_is_old_and_refuses_nothing() {
+    let half = Duration::from_secs(2);
+    let plan = retention::Plan { binary: binary(), events: 2_000, per_second: 100.0, half };
+    for seen in [plan.run_on_server(&cluster()), plan.run_on_file()] {
+        let seen = seen.unwrap_or_else(|error| panic!("{error:#}"));
+        println!("{} rows deleted in {:?}", seen.deleted, seen.took);
+        assert!(seen.is_whole, "only {} rows are deleted", seen.deleted);
+        assert_eq!(seen.failed, 0, "refused or unanswered");
+        assert!(seen.before.count() > 0 && seen.during.count() > 0);
+    }
 }

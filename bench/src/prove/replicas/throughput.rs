@@ -8,15 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::REPLICAS;
-use crate::deployment::{Deliveries, Deployment, SOURCE_PATH};
+use super::{REPLICAS, Stage};
+use crate::deployment::{Deliveries, Deployment, NO_APPLICATION, SOURCE_PATH};
 use crate::load::{CONNECTIONS, Load, Pace};
 use crate::peers::{self, Keeps, examine};
 use crate::postgres::{Cluster, SERVING};
 use crate::prove::acknowledgements::{BARE_CPU_US_MAX, bare};
-use crate::prove::inbound::NO_APPLICATION;
 use crate::prove::{Got, Proof, Tools, median, rounded};
-use crate::replicas::fleet::{Fleet, deploy_at};
+use crate::replicas::fleet::{Fleet, deploy};
 use crate::server::Server;
 use tempfile::TempDir;
 
@@ -50,8 +49,8 @@ struct Field {
     faults: Vec<String>,
 }
 
-pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let field = Field::measured(tools);
+pub(super) fn prove(stage: &Stage, proof: &mut Proof) -> Result<()> {
+    let field = stage.cluster().and_then(|cluster| Field::measured(&stage.tools, cluster));
     let with = |judge: &dyn Fn(&Field) -> Got| match &field {
         Ok(field) => Ok(judge(field)),
         Err(error) => Err(anyhow::anyhow!("{error:#}")),
@@ -96,10 +95,10 @@ pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
 }
 
 impl Field {
-    fn measured(tools: &Tools) -> Result<Self> {
-        let mut field = Self::start(tools)?;
+    fn measured(tools: &Tools, cluster: &Rc<Cluster>) -> Result<Self> {
+        let mut field = Self::start(tools, cluster)?;
         let (rounds, warm_up, measured) = if tools.short {
-            (1, Duration::from_millis(500), Duration::from_secs(2))
+            (1, Duration::from_millis(200), Duration::from_secs(1))
         } else {
             (5, Duration::from_secs(1), Duration::from_secs(6))
         };
@@ -118,35 +117,34 @@ impl Field {
         Ok(field)
     }
 
-    fn start(tools: &Tools) -> Result<Self> {
+    fn start(tools: &Tools, cluster: &Rc<Cluster>) -> Result<Self> {
         let installed = tools.peers.as_deref().context("the peers are not installed")?;
-        let cluster = Rc::new(Cluster::start(&[])?);
         let fleet = |name: &str, count| -> Result<Fleet> {
             let url = cluster.socket_url(SERVING, name);
             let (binary, paused) = (&tools.binary, Deliveries::Paused);
-            Fleet::start(deploy_at(&url, &cluster, name, binary, NO_APPLICATION, paused)?, count)
+            Fleet::start(deploy(&url, cluster, name, binary, NO_APPLICATION, paused)?, count)
         };
         let one = Entrant::of_fleet(
             fleet("one", 1)?,
             "PostgreSQL, one replica: acknowledgements a second, CPU us each",
             "fsync before 2xx; CPU with the database's",
         )
-        .with_database(&cluster);
+        .with_database(cluster);
         let three = Entrant::of_fleet(
             fleet("three", REPLICAS)?,
             "PostgreSQL, three replicas: acknowledgements a second, CPU us each",
             "fsync before 2xx; CPU of all with the database's",
         )
-        .with_database(&cluster);
-        let express = peers::express_on(installed, Rc::clone(&cluster))?;
-        let faults = examine(express.address, &Keeps::Postgres(Rc::clone(&cluster)))?;
+        .with_database(cluster);
+        let express = peers::express_on(installed, Rc::clone(cluster))?;
+        let faults = examine(express.address, &Keeps::Postgres(Rc::clone(cluster)))?;
         let express = Entrant::new(
             vec![express.address],
             Running::Alone { server: express.server, _store: None },
             "Express, PostgreSQL: acknowledgements a second, CPU us each",
             "fsync before 2xx, ten connections; one process; CPU with the database's",
         )
-        .with_database(&cluster);
+        .with_database(cluster);
         let sqlite = Deployment::new(&tools.binary, NO_APPLICATION, Deliveries::Paused)?;
         let sqlite = Entrant::of_fleet(
             Fleet::start(sqlite, 1)?,
