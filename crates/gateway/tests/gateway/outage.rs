@@ -5,7 +5,7 @@ use std::sync::Arc;
 use store::Options;
 use tokio::task::JoinSet;
 
-use crate::harness::{Harness, raw, small, stripe_event};
+use super::harness::{Harness, raw, small, stripe_event};
 
 #[tokio::test]
 async fn not_durable_is_503_and_nothing_is_acknowledged() {
@@ -26,7 +26,7 @@ async fn not_durable_is_503_and_nothing_is_acknowledged() {
 #[tokio::test]
 async fn overloaded_is_503_and_what_was_acknowledged_is_kept() {
     let options = Options { queue_commands_max: 1, batch_commands_max: 1, ..small() };
-    let gateway = Arc::new(Harness::with_store(options).await);
+    let gateway = Arc::new(Harness::with_store(options, |_| {}).await);
     let mut tasks = JoinSet::new();
     for n in 0..100 {
         let gateway = gateway.clone();
