@@ -84,6 +84,7 @@ impl Session<'_> {
         self.claim(&lines, &won, &found, request).await
     }
 
+    /// The endpoints that are active and have something due: the others cost no statement each.
     async fn lines(&self, request: &LeaseRequest) -> Result<Vec<Line>> {
         let names: Vec<&str> = request.endpoints.iter().map(|(name, _)| &**name).collect();
         if request.max == 0 || names.is_empty() {
@@ -95,8 +96,11 @@ impl Session<'_> {
                     (SELECT count(*) FROM pending WHERE leased AND endpoint = endpoint.id),
                     (SELECT count(*) FROM pending
                         WHERE leased AND endpoint = endpoint.id AND tries > 0)
-                 FROM endpoint WHERE state = 0 AND name = ANY ($1)",
-                &[texts(&names)],
+                 FROM endpoint WHERE state = 0 AND name = ANY ($1) AND (
+                    EXISTS (SELECT 1 FROM pending WHERE state = 0 AND endpoint = endpoint.id)
+                    OR EXISTS (SELECT 1 FROM pending
+                        WHERE state IN (2, 3) AND endpoint = endpoint.id AND next_at <= $2))",
+                &[texts(&names), int8(&request.now.as_millis())],
             )
             .await?;
         let mut active: HashMap<String, &Row> = HashMap::new();
