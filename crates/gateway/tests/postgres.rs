@@ -27,6 +27,7 @@ async fn open(path: &Path, options: Options) -> Store {
         queue_commands_max: options.queue_commands_max,
         // On a machine that may be busy with other things.
         statement_timeout_ms: 20_000,
+        stall_ms: 20_000,
         ..PostgresOptions::new(url)
     };
     Store::connect(&options).await.unwrap()
