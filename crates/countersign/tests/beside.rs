@@ -1,4 +1,8 @@
-//! The commands beside a running gateway, as an operator uses them from another terminal.
+//! The commands beside a running gateway, as an operator uses them from another terminal, over each
+//! store. That a second gateway is refused is particular to a file.
+
+#[macro_use]
+mod stores;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,6 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+use stores::Backend;
 use tempfile::TempDir;
 
 const STRIPE_BODY: &str = r#"{"id":"evt_1","object":"event","type":"payment_intent.succeeded","livemode":false,"data":{"object":{"id":"pi_1","object":"payment_intent","amount":1999,"currency":"usd","status":"succeeded","metadata":{"order_id":"o-1"}}}}"#;
@@ -20,7 +25,7 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn start() -> Self {
+    fn start(backend: Backend) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         run(folder.path(), &["init"]);
         let config = folder.path().join("countersign.toml");
@@ -30,6 +35,7 @@ impl Gateway {
             .iter()
             .fold(text, |text, port| text.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0"))
             .replace("127.0.0.1:9000", "127.0.0.1:1");
+        let text = backend.configure(&text);
         let weak = "[[source]]\nname = \"weak\"\nprovider = \"one2pays-body\"\n\
                     secrets = [\"${env:WEAK_SECRET}\"]\nendpoints = [\"app\"]\n\
                     amount_unit = \"satang\"\n";
@@ -137,9 +143,8 @@ fn text_of(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}")).to_owned()
 }
 
-#[test]
-fn an_operator_sees_what_arrived_and_decides_what_waits() {
-    let gateway = Gateway::start();
+fn an_operator_sees_what_arrived_and_decides_what_waits(backend: Backend) {
+    let gateway = Gateway::start(backend);
     assert_eq!(gateway.summary["environment"], "test");
     assert!(gateway.summary["notices"].to_string().contains("weak scheme"));
     let good = gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
@@ -181,9 +186,8 @@ fn an_operator_sees_what_arrived_and_decides_what_waits() {
     assert!(run(gateway.folder.path(), &["events", "show", &held]).contains("order-12345"));
 }
 
-#[test]
-fn an_operator_pauses_an_endpoint_and_delivers_again() {
-    let gateway = Gateway::start();
+fn an_operator_pauses_an_endpoint_and_delivers_again(backend: Backend) {
+    let gateway = Gateway::start(backend);
     let paused = gateway.one(&["endpoints", "pause", "app", "--json"]);
     assert_eq!(paused["state"], "paused");
     gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
@@ -206,11 +210,15 @@ fn an_operator_pauses_an_endpoint_and_delivers_again() {
 }
 
 #[test]
-fn a_second_gateway_on_one_store_is_refused_and_a_stop_is_graceful() {
-    let gateway = Gateway::start();
+fn a_second_gateway_on_one_file_is_refused() {
+    let gateway = Gateway::start(Backend::Sqlite);
     let second = command(gateway.folder.path(), &["serve"]).output().expect("the binary runs");
     assert_eq!(second.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&second.stderr).contains("store_in_use"));
+}
+
+fn a_stop_is_graceful_and_no_log_line_says_a_secret(backend: Backend) {
+    let gateway = Gateway::start(backend);
     gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
     let env = std::fs::read_to_string(gateway.folder.path().join(".env")).expect("it is there");
     let (code, log) = gateway.stop();
@@ -222,4 +230,10 @@ fn a_second_gateway_on_one_store_is_refused_and_a_stop_is_graceful() {
         let secrets = env.lines().filter_map(|line| line.split_once('=')).map(|(_, value)| value);
         assert!(secrets.filter(|s| s.len() > 8).all(|secret| !line.contains(secret)), "{line}");
     }
+}
+
+on_both! {
+    an_operator_sees_what_arrived_and_decides_what_waits,
+    an_operator_pauses_an_endpoint_and_delivers_again,
+    a_stop_is_graceful_and_no_log_line_says_a_secret,
 }

@@ -3,10 +3,15 @@
 //!
 //! Looked into: the log at its most talkative, every answer, `/metrics`, what commands list and what
 //! they complain about, and every file in the gateway's folder but the two that hold the secrets.
+//! Where the store is PostgreSQL, also into every file of the server: tables, indexes, its log of
+//! changes and the one that people read.
 //! `events show` is left out: showing is what it is for. So is what `serve` says once at its start,
 //! which is where the configuration sends deliveries to.
 
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test")]
+
+#[macro_use]
+mod stores;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -19,6 +24,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use stores::{Backend, SERVER};
 use tempfile::TempDir;
 
 /// What was planted so far.
@@ -101,6 +107,7 @@ fn forms(canary: &str) -> Vec<Vec<u8>> {
 
 /// A gateway of its own folder, and everything that it and its commands wrote.
 struct Gateway {
+    backend: Backend,
     folder: TempDir,
     process: Child,
     log: File,
@@ -131,7 +138,7 @@ fn application(answers: Vec<String>) -> String {
 }
 
 impl Gateway {
-    fn start(canaries: &mut Canaries) -> Self {
+    fn start(backend: Backend, canaries: &mut Canaries) -> Self {
         let answers = vec![
             format!(
                 "HTTP/1.1 500 {}\r\nx-note: {}\r\nset-cookie: s={}\r\ncontent-length: 200\r\n\r\n{{\"error\":\"{}\",\"of\":\"{}\"}}",
@@ -156,6 +163,7 @@ impl Gateway {
             .iter()
             .fold(text, |text, port| text.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0"))
             .replace("127.0.0.1:9000/webhooks", &format!("{address}/{}", canaries.token()));
+        let text = backend.configure(&text);
         let weak = "[[source]]\nname = \"weak\"\nprovider = \"one2pays-body\"\n\
                     secrets = [\"${env:WEAK_SECRET}\"]\nendpoints = [\"app\"]\n\
                     amount_unit = \"satang\"\n";
@@ -191,7 +199,7 @@ impl Gateway {
         let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
         output.read_line(&mut line).expect("text");
         let summary = serde_json::from_str(&line).expect("a summary");
-        Self { folder, process, log, summary, written: Vec::new() }
+        Self { backend, folder, process, log, summary, written: Vec::new() }
     }
 
     /// Sends bytes to a listener and keeps the answer.
@@ -278,6 +286,14 @@ impl Gateway {
         }
     }
 
+    /// The same of the server, where there is one.
+    fn look_into_server(&mut self) {
+        if matches!(self.backend, Backend::Postgres) {
+            SERVER.query("postgres", "CHECKPOINT").expect("everything is written");
+            read_all(SERVER.folder(), &mut self.written);
+        }
+    }
+
     fn stop(&mut self) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
@@ -286,6 +302,21 @@ impl Gateway {
         self.log.rewind().expect("the beginning");
         self.log.read_to_end(&mut log).expect("bytes");
         self.written.push(("log".to_owned(), log));
+    }
+}
+
+/// Every file of a folder and the folders in it. One that goes away meanwhile held nothing.
+fn read_all(folder: &Path, read: &mut Vec<(String, Vec<u8>)>) {
+    for entry in folder.read_dir().expect("a folder").flatten() {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => read_all(&path, read),
+            Ok(kind) if kind.is_file() => {
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                read.push((path.display().to_string(), bytes));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -395,10 +426,9 @@ fn wait_for_attempts(gateway: &Gateway) {
     }
 }
 
-#[test]
-fn no_canary_stands_anywhere_but_under_seal() {
+fn no_canary_stands_anywhere_but_under_seal(backend: Backend) {
     let mut canaries = Canaries::default();
-    let mut gateway = Gateway::start(&mut canaries);
+    let mut gateway = Gateway::start(backend, &mut canaries);
     plant(&mut gateway, &mut canaries);
     wait_for_attempts(&gateway);
     command_all(&mut gateway, &mut canaries);
@@ -407,13 +437,21 @@ fn no_canary_stands_anywhere_but_under_seal() {
     gateway.look_into_files();
     gateway.stop();
     gateway.look_into_files();
+    gateway.look_into_server();
 
     assert!(canaries.0.len() >= 60, "{}", canaries.0.len());
-    let names: Vec<&str> = gateway.written.iter().map(|(name, _)| name.as_str()).collect();
-    assert!(
-        names.contains(&"countersign.db") && names.contains(&"countersign.db-wal"),
-        "{names:?}"
-    );
+    let written = &gateway.written;
+    let wanted = match backend {
+        Backend::Sqlite => ["countersign.db", "countersign.db-wal"],
+        Backend::Postgres => ["/base/", "/pg_wal/"],
+    };
+    for wanted in wanted {
+        assert!(written.iter().any(|(name, _)| name.contains(wanted)), "{wanted}");
+    }
+    // What is not sealed is found in the store's files, so they are the right ones.
+    let kind = b"payment.succeeded";
+    let files = written.iter().filter(|(name, _)| name.contains(wanted[0]));
+    assert!(files.into_iter().any(|(_, bytes)| bytes.windows(kind.len()).any(|w| w == kind)));
     let log = gateway.written.iter().find(|(name, _)| name == "log").expect("a log");
     assert!(log.1.len() > 1000, "{}", String::from_utf8_lossy(&log.1));
     let found: Vec<String> =
@@ -433,6 +471,10 @@ fn a_canary_that_is_left_somewhere_is_found() {
     let found = canaries.found("leak.db", &std::fs::read(&file).expect("a file"));
     assert_eq!(found, [format!("leak.db: {card}"), format!("leak.db: {secret}")]);
     assert!(canaries.found("other", b"nothing").is_empty());
+}
+
+on_both! {
+    no_canary_stands_anywhere_but_under_seal,
 }
 
 /// Panics in a process of its own, told to by a variable.

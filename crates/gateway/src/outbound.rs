@@ -93,7 +93,9 @@ impl Outbound {
             }
             // While the store is away nothing is leased either.
             if let Ok(rests) = self.parts.store.endpoint_rests().await {
-                self.lanes.learn(rests);
+                for endpoint in self.lanes.learn(rests) {
+                    self.parts.metrics.breaker(&endpoint, false);
+                }
             }
         }
     }

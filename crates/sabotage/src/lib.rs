@@ -88,7 +88,7 @@ coded! {
     ConflictPasses = "conflict-passes",
     /// Whoever held a lease once may settle.
     FenceIgnored = "fence-ignored",
-    /// A start leaves the leases of the process that crashed.
+    /// The leases of a process that crashed do not end.
     LeasesKept = "leases-kept",
     /// Deliveries of one order do not wait for each other.
     OrderIgnored = "order-ignored",

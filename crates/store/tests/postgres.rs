@@ -9,6 +9,7 @@
 mod conformance;
 
 mod copy;
+mod entries;
 mod outage;
 mod pooler;
 mod replicas;
@@ -23,11 +24,8 @@ use store::{Options, PostgresOptions, Store};
 
 /// A store of this name, made when it is first asked for.
 async fn open(path: &Path, options: Options) -> Store {
-    let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
-    let letters = folder.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let name = format!("countersign_test_case_{letters}");
     let server = server::shared().await;
-    server.copy_to(&name).await;
+    let name = server.store_at(path).await;
     let options = PostgresOptions {
         batch_commands_max: options.batch_commands_max,
         queue_commands_max: options.queue_commands_max,

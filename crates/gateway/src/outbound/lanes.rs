@@ -109,19 +109,21 @@ impl Lanes {
         }
     }
 
-    /// Takes note of the endpoints that any gateway leaves alone. One that nobody does any more was
-    /// heard from.
-    pub(super) fn learn(&self, rests: Vec<(String, Timestamp)>) {
+    /// Takes note of the endpoints that any gateway leaves alone. Gives those that nobody does any
+    /// more: they were heard from.
+    pub(super) fn learn(&self, rests: Vec<(String, Timestamp)>) -> Vec<String> {
         let rests: HashMap<_, _> = rests.into_iter().collect();
         let mut known = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *known, rests);
+        let heard_from: Vec<String> =
+            before.into_keys().filter(|name| !known.contains_key(name)).collect();
         let mut lanes = self.lock();
-        for name in known.keys().filter(|name| !rests.contains_key(*name)) {
+        for name in &heard_from {
             if let Some(lane) = lanes.get_mut(name) {
                 lane.breaker = Breaker::default();
             }
         }
-        drop(lanes);
-        *known = rests;
+        heard_from
     }
 
     fn forget_rest(&self, endpoint: &str) -> bool {
@@ -205,10 +207,10 @@ mod tests {
         }
         assert_eq!(free(&lanes, &["a"]), [0]);
         // Nobody has heard of it yet: it stays so.
-        lanes.learn(Vec::new());
+        assert_eq!(lanes.learn(Vec::new()), [""; 0]);
         assert_eq!(free(&lanes, &["a"]), [0]);
-        lanes.learn(vec![("a".to_owned(), NOW.plus_millis(5_000))]);
-        lanes.learn(Vec::new());
+        assert_eq!(lanes.learn(vec![("a".to_owned(), NOW.plus_millis(5_000))]), [""; 0]);
+        assert_eq!(lanes.learn(Vec::new()), ["a"]);
         assert_eq!(free(&lanes, &["a"]), [ATTEMPTS_PER_ENDPOINT_MIN]);
     }
 

@@ -109,6 +109,11 @@ impl Application {
         self.state.lock().expect("not poisoned").next.extend(behaviours);
     }
 
+    /// From now on all deliveries are answered 200.
+    pub(crate) fn answers_well(&self) {
+        self.state.lock().expect("not poisoned").next.clear();
+    }
+
     pub(crate) fn delivered(&self) -> Vec<Delivered> {
         self.state.lock().expect("not poisoned").delivered.clone()
     }

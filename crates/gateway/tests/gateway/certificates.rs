@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::harness::Reply;
+use super::harness::Reply;
 
 pub(crate) const NAME: &str = "hooks.example.com";
 

@@ -9,8 +9,8 @@ use schemes::Secret;
 use schemes::standard_webhooks::SigningKey;
 use store::EndpointState;
 
-use crate::application::Behaviour;
-use crate::harness::{Harness, source, stripe_event};
+use super::application::Behaviour;
+use super::harness::{Harness, source, stripe_event};
 
 #[tokio::test]
 async fn a_failed_delivery_is_tried_again_under_the_same_id() {
@@ -46,7 +46,7 @@ async fn ten_attempts_and_then_a_dead_letter_that_can_be_redelivered() {
     }
     let dead = gateway.until(|d| d[0].status == DeliveryStatus::Dead).await;
     gateway.application.stays_at(10).await;
-    let note = crate::operations::order("fixed the application").note();
+    let note = super::operations::order("fixed the application").note();
     assert_eq!(gateway.store.redeliver(vec![dead[0].id], note).await.expect("redelivers"), 1);
     let all = gateway.application.wait_for(11).await;
     assert_eq!(all[10].header("webhook-id"), all[0].header("webhook-id"));
@@ -65,7 +65,7 @@ async fn gone_disables_the_endpoint_until_a_person_enables_it() {
     gateway.application.stays_at(1).await;
     let states = gateway.store.endpoint_states().await.expect("states");
     assert_eq!(states[0].1, EndpointState::Disabled);
-    let note = crate::operations::order("it is back").note();
+    let note = super::operations::order("it is back").note();
     gateway.store.set_endpoint_state("app", EndpointState::Active, note).await.expect("enables");
     gateway.application.wait_for(2).await;
 }
@@ -120,7 +120,7 @@ async fn other_orders_do_not_wait_for_a_stuck_one() {
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let gateway = Harness::stripe().await;
-    let elsewhere = crate::application::Application::start().await;
+    let elsewhere = super::application::Application::start().await;
     let to = format!("http://{}/webhooks", elsewhere.address);
     gateway.application.then([Behaviour::Redirect(to)]);
     gateway.send(&stripe_event("evt_1", "order-1")).await;
@@ -173,11 +173,11 @@ async fn format_original_delivers_the_providers_bytes() {
 
 #[tokio::test]
 async fn every_endpoint_of_a_source_gets_its_own_delivery() {
-    let second = crate::application::Application::start().await;
+    let second = super::application::Application::start().await;
     let address = second.address;
     let gateway = Harness::start(move |settings| {
-        settings.endpoints.push(crate::harness::endpoint("second", address));
-        let mut both = source("stripe", "stripe", crate::harness::STRIPE_SECRET);
+        settings.endpoints.push(super::harness::endpoint("second", address));
+        let mut both = source("stripe", "stripe", super::harness::STRIPE_SECRET);
         both.endpoints = vec!["app".to_owned(), "second".to_owned()];
         settings.sources = vec![both];
     })
@@ -240,8 +240,17 @@ async fn a_start_leaves_no_endpoint_alone() {
     }
     gateway.until(|all| all.iter().filter(|delivery| delivery.attempts == 1).count() == 5).await;
     let gateway = gateway.restart().await;
-    assert_eq!(gateway.store.endpoint_rests().await.expect("rests"), []);
+    let rests = gateway.store.endpoint_rests().await.expect("rests");
     gateway.send(&stripe_event("evt_6", "order-6")).await;
+    if !crate::backend().is_alone {
+        // A gateway beside this one may have found out a moment ago that the endpoint fails.
+        assert_eq!(rests.len(), 1);
+        gateway.application.stays_at(5).await;
+        gateway.advance_ms(600_000);
+        gateway.until(|all| all.iter().all(|d| d.status == DeliveryStatus::Delivered)).await;
+        return;
+    }
+    assert_eq!(rests, []);
     gateway.application.wait_for(6).await;
 }
 

@@ -6,8 +6,8 @@ use rustls::ProtocolVersion;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::certificates::{Authority, Client};
-use crate::harness::{Harness, STRIPE_SECRET, stripe_event};
+use super::certificates::{Authority, Client};
+use super::harness::{Harness, STRIPE_SECRET, stripe_event};
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 const METRICS: &[u8] = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";

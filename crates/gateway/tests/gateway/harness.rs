@@ -1,6 +1,8 @@
 //! Starts a gateway over a temporary store and talks HTTP to it, byte by byte where it matters.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,7 +17,23 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::application::Application;
+use super::application::Application;
+
+/// What is answered later, whatever gives it.
+pub(crate) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A backend under test. A path stands for one store; where there is no file, its folder's name is
+/// the store's.
+pub(crate) struct Backend {
+    /// Opens the store as a gateway does.
+    pub(crate) open: fn(PathBuf, Options) -> Later<Store>,
+    /// Opens it as a command beside a gateway does.
+    pub(crate) open_beside: fn(PathBuf) -> Later<Store>,
+    /// The files that hold it, with everything written.
+    pub(crate) files: fn(PathBuf) -> Later<Vec<PathBuf>>,
+    /// Whether a gateway is alone on its store: what one before it left is over when it starts.
+    pub(crate) is_alone: bool,
+}
 
 /// 2026-01-01T00:00:00Z, where every test begins.
 pub(crate) const START_MS: i64 = 1_767_225_600_000;
@@ -95,6 +113,10 @@ pub(crate) fn small() -> Options {
     Options { reserve_bytes: 64 * 1024, ..Options::default() }
 }
 
+fn path(dir: &TempDir) -> PathBuf {
+    dir.path().join("store.db")
+}
+
 /// A gateway under test.
 pub(crate) struct Harness {
     pub(crate) application: Application,
@@ -102,7 +124,7 @@ pub(crate) struct Harness {
     pub(crate) admin: SocketAddr,
     pub(crate) store: Store,
     pub(crate) millis: Arc<AtomicI64>,
-    pub(crate) dir: TempDir,
+    dir: Arc<TempDir>,
     running: Option<Running>,
 }
 
@@ -114,27 +136,25 @@ impl Harness {
 
     /// The same, with the settings changed.
     pub(crate) async fn start(change: impl FnOnce(&mut Settings)) -> Self {
-        let application = Application::start().await;
-        let dir = tempfile::tempdir().expect("a folder");
-        Self::over(dir, application, START_MS, small(), change).await
+        Self::with_store(small(), change).await
     }
 
-    /// One Stripe source over a store with other options.
-    pub(crate) async fn with_store(options: Options) -> Self {
+    /// The same, over a store with other options.
+    pub(crate) async fn with_store(options: Options, change: impl FnOnce(&mut Settings)) -> Self {
         let application = Application::start().await;
-        let dir = tempfile::tempdir().expect("a folder");
-        Self::over(dir, application, START_MS, options, |_| {}).await
+        let dir = Arc::new(tempfile::tempdir().expect("a folder"));
+        let millis = Arc::new(AtomicI64::new(START_MS));
+        Self::over(dir, application, millis, options, change).await
     }
 
     async fn over(
-        dir: TempDir,
+        dir: Arc<TempDir>,
         application: Application,
-        now_ms: i64,
+        millis: Arc<AtomicI64>,
         options: Options,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let millis = Arc::new(AtomicI64::new(now_ms));
-        let store = Store::open(&dir.path().join("store.db"), options).expect("a store");
+        let store = (crate::backend().open)(path(&dir), options).await;
         let mut settings = settings(
             vec![source("stripe", "stripe", STRIPE_SECRET)],
             vec![endpoint("app", application.address)],
@@ -162,10 +182,25 @@ impl Harness {
     /// The same, with the settings changed.
     pub(crate) async fn restart_with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         self.stop().await;
-        let now_ms = self.now_ms();
-        let Self { application, dir, store, .. } = self;
+        let Self { application, dir, store, millis, .. } = self;
         drop(store);
-        Self::over(dir, application, now_ms, small(), change).await
+        Self::over(dir, application, millis, small(), change).await
+    }
+
+    /// Another gateway on the same store, with the same application and clock.
+    pub(crate) async fn beside(&self) -> Self {
+        let (dir, millis) = (self.dir.clone(), self.millis.clone());
+        Self::over(dir, self.application.clone(), millis, small(), |_| {}).await
+    }
+
+    /// The store, as a command beside the gateway opens it.
+    pub(crate) async fn store_beside(&self) -> Store {
+        (crate::backend().open_beside)(path(&self.dir)).await
+    }
+
+    /// The files of the store, as they are now.
+    pub(crate) async fn files(&self) -> Vec<PathBuf> {
+        (crate::backend().files)(path(&self.dir)).await
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -235,14 +270,15 @@ impl Harness {
 
     /// Waits until the deliveries are as wanted.
     pub(crate) async fn until(&self, wanted: impl Fn(&[DeliveryRow]) -> bool) -> Vec<DeliveryRow> {
-        for _ in 0..500 {
+        for _ in 0..2_000 {
             let deliveries = self.deliveries().await;
             if wanted(&deliveries) {
                 return deliveries;
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        panic!("deliveries never became as wanted: {:?}", self.deliveries().await);
+        let last = self.deliveries().await;
+        panic!("deliveries never became as wanted: {:?}", last.iter().take(10).collect::<Vec<_>>());
     }
 
     /// The counted arrivals, once there are some.

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::{EventStatus, Step, Verdict};
 
-use crate::harness::{Harness, STRIPE_SECRET, endpoint_secret, source, stripe_event};
+use super::harness::{Harness, STRIPE_SECRET, endpoint_secret, source, stripe_event};
 
 /// The application's own check of a delivery, independent of the code that signed it.
 fn signed_by_us(headers: &http::HeaderMap, body: &[u8]) -> bool {
@@ -208,8 +208,8 @@ async fn bytes_that_no_reader_agrees_on_never_become_an_event() {
         };
         let secret = schemes::Secret::new(STRIPE_SECRET.to_owned());
         let signed =
-            schemes::sign(&crate::harness::profile("stripe"), &secret, draft).expect("signs");
-        let request = crate::harness::Signed { headers: signed.headers, body: signed.body };
+            schemes::sign(&super::harness::profile("stripe"), &secret, draft).expect("signs");
+        let request = super::harness::Signed { headers: signed.headers, body: signed.body };
         assert_eq!(gateway.post("/in/stripe", &request).await.status, 200, "{case}");
         let event = gateway.only_event().await;
         assert_eq!(event.status, EventStatus::Quarantined, "{case}: {:?}", event.reason);

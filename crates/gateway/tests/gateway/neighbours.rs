@@ -10,8 +10,8 @@ use model::{AttemptOutcome, DeliveryStatus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::application::Application;
-use crate::harness::{Harness, endpoint, stripe_event};
+use super::application::Application;
+use super::harness::{Harness, endpoint, stripe_event};
 
 const HEALTHY: usize = 8;
 const EVENTS: usize = 25;

@@ -3,7 +3,7 @@
 use gateway::Settings;
 use model::{Environment, EventStatus};
 
-use crate::harness::{Harness, Reply, STRIPE_SECRET, Signed, raw, stripe_event};
+use super::harness::{Harness, Reply, STRIPE_SECRET, Signed, raw, stripe_event};
 
 /// A live event, correctly signed, with more headers.
 fn live(gateway: &Harness, id: &str, headers: &[(&str, &str)]) -> Signed {

@@ -7,8 +7,8 @@ use model::rate::Rate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::certificates::{Authority, Client};
-use crate::harness::{Harness, Reply, STRIPE_SECRET, raw, stripe_event};
+use super::certificates::{Authority, Client};
+use super::harness::{Harness, Reply, STRIPE_SECRET, raw, stripe_event};
 
 const GOOD: &str = "PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n";
 const OTHER: &str = "PROXY TCP4 198.51.100.9 10.0.0.1 4711 443\r\n";

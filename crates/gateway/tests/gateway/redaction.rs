@@ -7,7 +7,7 @@ use gateway::operations::Desk;
 use model::{EventStatus, Timestamp};
 use store::EventRow;
 
-use crate::harness::{Harness, START_MS, endpoint, raw, root, stripe_event};
+use super::harness::{Harness, START_MS, endpoint, raw, root, stripe_event};
 
 const NOTE: &str = r#""metadata":{"note":"card 4242 4242 4242 4242, call me","cvc":"123","#;
 const MASKED: &str = r#""metadata":{"note":"card 4242 42** **** 4242, call me","cvc":"***","#;

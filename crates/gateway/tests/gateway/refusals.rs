@@ -7,7 +7,7 @@ use model::{EventStatus, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Harness, STRIPE_SECRET, Signed, raw, source, stripe_event};
+use super::harness::{Harness, STRIPE_SECRET, Signed, raw, source, stripe_event};
 
 /// A Stripe request with a signature that nobody made.
 fn forged(gateway: &Harness) -> Signed {

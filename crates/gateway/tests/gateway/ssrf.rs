@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::{Host, Url};
 
-use crate::application::{Application, Behaviour};
-use crate::harness::{Harness, endpoint, stripe_event};
+use super::application::{Application, Behaviour};
+use super::harness::{Harness, endpoint, stripe_event};
 
 /// A listener on every address of this machine, which says who came.
 #[derive(Clone)]
@@ -180,7 +180,7 @@ async fn no_spelling_of_a_private_address_is_ever_dialled() {
     let names = targets.iter().filter(|target| target.url.domain().is_some()).count();
     assert_eq!(asked.load(Ordering::SeqCst), names * 10, "each attempt resolves once");
 
-    let note = crate::operations::order("the endpoint is back").note();
+    let note = super::operations::order("the endpoint is back").note();
     let ids: Vec<_> = dead.iter().map(|delivery| delivery.id).collect();
     assert_eq!(gateway.store.redeliver(ids.clone(), note).await.expect("goes again"), ids.len());
     gateway.until(|all| all.iter().all(|d| d.attempts == 11)).await;

@@ -9,7 +9,7 @@ use model::{AttemptOutcome, DeliveryStatus};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::harness::{Harness, stripe_event};
+use super::harness::{Harness, stripe_event};
 
 /// A public address that nothing dials: the proxy leads to the application instead.
 const PUBLIC: &str = "93.184.215.14";
@@ -51,7 +51,7 @@ fn named(settings: &mut Settings, address: &'static str, proxy: Proxy) {
 
 #[tokio::test]
 async fn a_proxy_is_asked_for_the_address_that_was_checked() {
-    let application = crate::application::Application::start().await;
+    let application = super::application::Application::start().await;
     let (proxy, asked) = proxy(application.address).await;
     let gateway = Harness::start(|settings| named(settings, PUBLIC, proxy)).await;
     gateway.send(&stripe_event("evt_1", "order-1")).await;
@@ -64,7 +64,7 @@ async fn a_proxy_is_asked_for_the_address_that_was_checked() {
 
 #[tokio::test]
 async fn a_private_address_is_not_asked_of_a_proxy_either() {
-    let application = crate::application::Application::start().await;
+    let application = super::application::Application::start().await;
     let (proxy, asked) = proxy(application.address).await;
     let gateway = Harness::start(|settings| named(settings, "169.254.169.254", proxy)).await;
     gateway.send(&stripe_event("evt_1", "order-1")).await;
@@ -76,7 +76,7 @@ async fn a_private_address_is_not_asked_of_a_proxy_either() {
 
 #[tokio::test]
 async fn an_endpoint_that_may_be_private_is_dialled_without_the_proxy() {
-    let elsewhere = crate::application::Application::start().await;
+    let elsewhere = super::application::Application::start().await;
     let (proxy, asked) = proxy(elsewhere.address).await;
     let gateway = Harness::start(|settings| settings.proxy = Some(proxy)).await;
     gateway.send(&stripe_event("evt_1", "order-1")).await;

@@ -1,6 +1,7 @@
 //! Audit entries, written in the transaction of what they are about and read in order.
 
 use model::{RequestId, Timestamp};
+use sabotage::Defect;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -41,6 +42,22 @@ impl Session<'_> {
         if entries.at.is_empty() {
             return Ok(());
         }
+        if sabotage::on(Defect::AuditOptional) {
+            return self.audit_perhaps(entries).await;
+        }
+        self.insert_entries(entries).await
+    }
+
+    /// The planted defect: what fails here undoes nothing else.
+    async fn audit_perhaps(&self, entries: &Entries) -> Result<()> {
+        self.run("SAVEPOINT audit", &[]).await?;
+        if self.insert_entries(entries).await.is_err() {
+            self.run("ROLLBACK TO SAVEPOINT audit", &[]).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_entries(&self, entries: &Entries) -> Result<()> {
         self.run(
             "INSERT INTO audit_entry (at, action, actor, resource, outcome, request, detail)
              SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)",

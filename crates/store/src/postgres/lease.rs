@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::DeliveryId;
+use sabotage::Defect;
 use tokio_postgres::Row;
 
 use super::bind::{byteas, count, int4, int4s, int8, texts, uuids};
@@ -83,6 +84,7 @@ impl Session<'_> {
         self.claim(&lines, &won, &found, request).await
     }
 
+    /// The endpoints that are active and have something due: the others cost no statement each.
     async fn lines(&self, request: &LeaseRequest) -> Result<Vec<Line>> {
         let names: Vec<&str> = request.endpoints.iter().map(|(name, _)| &**name).collect();
         if request.max == 0 || names.is_empty() {
@@ -94,8 +96,11 @@ impl Session<'_> {
                     (SELECT count(*) FROM pending WHERE leased AND endpoint = endpoint.id),
                     (SELECT count(*) FROM pending
                         WHERE leased AND endpoint = endpoint.id AND tries > 0)
-                 FROM endpoint WHERE state = 0 AND name = ANY ($1)",
-                &[texts(&names)],
+                 FROM endpoint WHERE state = 0 AND name = ANY ($1) AND (
+                    EXISTS (SELECT 1 FROM pending WHERE state = 0 AND endpoint = endpoint.id)
+                    OR EXISTS (SELECT 1 FROM pending
+                        WHERE state IN (2, 3) AND endpoint = endpoint.id AND next_at <= $2))",
+                &[texts(&names), int8(&request.now.as_millis())],
             )
             .await?;
         let mut active: HashMap<String, &Row> = HashMap::new();
@@ -156,7 +161,7 @@ impl Session<'_> {
     ) -> Result<(Vec<Candidate>, HashSet<i64>)> {
         let rows = self
             .rows(
-                "SELECT row, next_at, delivery, tries FROM pending
+                "SELECT row, next_at, delivery, tries, leased FROM pending
                  WHERE state IN (2, 3) AND endpoint = $1 AND next_at <= $2
                  ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED",
                 &[
@@ -169,7 +174,8 @@ impl Session<'_> {
         let (mut candidates, mut tried) = (Vec::new(), HashSet::new());
         for row in &rows {
             let candidate = Candidate { row: column(row, 0)?, since: column(row, 1)? };
-            if found.seen.contains(&candidate.row) || candidates.len() == wanted {
+            let is_kept = sabotage::on(Defect::LeasesKept) && column(row, 4)?;
+            if found.seen.contains(&candidate.row) || candidates.len() == wanted || is_kept {
                 continue;
             }
             found.delivery_of.insert(candidate.row, column(row, 2)?);
@@ -203,6 +209,7 @@ impl Session<'_> {
                 if found.seen.contains(&candidate.row) || candidates.len() == wanted {
                     continue;
                 }
+                let key = key.filter(|_| !sabotage::on(Defect::OrderIgnored));
                 let lane = key.map(|key| (line.endpoint, key));
                 match lane {
                     Some(lane) if column(row, 4)? => {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sabotage::Defect;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, timeout};
 
@@ -280,6 +281,10 @@ impl Runner {
         session: &Session<'_>,
         place: &mut Place,
     ) -> Result<()> {
+        let is_batch = matches!(work, Work::Records(records) if records.len() > 1);
+        if is_batch && sabotage::on(Defect::BatchDropped) {
+            return session.run("ROLLBACK", &[]).await.map(drop);
+        }
         let mut commit = pin!(session.commit());
         if let Ok(committed) = timeout(self.limit(work), &mut commit).await {
             return committed;

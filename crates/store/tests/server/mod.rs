@@ -192,6 +192,16 @@ impl Server {
         }
     }
 
+    /// The database that a path stands for, by the name of its folder; made when it is first asked
+    /// for.
+    pub(crate) async fn store_at(&self, path: &Path) -> String {
+        let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let letters = folder.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let name = format!("countersign_test_case_{letters}");
+        self.copy_to(&name).await;
+        name
+    }
+
     /// A database without anything in it.
     pub(crate) async fn empty_database(&self) -> String {
         let name = fresh_name();

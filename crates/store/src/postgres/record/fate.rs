@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::limits::DEDUP_DAYS;
 use model::{EventId, EventStatus, Quarantine, Step, Steps};
+use sabotage::Defect;
 
 use crate::error::Kind;
 use crate::memory::DAYS_UNSWEPT_MAX;
@@ -271,8 +272,12 @@ fn of_key(
     if taken.contains(&Sixteen(key)) && day.saturating_sub(holder.day) > DEDUP_DAYS {
         return Err(StoreError::with(Kind::Internal, "a key of another day").into());
     }
+    let same = holder.projection == event.projection;
+    if sabotage::on(Defect::NoDedup) || !same && sabotage::on(Defect::ConflictPasses) {
+        return Ok(Fate::new(Outcome::New, false));
+    }
     Ok(Fate::new(
-        if holder.projection == event.projection {
+        if same {
             Outcome::Duplicate { of: holder.event }
         } else {
             Outcome::Conflict { of: holder.event }

@@ -1,11 +1,12 @@
 //! The gateway as it runs: real listeners, a real store, a clock that the test sets, and an
-//! application that answers what it is told to.
+//! application that answers what it is told to. Each backend runs all of it: `sqlite.rs` and
+//! `postgres.rs` beside this folder say how its stores are opened, in `backend()`.
 
-mod application;
+pub(crate) mod application;
 mod certificates;
 mod deliveries;
 mod encrypted;
-mod harness;
+pub(crate) mod harness;
 mod inbound;
 mod neighbours;
 mod operations;
@@ -14,6 +15,5 @@ mod plain;
 mod proxied;
 mod redaction;
 mod refusals;
-mod rot;
 mod ssrf;
 mod tunnelled;

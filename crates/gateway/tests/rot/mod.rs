@@ -7,7 +7,7 @@ use gateway::operations::Desk;
 use model::{EventId, Timestamp};
 use store::{EventQuery, Options, Store};
 
-use crate::harness::{Harness, START_MS, root, stripe_event};
+use crate::gateway::harness::{Harness, START_MS, root, stripe_event};
 
 const FLIPS: u64 = 300;
 
@@ -38,7 +38,9 @@ async fn a_byte_that_rots_makes_no_other_event() {
         assert_eq!(gateway.send(&event).await.status, 200);
     }
     gateway.stop().await;
-    let whole = std::fs::read(gateway.dir.path().join("store.db")).expect("the file");
+    let files = gateway.files().await;
+    let file = files.iter().find(|path| path.ends_with("store.db")).expect("the file");
+    let whole = std::fs::read(file).expect("bytes");
     let copy = tempfile::tempdir().expect("a folder");
     let path = copy.path().join("store.db");
     std::fs::write(&path, &whole).expect("written");

@@ -1,0 +1,138 @@
+//! Two gateways on one store: what one of them finds out, the other goes by within a second.
+
+use std::time::Duration;
+
+use model::DeliveryStatus;
+use tokio::time::Instant;
+
+use crate::gateway::application::Behaviour;
+use crate::gateway::harness::{Harness, STRIPE_SECRET, Signed, stripe_event};
+
+/// How soon what one gateway found out holds at another.
+const SHARED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long it is watched that nothing more is sent: several times as long as it takes to send.
+const WATCHED: Duration = Duration::from_millis(1_500);
+
+/// Failures in a row that open a breaker.
+const FAILURES_MAX: usize = model::limits::BREAKER_FAILURES as usize;
+
+async fn two() -> [Harness; 2] {
+    let one = Harness::stripe().await;
+    let other = one.beside().await;
+    [one, other]
+}
+
+/// Sends the next of many events, to one gateway and the other in turn.
+async fn send(gateways: &[Harness; 2], n: usize) {
+    let event = stripe_event(&format!("evt_{n}"), &format!("order-{n}"));
+    assert_eq!(gateways[n % 2].send(&event).await.status, 200);
+}
+
+/// Whether this gateway has itself found the endpoint failing.
+async fn is_open(gateway: &Harness) -> bool {
+    gateway.metrics().await.contains(r#"countersign_breaker_open{endpoint="app"} 1"#)
+}
+
+/// Sends one event after another until one of the gateways leaves the endpoint alone; gives how many
+/// it took, and when it was.
+async fn fail_until_open(gateways: &[Harness; 2]) -> (usize, Instant) {
+    let application = &gateways[0].application;
+    // Neither can fail more often in a row without the other's having had its share.
+    for n in 1..2 * FAILURES_MAX {
+        send(gateways, n).await;
+        application.wait_for(n).await;
+        gateways[0].until(|all| all.iter().all(|delivery| delivery.attempts == 1)).await;
+        for gateway in gateways {
+            if is_open(gateway).await {
+                return (n, Instant::now());
+            }
+        }
+    }
+    panic!("neither gateway found that the endpoint fails");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_one_leaves_alone_is_left_alone_by_both() {
+    let gateways = two().await;
+    let application = gateways[0].application.clone();
+    application.then(vec![Behaviour::Answer(500); 100]);
+    let (sent, opened_at) = fail_until_open(&gateways).await;
+    assert!(
+        !(is_open(&gateways[0]).await && is_open(&gateways[1]).await),
+        "only one of them has seen enough failures"
+    );
+
+    tokio::time::sleep_until(opened_at + SHARED_WITHIN).await;
+    for n in sent + 1..=sent + 4 {
+        send(&gateways, n).await;
+    }
+    tokio::time::sleep(WATCHED).await;
+    assert_eq!(application.delivered().len(), sent, "the other gateway went on sending");
+
+    // After the pause it is asked one at a time, until the one that did not know has seen enough.
+    gateways[0].advance_ms(6_000);
+    tokio::time::sleep(WATCHED).await;
+    let asked = application.delivered().len() - sent;
+    assert!((1..=1 + FAILURES_MAX).contains(&asked), "{asked} attempts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_answers_one_again_is_sent_to_by_both() {
+    let gateways = two().await;
+    let application = gateways[0].application.clone();
+    application.then(vec![Behaviour::Answer(500); 100]);
+    let (sent, opened_at) = fail_until_open(&gateways).await;
+    tokio::time::sleep_until(opened_at + SHARED_WITHIN).await;
+
+    application.answers_well();
+    gateways[0].advance_ms(600_000);
+    let delivered = |status| status == DeliveryStatus::Delivered;
+    gateways[0].until(|all| all.iter().all(|one| delivered(one.status))).await;
+    let answered_at = Instant::now();
+    assert_eq!(application.delivered().len(), 2 * sent);
+    tokio::time::sleep_until(answered_at + SHARED_WITHIN).await;
+    assert_eq!(gateways[0].store.endpoint_rests().await.expect("rests"), []);
+    for gateway in &gateways {
+        assert!(!is_open(gateway).await);
+    }
+}
+
+/// A Stripe request with a signature that nobody made.
+fn forged(gateway: &Harness) -> Signed {
+    let mut request = gateway.signed("stripe", STRIPE_SECRET, &stripe_event("evt_1", "order-1"));
+    request.body.push(b' ');
+    request
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_signatures_are_limited_over_both_and_never_stop_a_good_one() {
+    let gateways = two().await;
+    // Together they have had what one address may fail, and neither by itself.
+    for n in 0..10 {
+        let gateway = &gateways[n % 2];
+        assert_eq!(gateway.post("/in/stripe", &forged(gateway)).await.status, 401);
+    }
+    // Who goes on at either is limited within a second, long before it has its share there.
+    for _ in 0..2 {
+        for gateway in &gateways {
+            gateway.post("/in/stripe", &forged(gateway)).await;
+        }
+        tokio::time::sleep(SHARED_WITHIN / 2).await;
+    }
+    for gateway in &gateways {
+        let reply = gateway.post("/in/stripe", &forged(gateway)).await;
+        assert_eq!(reply.status, 429);
+        assert!(reply.header("retry-after").is_some());
+    }
+    for n in 1..=2 {
+        send(&gateways, n).await;
+    }
+    gateways[0].application.wait_for(2).await;
+
+    // It is over for both when the period and the next are.
+    gateways[0].advance_ms(121_000);
+    for gateway in &gateways {
+        assert_eq!(gateway.post("/in/stripe", &forged(gateway)).await.status, 401);
+    }
+}
