@@ -179,7 +179,8 @@ impl Postgres {
         answered.await.map_err(|_| closed())?
     }
 
-    /// Asks, or fails at once when the line is full or stalls, and as soon as it does.
+    /// Asks, or fails at once when the line is full or stalls, and as soon as it does. What is not
+    /// answered in time may take effect all the same: whether a commit did is found out for longer.
     pub(crate) async fn ask_unless_full(
         &self,
         command: Command,
@@ -199,6 +200,9 @@ impl Postgres {
             biased;
             answer = answered => answer.map_err(|_| closed())?,
             Ok(_) = stalls.wait_for(|stalls| *stalls) => Err(overloaded()),
+            () = tokio::time::sleep(Duration::from_millis(self.0.statement_ms + SLACK_MS)) => {
+                Err(StoreError::with(Kind::Unavailable, "no answer in time"))
+            }
         }
     }
 

@@ -250,3 +250,32 @@ async fn a_lock_that_every_connection_waits_for_sheds_what_comes() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// A commit that waits for a standby that is not there is no acknowledgement, and nobody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_does_not_end_is_given_up_soon_and_found_later() {
+    let server = Server::start("");
+    server.prepare().await;
+    let database = server.database().await;
+    let store = Store::connect(&PostgresOptions::new(server.serving_url(&database))).await.unwrap();
+    store.add_key(key(KEY)).await.unwrap();
+    keep(&store, draft(1)).await;
+    server.run(&database, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await;
+    server.run(&database, "SELECT pg_reload_conf()").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    let asked = Instant::now();
+    let error = store.record(draft(2).record()).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    assert!(asked.elapsed() < Duration::from_millis(1_200), "{:?}", asked.elapsed());
+    refused(&store, 100, Duration::from_secs(1)).await;
+
+    server.run(&database, "ALTER SYSTEM RESET synchronous_standby_names").await;
+    server.run(&database, "SELECT pg_reload_conf()").await;
+    recovers(&store, Duration::from_secs(10)).await;
+    // The provider's retry is the same event, whether the first was kept or not.
+    let again = draft(1_002).with(|event| event.dedup_key = Some(hash_bytes(2)));
+    store.record(again.record()).await.unwrap();
+    let kept = all_events(&store).await.into_iter().map(|event| number(event.id));
+    assert_eq!(kept.filter(|n| [2, 1_002].contains(n)).count(), 1);
+}
