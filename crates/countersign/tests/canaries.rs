@@ -457,7 +457,6 @@ fn no_canary_stands_anywhere_but_under_seal(backend: Backend) {
     let found: Vec<String> =
         gateway.written.iter().flat_map(|(name, bytes)| canaries.found(name, bytes)).collect();
     assert!(found.is_empty(), "{found:#?}");
-    println!("{} canaries, {} places", canaries.0.len(), gateway.written.len());
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! The suite over the embedded backend, and what is particular to its file.
-#![expect(clippy::indexing_slicing, reason = "helpers of tests may panic like tests")]
 
 #[expect(dead_code, reason = "nothing here starts a second gateway on one store")]
 mod gateway;
