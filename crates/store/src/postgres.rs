@@ -129,7 +129,7 @@ impl Postgres {
         let stall = Duration::from_millis(options.stall_ms);
         let line = |places, batch_max, stalls| {
             let (queue, jobs) = mpsc::channel(options.queue_commands_max.max(1));
-            let line = Line { jobs, places, batch_max, stalls };
+            let line = Line { jobs, places, batch_max, stalls, told: 0 };
             tasks.spawn(line.serve(Arc::clone(&runner), tasks.clone()));
             queue
         };

@@ -37,6 +37,8 @@ pub(super) struct Line {
     pub(super) batch_max: usize,
     /// Where those who wait would rather ask again later than wait for long.
     pub(super) stalls: Option<Stalls>,
+    /// How many of those that come next were told that it stalls: they are not done any more.
+    pub(super) told: usize,
 }
 
 /// When a line stalls, and whom that is told.
@@ -67,7 +69,7 @@ impl Line {
 
     /// Waits for a place; tells of it when that takes long.
     async fn place(
-        &self,
+        &mut self,
         places: &Arc<Semaphore>,
         stalled: &AtomicBool,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
@@ -80,6 +82,8 @@ impl Line {
         }
         stalls.told.send_replace(true);
         let place = Arc::clone(places).acquire_owned().await;
+        // Nobody asks while it stalls, so whoever waits now was told.
+        self.told = self.jobs.len();
         stalls.told.send_replace(false);
         place
     }
@@ -105,9 +109,12 @@ impl Line {
         Some(batch)
     }
 
-    /// Whether the line stalled since it was asked for: whoever did was told that it is not done.
-    fn is_given_up(&self, job: &Job) -> bool {
-        self.stalls.is_some() && job.answer.is_closed()
+    /// Whether whoever asked was told that it is not done. What nobody told takes effect, even if
+    /// nobody waits for it any more.
+    fn is_given_up(&mut self, job: &Job) -> bool {
+        let was_there = self.told > 0;
+        self.told = self.told.saturating_sub(1);
+        was_there && job.answer.is_closed()
     }
 }
 
