@@ -15,7 +15,7 @@ use crate::deployment::Deliveries;
 use crate::postgres::Cluster;
 
 /// How long everything may take to be delivered at the end: more than a lease lasts.
-const DELIVERY_PATIENCE: Duration = Duration::from_secs(180);
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Leases that were lost, of deliveries that are over.
 const LOST: &str = "SELECT coalesce(sum(fence - attempts), 0) FROM delivery";
