@@ -2,8 +2,8 @@
 //!
 //! It does the least that a receiver must do before it may acknowledge a webhook: verify Stripe's
 //! signature, find the event's id, and keep the body under a unique key with an fsync. Its SQLite
-//! settings are those of the product's store (WAL, durable before the answer, the same pages, cache
-//! and commands a transaction), so that the difference between the two is what the product does besides.
+//! settings are those of the product's store (WAL, `synchronous=FULL`, as many commands a
+//! transaction), so that the difference between the two is what the product does besides.
 
 use std::borrow::Cow;
 use std::convert::Infallible;

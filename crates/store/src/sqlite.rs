@@ -18,7 +18,6 @@ mod retain;
 mod room;
 mod session;
 mod settle;
-mod sync;
 mod tally;
 mod window;
 mod writer;
@@ -35,11 +34,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
 use crate::transactions::Transactions;
-use crate::{OpenError, Options, StoreError, Synchronous, TransactionCount};
+use crate::{OpenError, Options, StoreError, TransactionCount};
 use failure::{Failure, Opening};
 use room::Room;
-use sabotage::Defect;
-use sync::Syncs;
 
 /// Connections that read beside the writer.
 const READERS: usize = 4;
@@ -121,14 +118,6 @@ impl Sqlite {
         let readers =
             (0..READERS).map(|_| open::connect_reader(path)).collect::<Result<Vec<_>, _>>()?;
         let (queue, jobs) = mpsc::channel(options.queue_commands_max.max(1));
-        let sync = match options.synchronous {
-            Synchronous::Full if !sabotage::on(Defect::SynchronousNormal) => {
-                // The thread beside the writer does it instead.
-                connection.pragma_update(None, "synchronous", "normal")?;
-                sync::of_log(open::beside(path, "-wal"))
-            }
-            _ => sync::of_nothing(),
-        };
         let full = room.full();
         let transactions = Arc::<Transactions>::default();
         let writer = writer::start(writer::Writer {
@@ -140,7 +129,6 @@ impl Sqlite {
             poisoned: Arc::clone(&poisoned),
             room,
             transactions: Arc::clone(&transactions),
-            syncs: Syncs::start(sync, Arc::clone(&poisoned))?,
         })?;
         Ok(Self(Arc::new(Inner {
             queue: Some(queue),

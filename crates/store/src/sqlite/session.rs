@@ -65,23 +65,9 @@ impl<'c> Session<'c> {
         })
     }
 
-    /// Runs and commits a batch, with what is added to it meanwhile: all of it, or nothing.
-    pub(super) fn run(
-        &mut self,
-        batch: &mut Vec<Job>,
-        add: &mut dyn FnMut(&mut Vec<Job>) -> bool,
-    ) -> std::result::Result<Vec<Answer>, StoreError> {
-        self.transaction(|session| {
-            let mut answers = Vec::with_capacity(batch.len());
-            loop {
-                for job in batch.iter().skip(answers.len()) {
-                    answers.push(session.execute(&job.command)?);
-                }
-                if !add(batch) {
-                    return Ok(answers);
-                }
-            }
-        })
+    /// Runs and commits a batch: all of it, or nothing.
+    pub(super) fn run(&mut self, batch: &[Job]) -> std::result::Result<Vec<Answer>, StoreError> {
+        self.transaction(|session| batch.iter().map(|job| session.execute(&job.command)).collect())
     }
 
     /// Runs a batch with each command under a savepoint, and commits those that succeed.

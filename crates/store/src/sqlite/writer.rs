@@ -2,14 +2,10 @@
 //!
 //! A batch is tried without savepoints first, since commands hardly ever fail. If one does, all is
 //! rolled back and the batch runs again with each command under a savepoint, so that only the one
-//! that fails is undone.
+//! that fails is undone. Answers go out after the commit returned.
 //!
-//! What makes a commit durable is a thread of its own ([`sync`](super::sync)), which answers as well.
-//! While it syncs one batch the writer runs the next, adds what comes meanwhile, and commits it when
-//! that thread is free.
-//!
-//! A failed fsync is never tried again: whoever waits gets an error that says that nothing more is
-//! known, and the writer ends.
+//! A failed fsync is never tried again: the writer answers with an error that says that nothing
+//! more is known, and ends.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -18,13 +14,12 @@ use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpoints;
 use super::failure::Opening;
 use super::room::Room;
 use super::session::Session;
-use super::sync::{Due, Reply, Syncs};
 use crate::command::{Answer, Command, Job};
 use crate::error::Kind;
 use crate::transactions::{Ended, Name, Transactions};
@@ -41,6 +36,9 @@ pub(super) enum Role {
     Beside,
 }
 
+/// Where an answer goes.
+type Reply = oneshot::Sender<Result<Answer, StoreError>>;
+
 /// What the writer's thread needs.
 pub(super) struct Writer {
     pub(super) connection: Connection,
@@ -51,7 +49,6 @@ pub(super) struct Writer {
     pub(super) poisoned: Arc<AtomicBool>,
     pub(super) room: Room,
     pub(super) transactions: Arc<Transactions>,
-    pub(super) syncs: Syncs,
 }
 
 /// Starts the thread; fails if the statements cannot be prepared.
@@ -75,8 +72,7 @@ impl Writer {
             }
         }
         // The file is closed and the lock given up before anybody hears that it is.
-        let Self { connection, role, poisoned, syncs, .. } = self;
-        syncs.finish();
+        let Self { connection, role, poisoned, .. } = self;
         if let Role::Gateway { checkpoints, lock } = role {
             checkpoints.finish(&connection, poisoned.load(Ordering::Acquire));
             drop((connection, lock));
@@ -107,39 +103,19 @@ impl Writer {
         let mut batch = Vec::with_capacity(self.batch_commands_max);
         let mut unchecked = 0;
         while let Some(first) = self.jobs.blocking_recv() {
-            let mut line = Line {
-                jobs: &mut self.jobs,
-                room: &self.room,
-                most: self.batch_commands_max,
-                closers: &mut closers,
-            };
-            line.admit(vec![first], &mut batch);
-            line.take(&mut batch);
-            let mut is_last = false;
-            let mut add = |batch: &mut Vec<Job>| {
-                let before = batch.len();
-                if is_last || self.poisoned.load(Ordering::Acquire) {
-                    return false;
-                }
-                is_last = self.syncs.is_free();
-                line.take(batch);
-                if !is_last && batch.len() == before {
-                    self.syncs.wait();
-                    is_last = true;
-                    line.take(batch);
-                }
-                batch.len() > before
-            };
-            let written = commit(
-                &mut session,
-                &mut batch,
-                &mut add,
-                (&self.poisoned, &self.room, &self.transactions),
-            );
-            let mut written = written.map(|due| {
-                unchecked += due.len();
-                self.syncs.answer(due);
-            });
+            batch.push(first);
+            while batch.len() < self.batch_commands_max {
+                let Ok(job) = self.jobs.try_recv() else { break };
+                batch.push(job);
+            }
+            for job in batch.extract_if(.., |job| matches!(job.command, Command::Close)) {
+                closers.push(job.answer);
+                self.jobs.close();
+            }
+            self.room.admit(&mut batch);
+            unchecked += batch.len();
+            let mut written =
+                commit(&mut session, &mut batch, (&self.poisoned, &self.room, &self.transactions));
             if let (Ok(()), Role::Gateway { checkpoints, .. }) = (&written, &self.role) {
                 written = session.keep_dedup_short();
                 // Writing back can take room in the file, which the reserve is not for.
@@ -160,53 +136,20 @@ impl Writer {
     }
 }
 
-/// Where commands wait.
-struct Line<'a> {
-    jobs: &'a mut mpsc::Receiver<Job>,
-    room: &'a Room,
-    /// Commands in a batch.
-    most: usize,
-    closers: &'a mut Vec<Reply>,
-}
-
-impl Line<'_> {
-    /// Adds whatever waits.
-    fn take(&mut self, batch: &mut Vec<Job>) {
-        let mut fresh = Vec::new();
-        while batch.len() + fresh.len() < self.most {
-            let Ok(job) = self.jobs.try_recv() else { break };
-            fresh.push(job);
-        }
-        self.admit(fresh, batch);
-    }
-
-    /// Adds these, but what ends the line and what there is no room for.
-    fn admit(&mut self, mut fresh: Vec<Job>, batch: &mut Vec<Job>) {
-        for job in fresh.extract_if(.., |job| matches!(job.command, Command::Close)) {
-            self.closers.push(job.answer);
-            self.jobs.close();
-        }
-        self.room.admit(&mut fresh);
-        batch.append(&mut fresh);
-    }
-}
-
-/// Runs and commits a batch, and gives the answers for when that is durable. Fails, and has answered,
-/// if nothing of it was committed.
+/// Runs and commits a batch, then answers. Fails if nothing of it was committed.
 fn commit(
     session: &mut Session<'_>,
     batch: &mut Vec<Job>,
-    add: &mut dyn FnMut(&mut Vec<Job>) -> bool,
     (poisoned, room, transactions): (&AtomicBool, &Room, &Transactions),
-) -> Result<Vec<Due>, StoreError> {
+) -> Result<(), StoreError> {
     if batch.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let answers = match session.run(batch, add) {
+    let answers = match session.run(batch) {
         Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
         Err(error) if error.is_full() && room.give_up() => {
             room.admit(batch);
-            return commit(session, batch, &mut |_| false, (poisoned, room, transactions));
+            return commit(session, batch, (poisoned, room, transactions));
         }
         // Alone in its batch, it is the one that failed.
         Err(error) if batch.len() == 1 && !error.is_poisoned() => Ok(vec![Err(error)]),
@@ -223,7 +166,11 @@ fn commit(
                 Err(_) => Ended::Failed,
             });
             count(transactions, batch, || ended.next().unwrap_or(Ended::Failed));
-            Ok(batch.drain(..).map(|job| job.answer).zip(answers).collect())
+            for (job, answer) in batch.drain(..).zip(answers) {
+                // Whoever asked may have gone; the command took effect all the same.
+                let _ = job.answer.send(answer);
+            }
+            Ok(())
         }
         Err(error) => {
             if error.is_poisoned() {

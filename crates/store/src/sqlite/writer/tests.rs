@@ -4,8 +4,6 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use model::{ArrivalId, Covers, EventId, EventStatus, RequestId, Steps, Timestamp};
 use vault::{KeyId, Sealed, WrappedKey};
 
@@ -81,10 +79,7 @@ fn committed_with(
     let poisoned = AtomicBool::new(false);
     room.admit(&mut batch);
     let transactions = Transactions::default();
-    let committed = commit(session, &mut batch, &mut |_| false, (&poisoned, room, &transactions));
-    for (reply, answer) in committed.unwrap_or_default() {
-        let _ = reply.send(answer);
-    }
+    let _ = commit(session, &mut batch, (&poisoned, room, &transactions));
     assert!(!poisoned.into_inner(), "nothing here leaves a commit's fate unknown");
     answered.into_iter().map(|mut answered| answered.try_recv().expect("an answer")).collect()
 }
