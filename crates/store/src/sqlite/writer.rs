@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +28,15 @@ use crate::{OpenError, StoreError};
 
 /// The log is looked at after so many commands.
 const LOG_CHECK_COMMANDS: usize = 256;
+
+/// A batch that is smaller than this waits for more, if the last one was not small: a commit costs the
+/// same time whatever it holds. As PostgreSQL does it (`commit_delay`, `commit_siblings`).
+const GATHERED_COMMANDS: usize = 24;
+const SMALL_COMMANDS: usize = 4;
+
+/// How long it waits at a time, and how often.
+const GATHERING: Duration = Duration::from_micros(250);
+const GATHERINGS_MAX: usize = 2;
 
 /// What kind of process the writer works for.
 pub(super) enum Role {
@@ -101,13 +111,11 @@ impl Writer {
         let _ = ready.send(Ok(()));
 
         let mut batch = Vec::with_capacity(self.batch_commands_max);
-        let mut unchecked = 0;
+        let (mut unchecked, mut last) = (0, 0);
         while let Some(first) = self.jobs.blocking_recv() {
             batch.push(first);
-            while batch.len() < self.batch_commands_max {
-                let Ok(job) = self.jobs.try_recv() else { break };
-                batch.push(job);
-            }
+            gather(&mut self.jobs, &mut batch, self.batch_commands_max, last > SMALL_COMMANDS);
+            last = batch.len();
             for job in batch.extract_if(.., |job| matches!(job.command, Command::Close)) {
                 closers.push(job.answer);
                 self.jobs.close();
@@ -133,6 +141,23 @@ impl Writer {
             }
         }
         closers
+    }
+}
+
+/// Takes whatever waits; under load, a little more.
+fn gather(jobs: &mut mpsc::Receiver<Job>, batch: &mut Vec<Job>, most: usize, is_loaded: bool) {
+    let gatherings = if is_loaded { GATHERINGS_MAX } else { 0 };
+    for gathering in 0..=gatherings {
+        while batch.len() < most {
+            let Ok(job) = jobs.try_recv() else { break };
+            batch.push(job);
+        }
+        if batch.len() >= GATHERED_COMMANDS.min(most) {
+            return;
+        }
+        if gathering < gatherings {
+            std::thread::sleep(GATHERING);
+        }
     }
 }
 
