@@ -66,7 +66,7 @@ impl PostgresOptions {
             allow_plaintext: false,
             connections_max: 8,
             statement_timeout_ms: 750,
-            stall_ms: 50,
+            stall_ms: 60,
             batch_commands_max: model::limits::BATCH_COMMANDS_MAX,
             queue_commands_max: model::limits::QUEUE_COMMANDS_MAX,
         }
