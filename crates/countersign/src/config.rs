@@ -37,7 +37,7 @@ pub use problem::{Place, Problem, Problems, Refusal};
 pub use profiles::Profiles;
 pub use reference::Variables;
 pub use store::StorePlace;
-pub(crate) use store::{has_password, is_server};
+pub(crate) use store::{file_of, has_password, is_server};
 
 use document::Document;
 use problem::Found;

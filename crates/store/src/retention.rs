@@ -14,6 +14,9 @@ pub const BODIES_DAYS_MIN: u32 = 8;
 /// What was delivered is told as long as the event is.
 pub const DELIVERIES_DAYS_MIN: u32 = 37;
 
+/// Milliseconds of a day.
+pub(crate) const DAY_MS: i64 = 86_400_000;
+
 /// How many days what is kept; nothing is forever. Less than the least is taken as the least.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {

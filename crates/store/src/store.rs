@@ -9,7 +9,7 @@ use crate::command::{Answer, Command};
 use crate::duty::Duty;
 use crate::error::Kind;
 use crate::postgres::{self, Postgres};
-use crate::retention::Slice;
+use crate::retention::{DAY_MS, Slice};
 use crate::sqlite::Sqlite;
 use crate::{
     AttemptRow, Changed, Counts, DeliveryQuery, DeliveryRow, EndpointState, EntryRow, EventQuery,
@@ -328,7 +328,7 @@ impl Store {
         ] {
             let Some(days) = retention.days(class) else { continue };
             if matches!(self, Self::Postgres(_)) {
-                let before = now.plus_millis(-i64::from(days) * 86_400_000);
+                let before = now.plus_millis(-i64::from(days) * DAY_MS);
                 removed.partitions += self.drop_partitions(class, before).await?;
                 continue;
             }

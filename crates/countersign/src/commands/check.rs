@@ -1,11 +1,10 @@
 //! `check`: what is not safe for production, without starting anything: the configuration, and the
 //! store as it is.
 
-use gateway::Clock;
 use store::Store;
 
 use super::beside::block_on;
-use super::{Ended, origin, say};
+use super::{Ended, now, origin, say};
 use crate::args::Arguments;
 use crate::config::Configuration;
 use crate::failure::{Failure, Outcome};
@@ -37,7 +36,7 @@ async fn look(configuration: &Configuration, store: &Store) -> Result<Vec<Findin
         about: notice.about(),
         text: notice.text.clone(),
     });
-    let warnings = store.server_facts(Clock::System.now()).await?;
+    let warnings = store.server_facts(now()).await?;
     let of_store = warnings.iter().map(|warning| Finding {
         code: warning.code(),
         about: "store".to_owned(),

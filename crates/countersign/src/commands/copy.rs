@@ -40,8 +40,7 @@ fn source(written: &CopySource, arguments: &Arguments) -> Result<String, Failure
     if config::is_server(&url) {
         return Err(CopyError::SourceIsServer.into());
     }
-    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-    match path.filter(|path| !path.is_empty() && !path.contains('?')) {
+    match config::file_of(&url) {
         Some(path) => Ok(path.to_owned()),
         None => {
             Err(Failure::new("usage", "the source is no store that we know", "write sqlite:PATH"))

@@ -92,14 +92,18 @@ pub(super) fn place(
         let message = "this is for a PostgreSQL server, and the store is a file";
         found.add(Refusal::BadStoreSetting, place, message, "take it out");
     }
-    let path = text
-        .strip_prefix("sqlite:")
-        .map(|path| path.strip_prefix("//").unwrap_or(path))
-        .filter(|path| !path.trim().is_empty() && !path.starts_with(':') && !path.contains('?'));
+    let path = file_of(&text);
     if path.is_none() {
         found.add(Refusal::BadStoreUrl, &url.place, "this is no store that we know", fix);
     }
     path.map(|path| StorePlace::File(resolver.path(path)))
+}
+
+/// The path that a URL of a file names.
+pub(crate) fn file_of(url: &str) -> Option<&str> {
+    url.strip_prefix("sqlite:")
+        .map(|path| path.strip_prefix("//").unwrap_or(path))
+        .filter(|path| !path.trim().is_empty() && !path.starts_with(':') && !path.contains('?'))
 }
 
 /// Whether a URL names a PostgreSQL server.
@@ -315,29 +319,18 @@ mod tests {
     fn numbers_out_of_bounds_and_half_a_certificate_are_refused() {
         let number = |value| Some(At { value, place: Place { line: 1, key: "n".into() } });
         let local = "postgres://serve_test@localhost/countersign";
+        let check = |written, bad| {
+            let refused = judge(written, Environment::Test).err();
+            assert_eq!(refused, Some(Refusal::BadStoreSetting), "{bad}");
+        };
         for bad in [0, 3, 201, -1] {
-            let few = document::Store { connections_max: number(bad), ..url(local) };
-            assert_eq!(
-                judge(few, Environment::Test).err(),
-                Some(Refusal::BadStoreSetting),
-                "{bad}"
-            );
+            check(document::Store { connections_max: number(bad), ..url(local) }, bad);
         }
         for bad in [0, 49, 60_001] {
-            let slow = document::Store { statement_timeout_ms: number(bad), ..url(local) };
-            assert_eq!(
-                judge(slow, Environment::Test).err(),
-                Some(Refusal::BadStoreSetting),
-                "{bad}"
-            );
+            check(document::Store { statement_timeout_ms: number(bad), ..url(local) }, bad);
         }
         for bad in [0, 9, 60_001] {
-            let stalls = document::Store { stall_ms: number(bad), ..url(local) };
-            assert_eq!(
-                judge(stalls, Environment::Test).err(),
-                Some(Refusal::BadStoreSetting),
-                "{bad}"
-            );
+            check(document::Store { stall_ms: number(bad), ..url(local) }, bad);
         }
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("client.pem");

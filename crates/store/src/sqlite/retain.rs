@@ -10,15 +10,13 @@ use super::record::DELIVERIES_PER_EVENT;
 use super::session::Session;
 use crate::PartitionClass;
 use crate::memory::{DAYS_AT_ONCE_MAX, credible_day};
-use crate::retention::{Slice, Sliced};
+use crate::retention::{DAY_MS, Slice, Sliced};
 
 /// Rows looked at in one slice, but for the rest of an arrival.
 const ROWS_MAX: i64 = 128;
 
 /// Bytes of bodies deleted in one slice, but for the last of them.
 const BYTES_MAX: i64 = 4 * 1024 * 1024;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// The events of one arrival.
 struct Arrival {
