@@ -89,6 +89,10 @@ ids! {
     AttemptId = "att";
     /// One request to any of our listeners, named in answers and logs.
     RequestId = "req";
+    /// An API key.
+    ApiKeyId = "key";
+    /// A person who operates the gateway.
+    OperatorId = "opr";
 }
 
 fn uuid_v7(now: Timestamp, random: [u8; 10]) -> [u8; 16] {

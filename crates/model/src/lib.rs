@@ -3,6 +3,7 @@
 //! Everything here is pure: no clock, no randomness, no I/O. Time and random bytes come in as
 //! parameters, so that every state machine can be tested without waiting.
 
+pub mod access;
 pub mod breaker;
 pub mod delivery;
 pub mod destination;
@@ -13,7 +14,8 @@ pub mod rate;
 pub mod retry;
 pub mod time;
 
+pub use access::{Permission, Reach, Role};
 pub use delivery::{AttemptOutcome, DeliveryStatus};
 pub use event::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Verdict};
-pub use id::{ArrivalId, AttemptId, DeliveryId, EventId, RequestId};
+pub use id::{ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId};
 pub use time::Timestamp;
