@@ -123,6 +123,38 @@ impl Entry {
     }
 }
 
+/// An entry as a store has it: what changed is text already.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// When, in unix milliseconds.
+    pub time_ms: u64,
+    /// What was done: a code.
+    pub action: &'a str,
+    /// How it ended: a code.
+    pub outcome: &'a str,
+    /// Who did it: an id.
+    pub actor: &'a str,
+    /// On what: an id or a name.
+    pub resource: &'a str,
+    /// What is different now, as [`Change::text`] writes it.
+    pub changes: &'a str,
+    /// The request that asked for it.
+    pub request: Option<&'a str>,
+    /// From which network address.
+    pub address: Option<Commitment>,
+    /// With which user agent.
+    pub agent: Option<Commitment>,
+    /// What a person wrote about it.
+    pub note: Option<Commitment>,
+}
+
+impl Change {
+    /// Changes as they stand in an entry.
+    pub fn text(changes: &[Self]) -> String {
+        write::changes(changes)
+    }
+}
+
 /// An entry as bytes, without its place in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body(Vec<u8>);
@@ -133,7 +165,23 @@ const BODY_BYTES_MAX: usize = LEAF_BYTES_MAX - 40;
 impl Body {
     /// Writes an entry.
     pub fn of(entry: &Entry) -> Result<Self, EntryError> {
-        Self::from_bytes(write::body(entry))
+        Self::from_parts(&Parts {
+            time_ms: entry.time_ms,
+            action: &entry.action,
+            outcome: &entry.outcome,
+            actor: &entry.actor,
+            resource: &entry.resource,
+            changes: &Change::text(&entry.changes),
+            request: entry.request.as_deref(),
+            address: entry.address,
+            agent: entry.agent,
+            note: entry.note,
+        })
+    }
+
+    /// Writes an entry from its parts.
+    pub fn from_parts(parts: &Parts<'_>) -> Result<Self, EntryError> {
+        Self::from_bytes(write::body(parts))
     }
 
     /// Takes bytes that a store has kept, if they are what [`of`](Self::of) writes.

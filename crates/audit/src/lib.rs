@@ -17,7 +17,7 @@ mod witness;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Signed};
 pub use commitment::Commitment;
-pub use entry::{Body, Change, Entry, EntryError, Value};
+pub use entry::{Body, Change, Entry, EntryError, Parts, Value};
 pub use export::Exporter;
 pub use fault::{Fault, FaultKind, VerifyError};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};

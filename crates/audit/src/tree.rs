@@ -2,8 +2,9 @@
 //!
 //! A **node** is the root of a complete subtree: level 0 is a leaf, and node `index` of level
 //! `level` covers the leaves from `index << level` on, `1 << level` of them. It never changes once
-//! it is complete, so a store keeps a table of (level, index, hash) that is only added to:
-//! [`Frontier::append`] names the nodes that a leaf completes. The **frontier** is the few nodes
+//! it is complete, so a store only adds to what it has: [`Frontier::append`] names the nodes that a
+//! leaf completes. Every eighth level is kept, 256 hashes in a row of it to a [`Tile`], and what is
+//! between is made from those when it is asked for. The **frontier** is the few nodes
 //! that a tree of some size consists of; it is all that appending needs, and [`nodes_of`] says which
 //! to read to have it again. A proof is first planned, so that a store can read what it
 //! needs at once, and then put together.
@@ -12,12 +13,15 @@ mod frontier;
 mod proof;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 pub use frontier::{Frontier, FrontierError};
 pub use proof::{
     MissingNode, ProofError, ProofPlan, consistency_plan, inclusion_plan, verify_consistency,
     verify_inclusion,
 };
+
+pub use tile::{Tile, TileId};
 
 /// The root of a complete subtree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

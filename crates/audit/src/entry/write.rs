@@ -2,38 +2,44 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Change, Entry, Value};
+use super::{Change, Parts, Value};
 use crate::Commitment;
 
-/// The body, whatever is in the entry: what may not be there is found when it is read back.
-pub(super) fn body(entry: &Entry) -> Vec<u8> {
-    let mut text = String::with_capacity(256);
-    write(&mut text, entry).expect("a string takes everything");
+/// The body, whatever is in the parts: what may not be there is found when it is read back.
+pub(super) fn body(parts: &Parts<'_>) -> Vec<u8> {
+    let mut text = String::with_capacity(256 + parts.changes.len());
+    write(&mut text, parts).expect("a string takes everything");
     text.into_bytes()
 }
 
-fn write(out: &mut String, entry: &Entry) -> fmt::Result {
-    write!(out, "\"time\":{}", entry.time_ms)?;
+/// Changes as they stand in the body.
+pub(super) fn changes(changes: &[Change]) -> String {
+    let mut text = String::from("[");
+    for (place, Change { name, before, after }) in changes.iter().enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        write!(text, "{comma}[{},{before},{after}]", Quoted(name))
+            .expect("a string takes everything");
+    }
+    text.push(']');
+    text
+}
+
+fn write(out: &mut String, parts: &Parts<'_>) -> fmt::Result {
+    write!(out, "\"time\":{}", parts.time_ms)?;
     for (name, text) in [
-        ("action", &entry.action),
-        ("outcome", &entry.outcome),
-        ("actor", &entry.actor),
-        ("resource", &entry.resource),
+        ("action", parts.action),
+        ("outcome", parts.outcome),
+        ("actor", parts.actor),
+        ("resource", parts.resource),
     ] {
         write!(out, ",\"{name}\":{}", Quoted(text))?;
     }
-    out.push_str(",\"changes\":[");
-    for (place, change) in entry.changes.iter().enumerate() {
-        let Change { name, before, after } = change;
-        let comma = if place > 0 { "," } else { "" };
-        write!(out, "{comma}[{},{before},{after}]", Quoted(name))?;
-    }
-    out.push_str("],\"request\":");
-    match &entry.request {
+    write!(out, ",\"changes\":{},\"request\":", parts.changes)?;
+    match parts.request {
         Some(request) => write!(out, "{}", Quoted(request))?,
         None => out.push_str("null"),
     }
-    let commitments = [("address", entry.address), ("agent", entry.agent), ("note", entry.note)];
+    let commitments = [("address", parts.address), ("agent", parts.agent), ("note", parts.note)];
     for (name, commitment) in commitments {
         match commitment {
             Some(Commitment(hash)) => write!(out, ",\"{name}\":\"{hash}\"")?,
