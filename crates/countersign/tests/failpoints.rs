@@ -16,7 +16,7 @@ fn fail(point: Point, sabotage: Option<&'static str>) -> Found {
         Point::Committed => (25, Then::Ends),
         Point::Begin | Point::Commit => (25, Then::GoesOn),
         Point::Settle | Point::Attempted => (25, Then::GoesOn),
-        Point::DedupRun | Point::WriteBack => (2, Then::GoesOn),
+        Point::Seal | Point::DedupRun | Point::WriteBack => (2, Then::GoesOn),
         Point::Audit | Point::Sealed | Point::Recorded => (25, Then::Refuses),
     };
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));

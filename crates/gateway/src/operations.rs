@@ -1,13 +1,14 @@
 //! What operators do with events and deliveries, beside a running gateway or without one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::{EventId, RequestId, Timestamp};
-use store::{Changed, EventRow, Note, Store, StoreError, TallyRow};
+use store::{Action, Changed, Deed, EntryRow, EventRow, Note, Store, TallyRow};
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeyRing};
-use crate::{Facts, entropy, inbound};
+use crate::{Facts, Shown, inbound, personal};
 
 /// A desk over a store: it can open what is sealed, and decide what waits.
 pub struct Desk {
@@ -15,25 +16,21 @@ pub struct Desk {
     keys: KeyRing,
 }
 
-/// Who does something, and why. It goes to the audit log.
+/// Who does something, why and from where. It goes to the audit log.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// Who.
+    /// Who: an id, or a name that operators know.
     pub actor: String,
-    /// Why.
+    /// Why; empty where nobody has to say.
     pub reason: String,
     /// When.
     pub at: Timestamp,
-}
-
-impl Order {
-    /// The note that goes into the audit log, which is not sealed: what people write about a
-    /// customer is masked.
-    pub fn note(self) -> Note {
-        let request = RequestId::new(self.at, entropy::bytes());
-        let reason = redact::line(&self.reason).into_owned();
-        Note { at: self.at, actor: self.actor, reason, request }
-    }
+    /// The request that asks for it; a new one for a command.
+    pub request: Option<RequestId>,
+    /// From which network address.
+    pub address: Option<IpAddr>,
+    /// With which user agent.
+    pub agent: Option<String>,
 }
 
 impl Desk {
@@ -48,6 +45,32 @@ impl Desk {
     ) -> Result<Self, KeyError> {
         let keys = KeyRing::open(root, store.clone(), now).await?;
         Ok(Self { store, keys })
+    }
+
+    /// The note that goes with an order into the audit log. What is personal is sealed, and stands
+    /// there as a commitment.
+    ///
+    /// # Errors
+    /// The store fails, or its keys cannot be opened.
+    pub async fn note(&self, order: Order) -> Result<Note, KeyError> {
+        personal::note(&self.keys, order).await
+    }
+
+    /// Writes down that something was done that leaves no other trace, such as reading. Call it
+    /// before.
+    ///
+    /// # Errors
+    /// It cannot be written: then it must not be done.
+    pub async fn audit(
+        &self,
+        action: Action,
+        resource: &str,
+        order: Order,
+    ) -> Result<(), KeyError> {
+        let note = self.note(order).await?;
+        let (resource, changes) = (resource.to_owned(), Vec::new());
+        let deed = Deed { action, resource, refused: false, note, changes };
+        Ok(self.store.audit(deed).await?)
     }
 
     /// The store under the desk.
@@ -85,26 +108,39 @@ impl Desk {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// What an audit entry says of persons.
+    ///
+    /// # Errors
+    /// Its key is gone, or the record was changed.
+    pub async fn shown(&self, entry: &EntryRow) -> Result<Option<Shown>, KeyError> {
+        let Some((request, personal)) = entry.request.zip(entry.personal.as_ref()) else {
+            return Ok(None);
+        };
+        personal::show(&self.keys, request, personal).await.map(Some)
+    }
+
     /// Lets a held event be delivered to these endpoints.
     ///
     /// # Errors
-    /// The store fails.
+    /// The store fails, or its keys cannot be opened.
     pub async fn release(
         &self,
         event: EventId,
         order: Order,
         endpoints: &[Arc<str>],
-    ) -> Result<Changed, StoreError> {
+    ) -> Result<Changed, KeyError> {
         let permit = policy::release_by_person();
         let deliveries = inbound::plan(permit, order.at, endpoints);
-        self.store.release(event, order.note(), deliveries).await
+        let note = self.note(order).await?;
+        Ok(self.store.release(event, note, deliveries).await?)
     }
 
     /// Refuses a held event: it will not be delivered.
     ///
     /// # Errors
-    /// The store fails.
-    pub async fn refuse(&self, event: EventId, order: Order) -> Result<Changed, StoreError> {
-        self.store.deny(event, order.note()).await
+    /// The store fails, or its keys cannot be opened.
+    pub async fn refuse(&self, event: EventId, order: Order) -> Result<Changed, KeyError> {
+        let note = self.note(order).await?;
+        Ok(self.store.deny(event, note).await?)
     }
 }

@@ -200,8 +200,8 @@ impl Outbound {
         let note = Note {
             at: now,
             actor: "gateway".to_owned(),
-            reason: "the endpoint answered 410".to_owned(),
             request: RequestId::new(now, entropy::bytes()),
+            personal: None,
         };
         let state = EndpointState::Disabled;
         if let Err(error) = self.parts.store.set_endpoint_state(&endpoint.name, state, note).await {

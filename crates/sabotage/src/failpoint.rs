@@ -17,6 +17,8 @@ coded! {
     Settle = "settle",
     /// An audit entry, before it is written.
     Audit = "audit",
+    /// Entries that get their place in the audit log, half written.
+    Seal = "seal",
     /// A run of dedup keys, half written.
     DedupRun = "dedup-run",
     /// Before a part of the log is written back into the store's file.

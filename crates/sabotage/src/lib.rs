@@ -70,6 +70,8 @@ coded! {
     RootIgnored = "root-ignored",
     /// A log that was rolled back or rewritten is signed on.
     RollBackSigned = "roll-back-signed",
+    /// Who seals the log need not know how long it is.
+    ForkSigned = "fork-signed",
     /// What only a person may release passes by itself.
     HeldPasses = "held-passes",
     /// Jitter is taken from the wait instead of added.

@@ -1,9 +1,11 @@
 //! Audit entries: who changed what, when, in the transaction that changed it.
 
-use model::{ArrivalId, DeliveryId, EventId, RequestId, Timestamp};
+use audit::{Body, Change, Commitment, EntryError, Parts, Value};
+use model::{ArrivalId, DeliveryId, EventId, EventStatus, RequestId, Step, Timestamp};
 use vault::KeyId;
 
-use crate::Note;
+use crate::error::Kind;
+use crate::{Note, SealedRow, StoreError, Tally};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $number:literal $code:literal,)*) => {
@@ -47,6 +49,28 @@ actions! {
     EndpointChanged = 4 "endpoint.changed",
     /// A data key was added. The resource is the key.
     KeyAdded = 5 "key.added",
+    /// Arrivals were refused that look alike, counted. The resource is the source, if there is one.
+    ArrivalsRefused = 9 "arrivals.refused",
+    /// The audit log was read. The resource says what of it.
+    LogRead = 10 "audit.read",
+    /// The audit log was exported. The resource says what of it.
+    LogExported = 11 "audit.exported",
+    /// What an event says was shown in the clear. The resource is the event.
+    EventRevealed = 12 "event.revealed",
+}
+
+/// What an entry says of persons. The log has only commitments: salts and values are sealed beside
+/// it, and can be erased without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Personal {
+    /// From which network address.
+    pub address: Option<Commitment>,
+    /// With which user agent.
+    pub agent: Option<Commitment>,
+    /// What a person wrote about it.
+    pub note: Option<Commitment>,
+    /// Salts and values.
+    pub sealed: SealedRow,
 }
 
 /// An audit entry as it was written. Entries are only ever added.
@@ -63,15 +87,43 @@ pub struct EntryRow {
     /// On what: an id or a name.
     pub resource: String,
     /// How it ended.
-    pub outcome: String,
+    pub outcome: &'static str,
     /// The request that asked for it, if one did.
     pub request: Option<RequestId>,
-    /// More about it, never anything personal.
-    pub detail: Option<String>,
+    /// What is different now: a JSON array of `[name, before, after]`.
+    pub changes: String,
+    /// What it says of persons.
+    pub personal: Option<Personal>,
+}
+
+impl EntryRow {
+    /// The entry as it stands in the log, but for its place.
+    ///
+    /// # Errors
+    /// Somebody wrote it into the store by other means.
+    pub fn body(&self) -> Result<Body, EntryError> {
+        let request = self.request.map(|request| request.to_string());
+        let personal = self.personal.as_ref();
+        Body::from_parts(&Parts {
+            time_ms: u64::try_from(self.at.as_millis()).unwrap_or(0),
+            action: self.action.code(),
+            outcome: self.outcome,
+            actor: &self.actor,
+            resource: &self.resource,
+            changes: &self.changes,
+            request: request.as_deref(),
+            address: personal.and_then(|personal| personal.address),
+            agent: personal.and_then(|personal| personal.agent),
+            note: personal.and_then(|personal| personal.note),
+        })
+    }
 }
 
 /// Who the gateway is in the log, where the store has no actor.
 pub(crate) const GATEWAY: &str = "gateway";
+
+/// What is different now: names, what was before, and what is now.
+pub(crate) type Changes<'a> = &'a [(&'a str, Option<&'a str>, Option<&'a str>)];
 
 /// An entry to be written.
 pub(crate) struct Entry<'a> {
@@ -81,7 +133,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) resource: &'a [u8],
     pub(crate) refused: bool,
     pub(crate) request: Option<RequestId>,
-    pub(crate) detail: Option<&'a str>,
+    pub(crate) changes: Option<String>,
+    pub(crate) personal: Option<&'a Personal>,
 }
 
 impl<'a> Entry<'a> {
@@ -91,7 +144,7 @@ impl<'a> Entry<'a> {
         resource: &'a [u8],
         refused: bool,
         note: &'a Note,
-        detail: &'a str,
+        changes: Changes<'_>,
     ) -> Self {
         Self {
             at: note.at,
@@ -100,30 +153,126 @@ impl<'a> Entry<'a> {
             resource,
             refused,
             request: Some(note.request),
-            detail: Some(detail),
+            changes: Some(text(changes)),
+            personal: note.personal.as_ref(),
+        }
+    }
+
+    /// Refuses what could not be put into the log: the sealer would stand still before it.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let row = EntryRow {
+            sequence: 0,
+            at: self.at,
+            action: self.action,
+            actor: self.actor.unwrap_or(GATEWAY).to_owned(),
+            resource: resource(self.action, self.resource),
+            outcome: outcome(self.refused),
+            request: self.request,
+            changes: self.changes.clone().unwrap_or_else(none),
+            personal: self.personal.cloned(),
+        };
+        let unfit = |error| StoreError::with(Kind::AuditUnavailable, error);
+        row.body().map(drop).map_err(unfit)
+    }
+}
+
+/// What was refused, of arrivals that look alike but for their address.
+pub(crate) struct Refused<'a> {
+    source: Option<&'a str>,
+    step: Step,
+    reason: &'static str,
+    count: u64,
+    last_at: Timestamp,
+}
+
+impl Refused<'_> {
+    /// The entry about it.
+    pub(crate) fn entry(&self) -> Entry<'_> {
+        let count = self.count.to_string();
+        Entry {
+            at: self.last_at,
+            action: Action::ArrivalsRefused,
+            actor: None,
+            resource: self.source.unwrap_or_default().as_bytes(),
+            refused: true,
+            request: None,
+            changes: Some(text(&[
+                ("step", None, Some(self.step.code())),
+                ("reason", None, Some(self.reason)),
+                ("count", None, Some(&count)),
+            ])),
+            personal: None,
         }
     }
 }
 
-impl Note {
-    /// What stands in the log: how it was before, and why it was changed.
-    pub(crate) fn detail(&self, before: &str) -> String {
-        format!("{before}: {}", self.reason)
+/// Refused arrivals by source and reason, added up over addresses: a flood is one entry.
+pub(crate) fn refused(tallies: &[Tally]) -> Vec<Refused<'_>> {
+    let mut all: Vec<Refused<'_>> = Vec::new();
+    for tally in tallies.iter().filter(|tally| tally.event.is_none()) {
+        let (source, step, reason) = (tally.source.as_deref(), tally.step, tally.reason);
+        let count = u64::from(tally.count);
+        let alike = |one: &&mut Refused<'_>| {
+            one.source == source && one.step == step && one.reason == reason
+        };
+        match all.iter_mut().find(alike) {
+            Some(one) => {
+                one.count += count;
+                one.last_at = one.last_at.max(tally.last_at);
+            }
+            None => all.push(Refused { source, step, reason, count, last_at: tally.last_at }),
+        }
     }
+    all
+}
+
+/// Changes as they are stored.
+pub(crate) fn text(changes: Changes<'_>) -> String {
+    let value =
+        |text: Option<&str>| text.map_or(Value::Nothing, |text| Value::Text(text.to_owned()));
+    let changes: Vec<Change> = changes
+        .iter()
+        .map(|(name, before, after)| Change {
+            name: (*name).to_owned(),
+            before: value(*before),
+            after: value(*after),
+        })
+        .collect();
+    Change::text(&changes)
+}
+
+/// What a person's decision about a held event changes.
+pub(crate) fn decided<'a>(
+    status: EventStatus,
+    reason: (&'a str, Option<&'a str>, Option<&'a str>),
+) -> [(&'a str, Option<&'a str>, Option<&'a str>); 2] {
+    [("status", Some(EventStatus::Held.code()), Some(status.code())), reason]
+}
+
+/// No changes, as an entry has them.
+pub(crate) fn none() -> String {
+    "[]".to_owned()
 }
 
 /// How it ended, in a word.
-pub(crate) fn outcome(refused: bool) -> String {
-    if refused { "refused" } else { "done" }.to_owned()
+pub(crate) fn outcome(refused: bool) -> &'static str {
+    if refused { "refused" } else { "done" }
 }
 
 /// What an entry is about, as it is written elsewhere.
 pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
     match (action, <[u8; 16]>::try_from(bytes)) {
         (Action::Recorded, Ok(id)) => ArrivalId::from_bytes(id).to_string(),
-        (Action::Released | Action::Denied, Ok(id)) => EventId::from_bytes(id).to_string(),
+        (Action::Released | Action::Denied | Action::EventRevealed, Ok(id)) => {
+            EventId::from_bytes(id).to_string()
+        }
         (Action::Redelivered, Ok(id)) => DeliveryId::from_bytes(id).to_string(),
         (Action::KeyAdded, Ok(id)) => format!("{:?}", KeyId(id)),
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }
+}
+
+/// A commitment as it is stored, read back.
+pub(crate) fn commitment(bytes: Option<[u8; 32]>) -> Option<Commitment> {
+    bytes.map(|bytes| Commitment(audit::Hash(bytes)))
 }

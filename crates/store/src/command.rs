@@ -7,8 +7,8 @@ use crate::copy::{Begun, CopyCommand};
 use crate::duty::Duty;
 use crate::retention::{Slice, Sliced};
 use crate::{
-    Changed, EndpointState, LeaseRequest, Leased, NewDelivery, NewKey, Note, PartitionClass,
-    Record, Recorded, Settle, Settled, StoreError, Tally, WindowAdd, WindowCounts,
+    Changed, Deed, EndpointState, LeaseRequest, Leased, NewDelivery, NewKey, Note, PartitionClass,
+    Record, Recorded, Seal, Settle, Settled, StoreError, Tally, WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -63,6 +63,10 @@ pub(crate) enum Command {
         class: PartitionClass,
         before: Timestamp,
     },
+    /// Gives entries their place in the audit log.
+    Seal(Seal),
+    /// Writes an audit entry about what leaves no other trace.
+    Deed(Deed),
     /// Takes in a part of a copy of another store.
     Copy(CopyCommand),
     /// Changes a row of no meaning, to see that a commit is possible.
@@ -84,6 +88,8 @@ pub(crate) enum Answer {
     Settled(Settled),
     Changed(Changed),
     Count(usize),
+    /// Whether the log was as long as whoever sealed believed.
+    Sealed(bool),
     /// The fence of a duty that was taken.
     Duty(Option<i64>),
     Windows(Vec<WindowCounts>),

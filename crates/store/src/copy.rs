@@ -42,6 +42,9 @@ pub(crate) struct Ends {
     pub(crate) sequence: i64,
     /// The highest sequence of an audit entry.
     pub(crate) entry: i64,
+    /// How many entries have their place in the log, and the sequence of the last of them.
+    pub(crate) sealed: i64,
+    pub(crate) sealed_last: i64,
     pub(crate) swept_day: i64,
     pub(crate) first_day: i64,
 }

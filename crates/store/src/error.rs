@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Unavailable,
     CommitUnknown,
     CopyDisturbed,
+    AuditUnavailable,
     Internal,
 }
 
@@ -69,6 +70,11 @@ impl StoreError {
         matches!(self.kind, Kind::Unavailable | Kind::CommitUnknown)
     }
 
+    /// What was asked for would have left no audit entry, so it was not done.
+    pub fn is_audit_unavailable(&self) -> bool {
+        self.kind == Kind::AuditUnavailable
+    }
+
     /// The connection was lost while the commit was under way, and whether it took effect could not
     /// be found out. A webhook that comes again is recognized if it did.
     pub fn is_commit_unknown(&self) -> bool {
@@ -92,6 +98,7 @@ impl StoreError {
             Kind::Unavailable => "store_unavailable",
             Kind::CommitUnknown => "store_commit_unknown",
             Kind::CopyDisturbed => "store_copy_disturbed",
+            Kind::AuditUnavailable => "audit_unavailable",
             Kind::Internal => "store_internal",
         }
     }
@@ -121,6 +128,9 @@ impl fmt::Display for StoreError {
                  try again"
             }
             Kind::CopyDisturbed => "another copy into this store is under way: let one of them go on",
+            Kind::AuditUnavailable => {
+                "the audit entry cannot be written, so nothing was done: see the store's log"
+            }
             Kind::Internal => "the store failed: report this with the code that follows",
         })?;
         if !self.detail.is_empty() {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use model::{ArrivalId, Covers, EventId, EventStatus, RequestId, Step, Steps, Timestamp};
 
-use crate::SealedRow;
+use crate::{Personal, SealedRow};
 
 /// Which events or tallies to list: the newest `limit` of those that match.
 #[derive(Debug, Clone, Default)]
@@ -84,17 +84,17 @@ pub struct TallyRow {
     pub last_at: Timestamp,
 }
 
-/// Who did something, when and why. It goes into the audit log, so it names no customer.
+/// Who did something, when, why and from where. It goes into the audit log.
 #[derive(Debug, Clone)]
 pub struct Note {
     /// When.
     pub at: Timestamp,
-    /// Who.
+    /// Who: an id, or a name that operators know.
     pub actor: String,
-    /// Why.
-    pub reason: String,
     /// The request, or the run of a command.
     pub request: RequestId,
+    /// Why and from where. Its commitments stand in the log, the rest is sealed.
+    pub personal: Option<Personal>,
 }
 
 /// Whether a person's decision about a held event counted.
@@ -131,12 +131,4 @@ pub struct Counts {
     pub dead: u64,
     /// When the oldest pending delivery was planned.
     pub oldest_pending_at: Option<Timestamp>,
-}
-
-/// What an event was before somebody decided about it, in words.
-pub(crate) fn held_for(reason: Option<&str>) -> String {
-    match reason {
-        Some(reason) => format!("held for {reason}"),
-        None => "held".to_owned(),
-    }
 }

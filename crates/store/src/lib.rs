@@ -20,6 +20,7 @@ mod delivery;
 mod duty;
 mod error;
 mod event;
+mod log;
 mod memory;
 mod options;
 mod partition;
@@ -33,7 +34,7 @@ mod store;
 mod transactions;
 mod window;
 
-pub use audit::{Action, EntryRow};
+pub use audit::{Action, EntryRow, Personal};
 pub use copy::{
     CopiedTable, CopyError, CopyStage, Paged, Side, StoreCopy, TableCompared, TableProgress,
 };
@@ -43,6 +44,7 @@ pub use delivery::{
 };
 pub use error::{OpenError, StoreError};
 pub use event::{Changed, Counts, EventQuery, EventRow, Note, TallyRow};
+pub use log::{CheckpointRow, Deed, LogHead, LogTile, Seal};
 pub use options::{Options, Synchronous};
 pub use partition::PartitionClass;
 pub use postgres::{MigrationName, PostgresOptions, ServerWarning};

@@ -17,6 +17,7 @@ mod import;
 mod keys;
 mod lease;
 mod listen;
+mod log;
 mod migrate;
 mod names;
 mod open;

@@ -7,6 +7,7 @@ use model::{ArrivalId, Covers, EventId, EventStatus, RequestId, Step, Steps, Tim
 use vault::{KeyId, Sealed, WrappedKey};
 
 use crate::NewDelivery;
+use crate::audit::text;
 
 /// Deliveries of one event: their rows are numbered within it.
 pub(crate) const DELIVERIES_PER_EVENT: i64 = 1024;
@@ -160,17 +161,30 @@ pub struct Tally {
     pub last_at: Timestamp,
 }
 
-/// What became of the events, where it is more than one new event.
-pub(crate) fn detail(outcomes: &[Outcome]) -> Option<String> {
-    if matches!(outcomes, [Outcome::New]) {
-        return None;
+/// What an arrival left behind, as its audit entry says it: how many events of which status.
+pub(crate) fn changes(record: &Record, outcomes: &[Outcome]) -> String {
+    if let ([event], [Outcome::New]) = (&*record.events, outcomes) {
+        return text(&[
+            ("source", None, Some(&record.source)),
+            (event.status.code(), None, Some("1")),
+        ]);
     }
-    let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|o| wanted(o)).count();
-    Some(format!(
-        "new {}, duplicate {}, conflict {}, repeated {}",
-        count(|o| matches!(o, Outcome::New)),
-        count(|o| matches!(o, Outcome::Duplicate { .. })),
-        count(|o| matches!(o, Outcome::Conflict { .. })),
-        count(|o| matches!(o, Outcome::Repeated { .. })),
-    ))
+    let mut counts: Vec<(&str, u32)> = Vec::new();
+    for (event, outcome) in record.events.iter().zip(outcomes) {
+        let became = match outcome {
+            Outcome::New => event.status.code(),
+            Outcome::Duplicate { .. } => "duplicate",
+            Outcome::Conflict { .. } => "conflict",
+            Outcome::Repeated { .. } => "repeated",
+        };
+        match counts.iter_mut().find(|(name, _)| *name == became) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((became, 1)),
+        }
+    }
+    let counts: Vec<(&str, String)> =
+        counts.into_iter().map(|(name, count)| (name, count.to_string())).collect();
+    let source: (&str, Option<&str>, Option<&str>) = ("source", None, Some(&record.source));
+    let counted = counts.iter().map(|(name, count)| (*name, None, Some(count.as_str())));
+    text(&std::iter::once(source).chain(counted).collect::<Vec<_>>())
 }

@@ -10,6 +10,7 @@ mod export;
 mod failure;
 mod keys;
 mod lease;
+mod log;
 mod names;
 mod open;
 mod read;

@@ -72,6 +72,10 @@ names! {
     Window = "window",
     /// Partitions that are made or dropped.
     Partition = "partition",
+    /// Audit entries that get their place in the log.
+    Seal = "seal",
+    /// An audit entry of its own.
+    Deed = "deed",
     /// A part of a copy of another store.
     Copy = "copy",
 }
@@ -95,6 +99,8 @@ impl Name {
             Command::TakeDuty(_) | Command::ReleaseDuty { .. } => Self::Duty,
             Command::CountWindows { .. } => Self::Window,
             Command::EnsurePartitions | Command::DropPartitions { .. } => Self::Partition,
+            Command::Seal(_) => Self::Seal,
+            Command::Deed(_) => Self::Deed,
             Command::Copy(_) => Self::Copy,
             Command::KeepReserve | Command::Close => return None,
         })

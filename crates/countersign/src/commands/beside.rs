@@ -45,7 +45,14 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 /// Who asks for something, and why.
 pub(super) fn order(reason: &str) -> Order {
-    Order { actor: config::operator(), reason: reason.to_owned(), at: now() }
+    Order {
+        actor: config::operator(),
+        reason: reason.to_owned(),
+        at: now(),
+        request: None,
+        address: None,
+        agent: None,
+    }
 }
 
 /// The times of a range.

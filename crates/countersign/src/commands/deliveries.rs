@@ -144,7 +144,7 @@ async fn redeliver(
     let count = if dry_run {
         ids.len()
     } else {
-        office.store().redeliver(ids.clone(), order(reason).note()).await?
+        office.store().redeliver(ids.clone(), office.desk.note(order(reason)).await?).await?
     };
     let gone = if count < ids.len() { without_body(office.store(), &chosen).await? } else { 0 };
     if count == 0 && gone > 0 && !dry_run {

@@ -98,7 +98,7 @@ async fn change(office: &Office, named: &EndpointName, state: EndpointState, jso
     if !office.endpoints.iter().any(|endpoint| endpoint.name == named.name) {
         return Err(unknown(office.endpoints.iter().map(|endpoint| endpoint.name.as_str())));
     }
-    let note = order(&named.reason).note();
+    let note = office.desk.note(order(&named.reason)).await?;
     office.store().set_endpoint_state(&named.name, state, note).await?;
     if json {
         say(serde_json::json!({ "name": named.name, "state": word(state) }))?;

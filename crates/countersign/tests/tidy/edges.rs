@@ -17,14 +17,14 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("policy", &["model"]),
     ("redact", &[]),
     ("audit", &[]),
-    ("store", &["model", "vault"]),
-    ("gateway", &["model", "schemes", "vault", "policy", "redact", "store"]),
+    ("store", &["model", "vault", "audit"]),
+    ("gateway", &["model", "schemes", "vault", "policy", "redact", "audit", "store"]),
     ("sandbox", &["model", "schemes"]),
     (
         "countersign",
-        &["model", "schemes", "vault", "policy", "redact", "store", "gateway", "sandbox"],
+        &["model", "schemes", "vault", "policy", "redact", "audit", "store", "gateway", "sandbox"],
     ),
-    ("bench", &["model", "schemes", "vault", "policy", "store", "gateway", "sandbox"]),
+    ("bench", &["model", "schemes", "vault", "policy", "audit", "store", "gateway", "sandbox"]),
 ];
 
 /// These take bytes and a time and give values.

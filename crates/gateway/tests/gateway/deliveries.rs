@@ -46,7 +46,7 @@ async fn ten_attempts_and_then_a_dead_letter_that_can_be_redelivered() {
     }
     let dead = gateway.until(|d| d[0].status == DeliveryStatus::Dead).await;
     gateway.application.stays_at(10).await;
-    let note = super::operations::order("fixed the application").note();
+    let note = super::operations::note(&gateway, "fixed the application").await;
     assert_eq!(gateway.store.redeliver(vec![dead[0].id], note).await.expect("redelivers"), 1);
     let all = gateway.application.wait_for(11).await;
     assert_eq!(all[10].header("webhook-id"), all[0].header("webhook-id"));
@@ -65,7 +65,7 @@ async fn gone_disables_the_endpoint_until_a_person_enables_it() {
     gateway.application.stays_at(1).await;
     let states = gateway.store.endpoint_states().await.expect("states");
     assert_eq!(states[0].1, EndpointState::Disabled);
-    let note = super::operations::order("it is back").note();
+    let note = super::operations::note(&gateway, "it is back").await;
     gateway.store.set_endpoint_state("app", EndpointState::Active, note).await.expect("enables");
     gateway.application.wait_for(2).await;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gateway::operations::{Desk, Order};
 use model::{EventStatus, Timestamp};
-use store::Changed;
+use store::{Changed, Note};
 
 use super::harness::{Harness, START_MS, root, source, stripe_event};
 
@@ -18,7 +18,15 @@ pub(crate) fn order(reason: &str) -> Order {
         actor: "operator_test".to_owned(),
         reason: reason.to_owned(),
         at: Timestamp::from_millis(START_MS),
+        request: None,
+        address: None,
+        agent: None,
     }
+}
+
+pub(crate) async fn note(gateway: &Harness, reason: &str) -> Note {
+    let desk = Desk::open(gateway.store.clone(), root(), order(reason).at).await.expect("opens");
+    desk.note(order(reason)).await.expect("a note")
 }
 
 async fn with_a_held_event() -> Harness {

@@ -180,7 +180,7 @@ async fn no_spelling_of_a_private_address_is_ever_dialled() {
     let names = targets.iter().filter(|target| target.url.domain().is_some()).count();
     assert_eq!(asked.load(Ordering::SeqCst), names * 10, "each attempt resolves once");
 
-    let note = super::operations::order("the endpoint is back").note();
+    let note = super::operations::note(&gateway, "the endpoint is back").await;
     let ids: Vec<_> = dead.iter().map(|delivery| delivery.id).collect();
     assert_eq!(gateway.store.redeliver(ids.clone(), note).await.expect("goes again"), ids.len());
     gateway.until(|all| all.iter().all(|d| d.attempts == 11)).await;

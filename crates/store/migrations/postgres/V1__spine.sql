@@ -210,13 +210,20 @@ CREATE TABLE tally (
 CREATE TABLE audit_entry (
     sequence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at bigint NOT NULL,
-    action smallint NOT NULL CHECK (action BETWEEN 0 AND 5),
+    action smallint NOT NULL CHECK (action BETWEEN 0 AND 999),
     -- None is the gateway itself.
     actor text,
     resource bytea NOT NULL,
     outcome smallint NOT NULL CHECK (outcome BETWEEN 0 AND 1),
     request uuid,
-    detail text
+    -- What is different now, as the log says it.
+    changes text,
+    -- Commitments to what is personal; salts and values are sealed.
+    address bytea CHECK (length(address) = 32),
+    agent bytea CHECK (length(agent) = 32),
+    note bytea CHECK (length(note) = 32),
+    sealed_key uuid,
+    sealed bytea
 );
 
 -- One row a transaction, so that whoever lost its connection can find out whether it took effect.

@@ -158,11 +158,18 @@ CREATE TABLE tally (
 CREATE TABLE audit_entry (
     sequence INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
-    action INTEGER NOT NULL CHECK (action BETWEEN 0 AND 5),
+    action INTEGER NOT NULL CHECK (action BETWEEN 0 AND 999),
     -- None is the gateway itself.
     actor TEXT,
     resource BLOB NOT NULL,
     outcome INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 1),
     request BLOB,
-    detail TEXT
+    -- What is different now, as the log says it.
+    changes TEXT,
+    -- Commitments to what is personal; salts and values are sealed.
+    address BLOB CHECK (length(address) = 32),
+    agent BLOB CHECK (length(agent) = 32),
+    note BLOB CHECK (length(note) = 32),
+    sealed_key BLOB CHECK (length(sealed_key) = 16),
+    sealed BLOB
 ) STRICT;

@@ -29,6 +29,10 @@ pub enum CopiedTable {
     Tally,
     /// Audit entries.
     Entry,
+    /// Hashes over the entries that have their place in the log.
+    Tile,
+    /// What was signed of the log.
+    Checkpoint,
 }
 
 /// What a column holds.
@@ -60,6 +64,8 @@ impl CopiedTable {
         Self::Attempt,
         Self::Tally,
         Self::Entry,
+        Self::Tile,
+        Self::Checkpoint,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -71,6 +77,8 @@ impl CopiedTable {
         Self::Delivery,
         Self::Attempt,
         Self::Tally,
+        Self::Tile,
+        Self::Checkpoint,
     ];
 
     /// The stable code.
@@ -87,6 +95,8 @@ impl CopiedTable {
             Self::Attempt => "attempts",
             Self::Tally => "tallies",
             Self::Entry => "audit",
+            Self::Tile => "audit_tiles",
+            Self::Checkpoint => "audit_checkpoints",
         }
     }
 
@@ -128,23 +138,23 @@ impl CopiedTable {
                 ("http_status", Kind::Medium),
             ],
             Self::Tally => TALLY,
-            Self::Entry => &[
-                ("sequence", Kind::Number),
-                ("at", Kind::Number),
-                ("action", Kind::Small),
-                ("actor", Kind::Text),
-                ("resource", Kind::Bytes),
-                ("outcome", Kind::Small),
-                ("request", Kind::Id),
-                ("detail", Kind::Text),
+            Self::Entry => ENTRY,
+            Self::Tile => &[
+                ("level", Kind::Small),
+                ("number", Kind::Number),
+                ("hashes", Kind::Bytes),
+                ("entries", Kind::Bytes),
             ],
+            Self::Checkpoint => {
+                &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
+            }
         }
     }
 
     /// How many of the first columns say which row it is.
     pub(crate) const fn key_columns(self) -> usize {
         match self {
-            Self::Quarantine | Self::Attempt => 2,
+            Self::Quarantine | Self::Attempt | Self::Tile => 2,
             Self::Tally => 6,
             _ => 1,
         }
@@ -202,6 +212,22 @@ const TALLY: &[Column] = &[
     ("count", Kind::Number),
     ("first_at", Kind::Number),
     ("last_at", Kind::Number),
+    ("sealed_key", Kind::Id),
+    ("sealed", Kind::Bytes),
+];
+
+const ENTRY: &[Column] = &[
+    ("sequence", Kind::Number),
+    ("at", Kind::Number),
+    ("action", Kind::Small),
+    ("actor", Kind::Text),
+    ("resource", Kind::Bytes),
+    ("outcome", Kind::Small),
+    ("request", Kind::Id),
+    ("changes", Kind::Text),
+    ("address", Kind::Bytes),
+    ("agent", Kind::Bytes),
+    ("note", Kind::Bytes),
     ("sealed_key", Kind::Id),
     ("sealed", Kind::Bytes),
 ];

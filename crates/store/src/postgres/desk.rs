@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use model::{DeliveryId, EventId, EventStatus, Timestamp};
+use model::{DeliveryId, DeliveryStatus, EventId, EventStatus, Timestamp};
 
 use super::audit::Entries;
 use super::bind::{int2, int4, int8, text, uuid, uuids};
@@ -10,10 +10,9 @@ use super::codes::Sixteen;
 use super::failure::{Failure, Result};
 use super::record::Planned;
 use super::session::{Session, column};
-use crate::audit::Entry;
+use crate::audit::{Entry, decided};
 use crate::codes::Code;
 use crate::error::Kind;
-use crate::event::held_for;
 use crate::record::DELIVERIES_PER_EVENT;
 use crate::{Action, Changed, EndpointState, NewDelivery, Note};
 
@@ -41,7 +40,8 @@ impl Session<'_> {
         };
         if !held.has_body && !deliveries.is_empty() {
             let resource = event.as_bytes();
-            self.audit_note(Action::Released, resource, true, note, "body gone").await?;
+            let because = ("because", None, Some("body_gone"));
+            self.audit_note(Action::Released, resource, true, note, &[because]).await?;
             return Ok(Changed::BodyGone);
         }
         let id = Sixteen::from(event);
@@ -61,8 +61,9 @@ impl Session<'_> {
             deliveries,
         })
         .await?;
-        let was = held_for(held.reason.as_deref());
-        self.audit_note(Action::Released, event.as_bytes(), false, note, &was).await?;
+        let reason = held.reason.as_deref();
+        let changes = decided(EventStatus::Accepted, ("reason", reason, None));
+        self.audit_note(Action::Released, event.as_bytes(), false, note, &changes).await?;
         self.count_accepted(1).await?;
         Ok(Changed::Done)
     }
@@ -76,8 +77,9 @@ impl Session<'_> {
         let status = Code(EventStatus::Denied);
         let id = Sixteen::from(event);
         self.run("UPDATE event SET status = $2 WHERE id = $1", &[uuid(&id), int2(&status)]).await?;
-        let was = held_for(held.reason.as_deref());
-        self.audit_note(Action::Denied, event.as_bytes(), false, note, &was).await?;
+        let reason = held.reason.as_deref();
+        let changes = decided(EventStatus::Denied, ("reason", reason, reason));
+        self.audit_note(Action::Denied, event.as_bytes(), false, note, &changes).await?;
         Ok(Changed::Done)
     }
 
@@ -106,7 +108,9 @@ impl Session<'_> {
                 has_body: column(row, 5)?,
             })),
             status => {
-                self.audit_note(action, event.as_bytes(), true, note, status.code()).await?;
+                let is = Some(status.code());
+                self.audit_note(action, event.as_bytes(), true, note, &[("status", is, is)])
+                    .await?;
                 Ok(Err(Changed::NotHeld(status)))
             }
         }
@@ -151,12 +155,15 @@ impl Session<'_> {
             again.insert(column(row, 0)?);
         }
         let mut entries = Entries::default();
-        let detail = note.detail("again");
+        let changes = [("status", None, Some(DeliveryStatus::Pending.code()))];
+        self.see_personal(note).await?;
         // In the order in which they were asked for, each once.
         for id in &ids {
             if again.remove(id) {
                 let action = Action::Redelivered;
-                entries.push(&Entry::by_hand(action, &id.0, false, note, &detail));
+                let entry = Entry::by_hand(action, &id.0, false, note, &changes);
+                entry.check()?;
+                entries.push(&entry);
             }
         }
         self.audit(&entries).await?;
@@ -175,14 +182,18 @@ impl Session<'_> {
     ) -> Result<()> {
         let numbers = self.endpoint_numbers([endpoint].into(), note.at).await?;
         let number = numbers.get(endpoint).ok_or(Failure::from(Kind::Internal))?;
-        self.run(
-            "UPDATE endpoint SET state = $2, changed_at = $3 WHERE id = $1",
-            &[int4(number), int2(&Code(state)), int8(&note.at.as_millis())],
-        )
-        .await?;
+        let rows = self
+            .rows(
+                "UPDATE endpoint SET state = $2, changed_at = $3
+                 FROM (SELECT id, state FROM endpoint WHERE id = $1 FOR UPDATE) AS before
+                 WHERE endpoint.id = before.id RETURNING before.state",
+                &[int4(number), int2(&Code(state)), int8(&note.at.as_millis())],
+            )
+            .await?;
+        let before = rows.first().map(|row| column::<Code<EndpointState>>(row, 0)).transpose()?;
+        let change = ("state", before.map(|before| before.0.code()), Some(state.code()));
         let resource = endpoint.as_bytes();
-        let action = Action::EndpointChanged;
-        self.audit_note(action, resource, false, note, state.code()).await?;
+        self.audit_note(Action::EndpointChanged, resource, false, note, &[change]).await?;
         self.tell_work().await
     }
 

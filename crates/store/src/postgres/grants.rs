@@ -9,7 +9,7 @@ use crate::OpenError;
 
 /// Tables, and what may be done to each. Audit entries can only be added. (To lock a row, a role
 /// needs to be allowed to change something of it.)
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 24] = [
     ("schema_history", "SELECT"),
     ("name", "SELECT, INSERT"),
     ("endpoint", "SELECT, INSERT, UPDATE"),
@@ -26,6 +26,10 @@ const TABLES: [(&str, &str); 20] = [
     ("attempt", "SELECT, INSERT"),
     ("tally", "SELECT, INSERT, UPDATE"),
     ("audit_entry", "SELECT, INSERT"),
+    ("audit_waiting", "SELECT, INSERT, DELETE"),
+    ("audit_head", "SELECT, UPDATE"),
+    ("audit_tile", "SELECT, INSERT, UPDATE"),
+    ("audit_checkpoint", "SELECT, INSERT, DELETE"),
     ("batch", "SELECT, INSERT, DELETE"),
     ("duty", "SELECT, INSERT, UPDATE"),
     ("copied", "SELECT, INSERT, UPDATE"),

@@ -180,6 +180,16 @@ impl Session<'_> {
             &[int8(&ends.swept_day), int8(&ends.first_day)],
         )
         .await?;
+        self.run(
+            "UPDATE audit_head SET size = $1, last = $2",
+            &[int8(&ends.sealed), int8(&ends.sealed_last)],
+        )
+        .await?;
+        self.run(
+            "INSERT INTO audit_waiting SELECT sequence FROM audit_entry WHERE sequence > $1",
+            &[int8(&ends.sealed_last)],
+        )
+        .await?;
         self.pass_numbers("event_sequence", ends.sequence).await?;
         self.pass_numbers("audit_entry_sequence_seq", ends.entry).await
     }

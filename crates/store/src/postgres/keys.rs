@@ -67,7 +67,8 @@ impl Session<'_> {
                 resource: &id.0,
                 refused: false,
                 request: *request,
-                detail: None,
+                changes: None,
+                personal: None,
             });
         }
         Ok(())

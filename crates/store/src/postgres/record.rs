@@ -20,7 +20,7 @@ use super::keys::{Kept, NewKeys};
 use super::session::Session;
 use crate::audit::Entry;
 use crate::error::Kind;
-use crate::record::{DELIVERIES_PER_EVENT, detail};
+use crate::record::{DELIVERIES_PER_EVENT, changes};
 use crate::{Action, NewDelivery, NewEvent, Outcome, Record, Recorded};
 use fate::{Fate, Seen};
 use rows::{Event, Rows};
@@ -238,7 +238,8 @@ impl Entries {
             resource: record.arrival.as_bytes(),
             refused: false,
             request: Some(record.request),
-            detail: detail(outcomes).as_deref(),
+            changes: Some(changes(record, outcomes)),
+            personal: None,
         });
     }
 }

@@ -146,6 +146,8 @@ impl<'c> Session<'c> {
             Command::DropPartitions { class, before } => {
                 self.drop_partitions(*class, *before).await.map(Answer::Count)
             }
+            Command::Seal(seal) => self.seal(seal).await.map(Answer::Sealed),
+            Command::Deed(deed) => self.deed(deed).await.map(|()| Answer::Done),
             Command::Copy(command) => self.copy(command).await,
             // The batch's own row is the change.
             Command::Probe | Command::KeepReserve | Command::Close => Ok(Answer::Done),

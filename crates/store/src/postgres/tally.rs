@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::audit::Entries;
 use super::bind::{byteas, int2s, int4s, int8s, texts, uuids};
 use super::codes::Sixteen;
 use super::failure::{Failure, Result};
 use super::session::Session;
 use crate::Tally;
+use crate::audit::refused;
 use crate::codes::Coded as _;
 use crate::error::Kind;
 
@@ -79,7 +81,9 @@ impl Session<'_> {
             ],
         )
         .await?;
-        Ok(())
+        let mut entries = Entries::default();
+        refused(tallies).iter().for_each(|refused| entries.push(&refused.entry()));
+        self.audit(&entries).await
     }
 }
 

@@ -53,7 +53,7 @@ const BATCHES_KEPT: u64 = 1_024;
 pub(super) enum Work {
     Records(Vec<Record>),
     Settles(Vec<Settle>),
-    One(Command),
+    One(Box<Command>),
 }
 
 impl Work {
@@ -67,14 +67,13 @@ impl Work {
 
     /// What a statement of it may take, where usually it may take so long.
     fn statement_ms(&self, usually_ms: u64) -> u64 {
-        match self {
-            Self::One(
-                Command::Sweep { .. }
-                | Command::EnsurePartitions
-                | Command::DropPartitions { .. }
-                | Command::Copy(_),
-            ) => usually_ms.max(UPKEEP_MS),
-            Self::One(Command::Redeliver { .. }) => usually_ms.max(MANY_MS),
+        let Self::One(command) = self else { return usually_ms };
+        match **command {
+            Command::Sweep { .. }
+            | Command::EnsurePartitions
+            | Command::DropPartitions { .. }
+            | Command::Copy(_) => usually_ms.max(UPKEEP_MS),
+            Command::Redeliver { .. } | Command::Seal(_) => usually_ms.max(MANY_MS),
             _ => usually_ms,
         }
     }

@@ -174,7 +174,7 @@ fn work_of(batch: &mut [Job]) -> Work {
     } else if !settles.is_empty() {
         Work::Settles(settles)
     } else {
-        Work::One(other)
+        Work::One(Box::new(other))
     }
 }
 
@@ -183,7 +183,7 @@ fn give_back(work: Work, batch: &mut [Job]) {
     let commands: Vec<Command> = match work {
         Work::Records(records) => records.into_iter().map(Command::Record).collect(),
         Work::Settles(settles) => settles.into_iter().map(Command::Settle).collect(),
-        Work::One(command) => vec![command],
+        Work::One(command) => vec![*command],
     };
     for (job, command) in batch.iter_mut().zip(commands) {
         job.command = command;

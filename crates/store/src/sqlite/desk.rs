@@ -1,13 +1,13 @@
 //! What a person does: release and deny events, redeliver, pause and resume endpoints.
 
-use model::{DeliveryId, EventId, EventStatus, Timestamp};
+use model::{DeliveryId, DeliveryStatus, EventId, EventStatus, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::codes::{Code, State};
 use super::failure::Result;
 use super::record::{DELIVERIES_PER_EVENT, Planned};
 use super::session::Session;
-use crate::event::held_for;
+use crate::audit::decided;
 use crate::{Action, Changed, EndpointState, NewDelivery, Note};
 
 /// An event that somebody decides about.
@@ -32,7 +32,8 @@ impl Session<'_> {
             Err(changed) => return Ok(changed),
         };
         if !held.has_body && !deliveries.is_empty() {
-            self.audit_note(Action::Released, event.as_bytes(), true, note, "body gone")?;
+            let because = ("because", None, Some("body_gone"));
+            self.audit_note(Action::Released, event.as_bytes(), true, note, &[because])?;
             return Ok(Changed::BodyGone);
         }
         self.connection
@@ -57,13 +58,9 @@ impl Session<'_> {
             at: note.at,
             deliveries,
         })?;
-        self.audit_note(
-            Action::Released,
-            event.as_bytes(),
-            false,
-            note,
-            &held_for(held.reason.as_deref()),
-        )?;
+        let reason = held.reason.as_deref();
+        let changes = decided(EventStatus::Accepted, ("reason", reason, None));
+        self.audit_note(Action::Released, event.as_bytes(), false, note, &changes)?;
         Ok(Changed::Done)
     }
 
@@ -76,13 +73,9 @@ impl Session<'_> {
         self.connection
             .prepare_cached("UPDATE event SET status = ?2 WHERE sequence = ?1")?
             .execute(params![held.sequence, Code(EventStatus::Denied)])?;
-        self.audit_note(
-            Action::Denied,
-            event.as_bytes(),
-            false,
-            note,
-            &held_for(held.reason.as_deref()),
-        )?;
+        let reason = held.reason.as_deref();
+        let changes = decided(EventStatus::Denied, ("reason", reason, reason));
+        self.audit_note(Action::Denied, event.as_bytes(), false, note, &changes)?;
         Ok(Changed::Done)
     }
 
@@ -113,7 +106,8 @@ impl Session<'_> {
             None => Ok(Err(Changed::NotFound)),
             Some((held, EventStatus::Held)) => Ok(Ok(held)),
             Some((_, status)) => {
-                self.audit_note(action, event.as_bytes(), true, note, status.code())?;
+                let is = Some(status.code());
+                self.audit_note(action, event.as_bytes(), true, note, &[("status", is, is)])?;
                 Ok(Err(Changed::NotHeld(status)))
             }
         }
@@ -134,7 +128,8 @@ impl Session<'_> {
                 .execute(params![delivery.as_bytes(), Code(State::Fresh), note.at.as_millis()])?;
             if changed == 1 {
                 redelivered += 1;
-                self.audit_note(Action::Redelivered, delivery.as_bytes(), false, note, "again")?;
+                let again = ("status", None, Some(DeliveryStatus::Pending.code()));
+                self.audit_note(Action::Redelivered, delivery.as_bytes(), false, note, &[again])?;
             }
         }
         Ok(redelivered)
@@ -148,10 +143,15 @@ impl Session<'_> {
         note: &Note,
     ) -> Result<()> {
         let number = self.endpoint(endpoint, note.at)?;
+        let before: Code<EndpointState> = self
+            .connection
+            .prepare_cached("SELECT state FROM endpoint WHERE id = ?1")?
+            .query_row([number], |row| row.get(0))?;
         self.connection
             .prepare_cached("UPDATE endpoint SET state = ?2, changed_at = ?3 WHERE id = ?1")?
             .execute(params![number, Code(state), note.at.as_millis()])?;
-        self.audit_note(Action::EndpointChanged, endpoint.as_bytes(), false, note, state.code())
+        let change = ("state", Some(before.0.code()), Some(state.code()));
+        self.audit_note(Action::EndpointChanged, endpoint.as_bytes(), false, note, &[change])
     }
 
     /// Notes until when an endpoint is left alone, for whoever looks. Nobody decided it, so it is

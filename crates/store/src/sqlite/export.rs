@@ -81,8 +81,17 @@ impl CopiedTable {
                  FROM tally WHERE row > ?1 ORDER BY row LIMIT ?2"
             }
             Self::Entry => {
-                "SELECT sequence, sequence, at, action, actor, resource, outcome, request, detail
+                "SELECT sequence, sequence, at, action, actor, resource, outcome, request, changes,
+                    address, agent, note, sealed_key, sealed
                  FROM audit_entry WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+            }
+            Self::Tile => {
+                "SELECT row, level, number, hashes, entries FROM audit_tile
+                 WHERE row > ?1 ORDER BY row LIMIT ?2"
+            }
+            Self::Checkpoint => {
+                "SELECT size, size, at, note FROM audit_checkpoint
+                 WHERE size > ?1 ORDER BY size LIMIT ?2"
             }
         };
         let before = match self {
@@ -106,6 +115,8 @@ impl CopiedTable {
             Self::Attempt => "SELECT count(*) FROM attempt",
             Self::Tally => "SELECT count(*) FROM tally",
             Self::Entry => "SELECT count(*) FROM audit_entry",
+            Self::Tile => "SELECT count(*) FROM audit_tile",
+            Self::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
         }
     }
 }
@@ -146,7 +157,7 @@ impl Sqlite {
             Ok(connection.query_row(
                 "SELECT max(sequence_floor, coalesce((SELECT max(sequence) FROM event), 0)),
                     coalesce((SELECT max(sequence) FROM audit_entry), 0),
-                    dedup_swept_day, dedup_first_day FROM counter",
+                    dedup_swept_day, dedup_first_day, size, last FROM counter, audit_head",
                 [],
                 |row| {
                     Ok(Ends {
@@ -154,6 +165,8 @@ impl Sqlite {
                         entry: row.get(1)?,
                         swept_day: row.get(2)?,
                         first_day: row.get(3)?,
+                        sealed: row.get(4)?,
+                        sealed_last: row.get(5)?,
                     })
                 },
             )?)

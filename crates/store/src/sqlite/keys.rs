@@ -41,7 +41,8 @@ impl Session<'_> {
                 resource: &key.id.0,
                 refused: false,
                 request,
-                detail: None,
+                changes: None,
+                personal: None,
             })?;
         }
         self.keys.insert(key.id);

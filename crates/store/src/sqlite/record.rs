@@ -25,8 +25,9 @@ impl<'c> Inserts<'c> {
     pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             audit_entry: connection.prepare(
-                "INSERT INTO audit_entry (at, action, actor, resource, outcome, request, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO audit_entry (at, action, actor, resource, outcome, request, changes,
+                    address, agent, note, sealed_key, sealed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             body: connection
                 .prepare("INSERT INTO body (row, sealed_key, sealed) VALUES (?1, ?2, ?3)")?,
@@ -73,7 +74,6 @@ impl Session<'_> {
             events.push(self.record_event(&mut arrival, event)?);
         }
         if events.iter().any(|outcome| !matches!(outcome, Outcome::Duplicate { .. })) {
-            let detail = crate::record::detail(&events);
             let audited = self.audit(&Entry {
                 at: record.received_at,
                 action: Action::Recorded,
@@ -81,7 +81,8 @@ impl Session<'_> {
                 resource: record.arrival.as_bytes(),
                 refused: false,
                 request: Some(record.request),
-                detail: detail.as_deref(),
+                changes: Some(crate::record::changes(record, &events)),
+                personal: None,
             });
             if !sabotage::on(Defect::AuditOptional) {
                 audited?;

@@ -147,6 +147,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Deny { .. }
         | Command::Redeliver { .. }
         | Command::ReleaseDuty { .. }
+        | Command::Deed(_)
         | Command::EnsurePartitions
         | Command::KeepReserve
         | Command::Close => true,
@@ -156,6 +157,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Sweep { .. }
         | Command::Retain(_)
         | Command::TakeDuty(_)
+        | Command::Seal(_)
         | Command::CountWindows { .. }
         | Command::DropPartitions { .. }
         | Command::Copy(_)

@@ -212,6 +212,8 @@ impl<'c> Session<'c> {
             Command::CountWindows { name, adds } => {
                 self.count_windows(name, adds).map(Answer::Windows)
             }
+            Command::Seal(seal) => self.seal(seal).map(Answer::Sealed),
+            Command::Deed(deed) => self.deed(deed).map(|()| Answer::Done),
             // Everything is in one file.
             Command::EnsurePartitions | Command::DropPartitions { .. } => Ok(Answer::Count(0)),
             // A file is copied as a file.

@@ -6,6 +6,7 @@ use super::codes::Code;
 use super::failure::Result;
 use super::session::Session;
 use crate::Tally;
+use crate::audit::refused;
 
 impl Session<'_> {
     /// Adds counts to the rows of their minute.
@@ -40,6 +41,9 @@ impl Session<'_> {
                     tally.address.key.0,
                     tally.address.sealed.as_bytes(),
                 ])?;
+        }
+        for refused in refused(tallies) {
+            self.audit(&refused.entry())?;
         }
         Ok(())
     }

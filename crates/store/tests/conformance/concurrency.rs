@@ -96,12 +96,12 @@ pub(crate) async fn commands_beside_a_gateway_take_effect(place: Place) {
     let beside = place.open_beside().await;
     let deliveries = vec![delivery(1, NOON, "app")];
     let id = draft(1).event.id;
-    let changed = beside.release(id, note("by hand"), deliveries).await.unwrap();
+    let changed = beside.release(id, note(), deliveries).await.unwrap();
     assert_eq!(changed, Changed::Done);
     assert_eq!(event(&gateway, id).await.status, EventStatus::Accepted);
-    beside.set_endpoint_state("app", EndpointState::Paused, note("deploy")).await.unwrap();
+    beside.set_endpoint_state("app", EndpointState::Paused, note()).await.unwrap();
     assert_eq!(lease(&gateway, after(5_000), "app", 8).await.len(), 0);
-    beside.set_endpoint_state("app", EndpointState::Active, note("deployed")).await.unwrap();
+    beside.set_endpoint_state("app", EndpointState::Active, note()).await.unwrap();
     assert_eq!(numbers(&lease(&gateway, after(5_000), "app", 8).await), [1, 2]);
     let pending = DeliveryQuery {
         status: Some(DeliveryStatus::Pending),

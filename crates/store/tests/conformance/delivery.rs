@@ -97,13 +97,13 @@ pub(crate) async fn redelivery_starts_a_new_round_and_keeps_history(place: Place
     keep(&store, draft(1).to("app")).await;
     let first = lease(&store, NOON, "app", 1).await.pop().unwrap();
     // What is pending goes on by itself.
-    assert_eq!(store.redeliver(vec![first.delivery], note("lost")).await.unwrap(), 0);
+    assert_eq!(store.redeliver(vec![first.delivery], note()).await.unwrap(), 0);
     settle(&store, &first, after(5), Then::Dead).await;
-    assert_eq!(store.redeliver(vec![first.delivery], note("lost")).await.unwrap(), 1);
+    assert_eq!(store.redeliver(vec![first.delivery], note()).await.unwrap(), 1);
 
     let row = delivery_of(&store, draft(1).event.id).await;
     assert_eq!((row.status, row.attempts), (DeliveryStatus::Pending, 1));
-    assert_eq!(row.next_at, Some(note("").at));
+    assert_eq!(row.next_at, Some(note().at));
     let again = lease(&store, after(1_000), "app", 1).await.pop().unwrap();
     assert_eq!((again.attempt, again.fence), (1, 2));
     assert_eq!(again.event.id, first.event.id);
@@ -111,7 +111,7 @@ pub(crate) async fn redelivery_starts_a_new_round_and_keeps_history(place: Place
     assert_eq!(settle(&store, &first, after(1_001), Then::Dead).await, Settled::Stale);
     settle(&store, &again, after(1_001), Then::Delivered).await;
     assert_eq!(store.attempts(first.delivery).await.unwrap().len(), 2);
-    assert_eq!(store.redeliver(vec![first.delivery], note("once more")).await.unwrap(), 1);
+    assert_eq!(store.redeliver(vec![first.delivery], note()).await.unwrap(), 1);
 }
 
 pub(crate) async fn redelivery_of_many_counts_what_it_changed(place: Place) {
@@ -131,8 +131,8 @@ pub(crate) async fn redelivery_of_many_counts_what_it_changed(place: Place) {
     }
     assert_eq!(ids.len(), 1_500);
     ids.push(delivery(77, after(5), "app").id);
-    assert_eq!(store.redeliver(ids.clone(), note("all")).await.unwrap(), 1_500);
-    assert_eq!(store.redeliver(ids, note("all")).await.unwrap(), 0);
+    assert_eq!(store.redeliver(ids.clone(), note()).await.unwrap(), 1_500);
+    assert_eq!(store.redeliver(ids, note()).await.unwrap(), 0);
     assert_eq!(store.counts().await.unwrap().pending, 1_500);
 }
 
@@ -140,18 +140,18 @@ pub(crate) async fn endpoints_that_are_not_active_get_nothing(place: Place) {
     let store = place.open().await;
     keep(&store, draft(1).to("app")).await;
     for state in [EndpointState::Paused, EndpointState::Disabled] {
-        store.set_endpoint_state("app", state, note("maintenance")).await.unwrap();
+        store.set_endpoint_state("app", state, note()).await.unwrap();
         assert!(!store.due(after(DAY_MS)).await.unwrap());
         assert_eq!(lease(&store, after(DAY_MS), "app", 8).await.len(), 0);
         let states = store.endpoint_states().await.unwrap();
-        assert_eq!(states, [("app".to_owned(), state, note("").at)]);
+        assert_eq!(states, [("app".to_owned(), state, note().at)]);
     }
     // What is recorded meanwhile waits; an endpoint nobody ever delivered to may be paused, too.
     keep(&store, draft(2).to("app")).await;
-    store.set_endpoint_state("books", EndpointState::Paused, note("early")).await.unwrap();
+    store.set_endpoint_state("books", EndpointState::Paused, note()).await.unwrap();
     keep(&store, draft(3).to("books")).await;
     assert!(!store.due(after(DAY_MS)).await.unwrap());
-    store.set_endpoint_state("app", EndpointState::Active, note("done")).await.unwrap();
+    store.set_endpoint_state("app", EndpointState::Active, note()).await.unwrap();
     assert_eq!(numbers(&lease(&store, after(DAY_MS), "app", 8).await), [1, 2]);
     assert_eq!(lease(&store, after(DAY_MS), "books", 8).await.len(), 0);
 }

@@ -124,13 +124,8 @@ pub(crate) fn request(n: u64) -> RequestId {
     RequestId::new(NOON, id_bytes(n))
 }
 
-pub(crate) fn note(reason: &str) -> Note {
-    Note {
-        at: after(1_000),
-        actor: "operator ada".to_owned(),
-        reason: reason.to_owned(),
-        request: request(1),
-    }
+pub(crate) fn note() -> Note {
+    Note { at: after(1_000), actor: "operator ada".to_owned(), request: request(1), personal: None }
 }
 
 /// An event to be recorded. Ids follow from its number, everything else can be changed.

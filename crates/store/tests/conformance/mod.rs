@@ -6,6 +6,8 @@ pub(crate) mod desk;
 pub(crate) mod duties;
 pub(crate) mod fixture;
 pub(crate) mod keys;
+pub(crate) mod log;
+
 pub(crate) mod ordering;
 pub(crate) mod queries;
 pub(crate) mod record;
@@ -128,6 +130,15 @@ macro_rules! every_case {
                 a_duty_that_is_over_changes_hands,
                 a_duty_that_is_given_up_is_free,
                 one_of_many_gets_a_duty,
+            }
+            log {
+                entries_wait_until_they_have_their_place,
+                a_seal_from_another_size_does_nothing,
+                tiles_grow_and_of_a_minute_the_last_checkpoint_stays,
+                a_deed_is_an_entry_with_what_it_says_of_persons,
+                what_cannot_stand_in_the_log_is_not_done,
+                refused_arrivals_are_an_entry_a_reason,
+                of_two_that_seal_at_once_one_does,
             }
             windows {
                 counts_are_those_of_a_sliding_window,

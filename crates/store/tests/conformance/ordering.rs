@@ -115,7 +115,7 @@ pub(crate) async fn a_redelivered_one_goes_before_younger_ones(place: Place) {
     let first = lease(&store, NOON, "app", 8).await.pop().unwrap();
     settle(&store, &first, after(1), Then::Dead).await;
     let second = lease(&store, after(1), "app", 8).await.pop().unwrap();
-    store.redeliver(vec![first.delivery], note("fixed")).await.unwrap();
+    store.redeliver(vec![first.delivery], note()).await.unwrap();
     assert_eq!(numbers(&lease(&store, after(2_000), "app", 8).await), [0_u64; 0], "2 is under way");
     settle(&store, &second, after(2_000), Then::Delivered).await;
     // 3 was freed by 2 or 1 was found first: either way one at a time, and all of them.

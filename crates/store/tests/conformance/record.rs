@@ -33,7 +33,7 @@ pub(crate) async fn a_new_arrival_is_kept_whole(place: Place) {
     let entries = store.entries(0, 10).await.unwrap();
     let last = entries.last().unwrap();
     assert_eq!((last.action, last.at), (Action::Recorded, NOON));
-    assert_eq!((last.actor.as_str(), last.outcome.as_str()), ("gateway", "done"));
+    assert_eq!((last.actor.as_str(), last.outcome), ("gateway", "done"));
     assert_eq!(last.resource, row.arrival.to_string());
     assert_eq!(last.request, Some(request(1)));
 }
@@ -135,8 +135,8 @@ pub(crate) async fn two_copies_in_one_arrival_are_one_event(place: Place) {
     assert_eq!(events.len(), 2);
     assert!(events.iter().all(|event| event.arrival == arrival_id(9, NOON)));
     let entry = store.entries(0, 100).await.unwrap().pop().unwrap();
-    let detail = "new 2, duplicate 1, conflict 0, repeated 0";
-    assert_eq!(entry.detail.as_deref(), Some(detail));
+    let changes = r#"[["source",null,"stripe"],["accepted",null,"2"],["duplicate",null,"1"]]"#;
+    assert_eq!(entry.changes, changes);
 }
 
 pub(crate) async fn conflicts_within_one_arrival_are_kept_apart(place: Place) {

@@ -135,14 +135,14 @@ pub(crate) async fn without_its_body_nothing_is_delivered(place: Place) {
     settle(&store, &leased, old.plus_millis(5), Then::Dead).await;
     retain(&store, Retention { bodies_days: Some(8), ..Retention::default() }).await;
 
-    assert_eq!(store.redeliver(vec![leased.delivery], note("again")).await.unwrap(), 0);
+    assert_eq!(store.redeliver(vec![leased.delivery], note()).await.unwrap(), 0);
     let held = draft_at(2, old).event.id;
     let held = all_events(&store).await.iter().find(|e| number(e.id) == number(held)).unwrap().id;
-    let released = store.release(held, note("seen"), vec![delivery(9, now(), "app")]).await;
+    let released = store.release(held, note(), vec![delivery(9, now(), "app")]).await;
     assert_eq!(released.unwrap(), Changed::BodyGone);
     assert_eq!(event(&store, held).await.status, EventStatus::Held);
     assert_eq!(store.entries(0, 99).await.unwrap().pop().unwrap().outcome, "refused");
-    assert_eq!(store.deny(held, note("too late")).await.unwrap(), Changed::Done);
+    assert_eq!(store.deny(held, note()).await.unwrap(), Changed::Done);
     // The queue goes on.
     keep(&store, draft_at(3, now()).to("app")).await;
     assert_eq!(numbers(&lease(&store, now(), "app", 8).await), [3]);

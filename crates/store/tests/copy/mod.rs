@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use model::{EventId, Step};
+use model::{EventId, Step, Timestamp};
 use store::{
     Changed, CopiedTable, CopyError, CopyStage, DeliveryQuery, EndpointState, Outcome, Store,
     StoreCopy, Tally, Then,
@@ -123,7 +123,15 @@ async fn fill(store: &Store) {
         };
         settle(store, leased, after(20), then).await;
     }
-    store.set_endpoint_state("books", EndpointState::Paused, note("moving")).await.unwrap();
+    store.set_endpoint_state("books", EndpointState::Paused, note()).await.unwrap();
+    grow_log(store, 20, after(30)).await;
+}
+
+/// Gives the next entries their place in the log.
+async fn grow_log(store: &Store, entries: usize, at: Timestamp) {
+    let waiting = store.waiting_entries(entries).await.unwrap();
+    let from = store.log_head().await.unwrap().size;
+    assert!(store.seal(super::conformance::log::seal_from(from, &waiting, at)).await.unwrap());
 }
 
 /// Which deliveries go out, in their order, one after the other, from now on.
@@ -153,6 +161,8 @@ async fn a_finished_copy_is_the_same_store() {
     assert!(moved.target().await.is_half_copied().await.unwrap());
     assert_eq!(progress.len(), CopiedTable::ALL.len());
     assert!(progress.iter().all(|table| table.moved > 0 && table.moved <= table.rows));
+    // In the same minute: the checkpoint that was moved is not kept.
+    grow_log(&source, 10, after(31)).await;
     source.close().await;
     drop(source);
 
@@ -167,6 +177,12 @@ async fn a_finished_copy_is_the_same_store() {
     assert_eq!(deliveries(&target).await, deliveries(&source).await);
     assert_eq!(target.counts().await.unwrap(), source.counts().await.unwrap());
     assert_eq!(target.entries(0, 10_000).await.unwrap(), source.entries(0, 10_000).await.unwrap());
+    assert_eq!(target.log_head().await.unwrap(), source.log_head().await.unwrap());
+    let checkpoints = source.checkpoints(0, 100).await.unwrap();
+    assert_eq!(target.checkpoints(0, 100).await.unwrap(), checkpoints);
+    let waiting = source.waiting_entries(10_000).await.unwrap();
+    assert_eq!(target.waiting_entries(10_000).await.unwrap(), waiting);
+    assert!(!waiting.is_empty() && checkpoints.len() == 1);
     assert_eq!(target.endpoint_states().await.unwrap(), source.endpoint_states().await.unwrap());
     let all = || store::EventQuery { limit: 100, ..Default::default() };
     assert_eq!(target.tallies(all()).await.unwrap(), source.tallies(all()).await.unwrap());
@@ -194,7 +210,7 @@ async fn what_is_pending_goes_out_in_the_same_order_under_the_same_ids() {
     let dead = deliveries(&source).await;
     let dead = dead.iter().filter(|row| row.status == model::DeliveryStatus::Dead);
     let dead: Vec<_> = dead.map(|row| row.id).collect();
-    assert!(source.redeliver(dead, note("again")).await.unwrap() > 0);
+    assert!(source.redeliver(dead, note()).await.unwrap() > 0);
     lease(&source, after(100_002), "app", 3).await;
     drop(source);
     assert!(moved.finish().await.unwrap().is_verified());
@@ -204,8 +220,8 @@ async fn what_is_pending_goes_out_in_the_same_order_under_the_same_ids() {
     assert!(expected.len() > 10);
     assert_eq!(goes_out(&target, "app").await, expected);
     let enabled = EndpointState::Active;
-    source.set_endpoint_state("books", enabled, note("moved")).await.unwrap();
-    target.set_endpoint_state("books", enabled, note("moved")).await.unwrap();
+    source.set_endpoint_state("books", enabled, note()).await.unwrap();
+    target.set_endpoint_state("books", enabled, note()).await.unwrap();
     assert_eq!(goes_out(&target, "books").await, goes_out(&source, "books").await);
 }
 
@@ -235,7 +251,7 @@ async fn the_target_knows_what_the_source_had_and_goes_on_from_there() {
     keep(&target, draft(92).to("app")).await;
     assert!(all_events(&target).await.last().unwrap().sequence > last);
     assert!(target.entries(entry, 10).await.unwrap().len() >= 2);
-    let released = target.release(draft(50).event.id, note("seen"), Vec::new()).await.unwrap();
+    let released = target.release(draft(50).event.id, note(), Vec::new()).await.unwrap();
     assert_eq!(released, Changed::Done);
 }
 
@@ -258,13 +274,13 @@ async fn it_may_end_at_any_page_and_goes_on_while_the_source_receives() {
         source.tally(vec![tally(1, 1), tally(n, 1)]).await.unwrap();
     }
     let released = vec![delivery(77, NOON, "app")];
-    source.release(draft(50).event.id, note("seen"), released).await.unwrap();
-    source.deny(draft(51).event.id, note("fraud")).await.unwrap();
+    source.release(draft(50).event.id, note(), released).await.unwrap();
+    source.deny(draft(51).event.id, note()).await.unwrap();
     source
         .record(draft(93).unreadable().with(|e| e.body_key = hash_bytes(52)).record())
         .await
         .unwrap();
-    source.set_endpoint_state("books", EndpointState::Active, note("moved")).await.unwrap();
+    source.set_endpoint_state("books", EndpointState::Active, note()).await.unwrap();
     source.close().await;
     drop(source);
     for pages in 1.. {

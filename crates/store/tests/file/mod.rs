@@ -289,10 +289,10 @@ async fn the_audit_log_can_refuse() {
         .unwrap();
     store.record(draft(3).record()).await.unwrap_err();
     store.add_key(key(9)).await.unwrap_err();
-    store.release(draft(2).event.id, note("no"), Vec::new()).await.unwrap_err();
-    store.deny(draft(2).event.id, note("no")).await.unwrap_err();
+    store.release(draft(2).event.id, note(), Vec::new()).await.unwrap_err();
+    store.deny(draft(2).event.id, note()).await.unwrap_err();
     let paused = store::EndpointState::Paused;
-    store.set_endpoint_state("app", paused, note("no")).await.unwrap_err();
+    store.set_endpoint_state("app", paused, note()).await.unwrap_err();
     assert_eq!(all_events(&store).await, events);
     assert_eq!(store.data_key(key(9).id).await.unwrap(), None);
     assert_eq!(store.endpoint_states().await.unwrap()[0].1, store::EndpointState::Active);
@@ -330,7 +330,7 @@ async fn every_text_in_the_file_is_a_name_a_type_or_a_reason() {
     texts.sort();
     let expected = [
         "audit_entry.actor",
-        "audit_entry.detail",
+        "audit_entry.changes",
         "duty.name",
         "endpoint.name",
         "event.kind",

@@ -3,12 +3,19 @@
 use crate::copy::CopiedTable;
 
 /// What follows from the rows of a copy, made anew.
-pub(super) const ARRANGE: [&str; 3] = [
+pub(super) const ARRANGE: [&str; 5] = [
     "DELETE FROM lane",
     "INSERT INTO lane (endpoint, order_key, delivery)
      SELECT endpoint, order_key, delivery FROM pending WHERE state = 2 AND order_key IS NOT NULL",
     "UPDATE counter SET accepted = CASE slot
         WHEN 0 THEN (SELECT count(*) FROM event WHERE status = 0) ELSE 0 END",
+    "DELETE FROM audit_waiting",
+    // The source keeps the last one of each minute; some were moved before there was a later one.
+    "DELETE FROM audit_checkpoint WHERE size IN (
+        SELECT size FROM (
+            SELECT size, at / 60000 AS minute, lead(at / 60000) OVER (ORDER BY size) AS next
+            FROM audit_checkpoint) AS kept
+        WHERE minute = next)",
 ];
 
 /// The first columns of a table as rows of this name, from one array each.
@@ -55,8 +62,15 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         ],
         CopiedTable::Tally => TALLY,
         CopiedTable::Entry => &["INSERT INTO audit_entry
-                (sequence, at, action, actor, resource, outcome, request, detail)
+                (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
+                note, sealed_key, sealed)
             OVERRIDING SYSTEM VALUE SELECT * FROM {new} ON CONFLICT (sequence) DO NOTHING"],
+        CopiedTable::Tile => &["INSERT INTO audit_tile (level, number, hashes, entries)
+            SELECT * FROM {new}
+            ON CONFLICT (level, number) DO UPDATE SET
+                hashes = excluded.hashes, entries = excluded.entries"],
+        CopiedTable::Checkpoint => &["INSERT INTO audit_checkpoint (size, at, note)
+            SELECT * FROM {new} ON CONFLICT (size) DO NOTHING"],
     }
 }
 
@@ -164,8 +178,16 @@ const fn finds(table: CopiedTable) -> &'static str {
                     AND tally.address_key = wanted.address_key"
         }
         CopiedTable::Entry => {
-            "SELECT sequence, at, action, actor, resource, outcome, request, detail
+            "SELECT sequence, at, action, actor, resource, outcome, request, changes, address, agent,
+                note, sealed_key, sealed
              FROM audit_entry WHERE sequence = ANY ($1)"
+        }
+        CopiedTable::Tile => {
+            "SELECT level, number, hashes, entries FROM audit_tile
+             WHERE (level, number) IN (SELECT * FROM {wanted})"
+        }
+        CopiedTable::Checkpoint => {
+            "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
         }
     }
 }
@@ -186,6 +208,8 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Attempt => "SELECT count(*) FROM attempt",
         CopiedTable::Tally => "SELECT count(*) FROM tally",
         CopiedTable::Entry => "SELECT count(*) FROM audit_entry",
+        CopiedTable::Tile => "SELECT count(*) FROM audit_tile",
+        CopiedTable::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
     }
 }
 
@@ -204,6 +228,7 @@ pub(super) fn anything() -> String {
         "attempt",
         "tally",
         "audit_entry",
+        "audit_tile",
     ];
     let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table})"));
     format!("SELECT {}", any.join(" OR "))

@@ -141,7 +141,7 @@ fn the_reserve_is_for_what_is_owed_and_stands_again_when_there_is_room() {
         note: crate::Note {
             at: NOON,
             actor: "operator ada".to_owned(),
-            reason: "the disk is full".to_owned(),
+            personal: None,
             request: RequestId::new(NOON, [n; 10]),
         },
     };
