@@ -1,5 +1,7 @@
 //! The command line: every command and its options.
 
+pub(crate) mod audit;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -61,6 +63,9 @@ pub(crate) enum Command {
     /// Where events are delivered to.
     #[command(subcommand)]
     Endpoints(Endpoints),
+    /// What was done, by whom: read it, verify it, prove it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Show everything at work on this machine, and what attacks it refused.
     Demo(crate::demo::Args),
     /// Bring the schema of a PostgreSQL store up to this version, or say what is missing.

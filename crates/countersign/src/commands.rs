@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod audit;
 mod beside;
 mod check;
 mod copy;
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
         Command::Demo(demo) => crate::demo::run(demo, arguments.json),
+        Command::Audit(audit) => audit::run(audit, arguments),
         Command::Migrate(migrate) => migrate::run(migrate, arguments),
         Command::Store(StoreCommand::Copy(copy)) => copy::run(copy, arguments),
         Command::Providers(providers) => providers::run(providers, arguments),

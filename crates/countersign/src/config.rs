@@ -4,6 +4,7 @@
 //! references. Only this module reads the environment and the files of secrets, once; after the
 //! start only the files of certificates are read again. `docs/configuration.md` is the manual.
 
+mod auditing;
 #[cfg(test)]
 pub(crate) mod certificates;
 mod document;
@@ -70,6 +71,8 @@ pub struct Beside {
     pub sources: BTreeMap<String, SourceNamed>,
     /// The endpoints.
     pub endpoints: Vec<EndpointNamed>,
+    /// What the audit log is called, if it is not called after its key.
+    pub audit_origin: Option<String>,
 }
 
 /// A source, as far as it is known without its secrets.

@@ -106,6 +106,16 @@ impl From<store::StoreError> for Failure {
     }
 }
 
+impl From<gateway::LogError> for Failure {
+    fn from(error: gateway::LogError) -> Self {
+        match error {
+            gateway::LogError::Store(error) => error.into(),
+            gateway::LogError::Write(error) => error.into(),
+            other => Self::coded(&other.to_string()),
+        }
+    }
+}
+
 impl From<store::OpenError> for Failure {
     fn from(error: store::OpenError) -> Self {
         Self::told(error.code(), &error.to_string())

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use audit::SigningKey;
 use model::Timestamp;
 use moka::sync::Cache;
 use store::{KeyKind, NewKey, SealedRow, Store, StoreError, StoredKey};
@@ -15,7 +16,14 @@ use zeroize::Zeroizing;
 
 use crate::entropy;
 
-const INDEX_KEY_NAME: &str = "blind-index";
+/// A key of the gateway's own. It is found before there is an index, so its owner is a constant.
+struct SystemKey {
+    name: &'static str,
+    owner: [u8; 16],
+}
+
+const INDEX_KEY: SystemKey = SystemKey { name: "blind-index", owner: *b"blind-index-v1\0\0" };
+const AUDIT_KEY: SystemKey = SystemKey { name: "audit-signing", owner: *b"audit-signing-v1" };
 
 /// Why a key or a sealed value cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +39,11 @@ pub enum KeyError {
     /// The key of a record is gone.
     #[error("key_missing: the key of this record does not exist any more")]
     Missing,
+    /// The audit log's origin is no name of a key.
+    #[error(
+        "bad_audit_origin: [audit] origin is 1 to 256 bytes without spaces, control characters and plus"
+    )]
+    BadOrigin,
     /// The record does not open: it was changed or moved.
     #[error("not_authentic: the record was changed behind the gateway's back")]
     NotAuthentic,
@@ -91,14 +104,7 @@ impl KeyRing {
         store: Store,
         now: Timestamp,
     ) -> Result<Self, KeyError> {
-        let owner = system_owner();
-        let stored = match store.data_keys(KeyKind::System, owner).await? {
-            Some(stored) => stored,
-            None => store.add_key(fresh_system_key(&root, owner, now)).await?,
-        };
-        let owner_name = Owner::System(INDEX_KEY_NAME);
-        let key = vault::unwrap(&root, &stored.wrapped, stored.id, owner_name)
-            .map_err(|_| KeyError::WrongRoot)?;
+        let key = system_key(&root, &store, &INDEX_KEY, now).await?;
         let cached = model::limits::KEYS_CACHED_MAX;
         Ok(Self {
             root,
@@ -107,6 +113,22 @@ impl KeyRing {
             by_owner: Cache::new(cached),
             by_id: Cache::new(cached),
         })
+    }
+
+    /// What signs the audit log; made with the first checkpoint. Without an origin the log is
+    /// called after its key.
+    pub(crate) async fn audit_key(
+        &self,
+        origin: Option<&str>,
+        now: Timestamp,
+    ) -> Result<SigningKey, KeyError> {
+        let key = system_key(&self.root, &self.store, &AUDIT_KEY, now).await?;
+        let own = || {
+            let [a, b, c, d, ..] = key.id().0;
+            format!("countersign/{a:02x}{b:02x}{c:02x}{d:02x}")
+        };
+        let name = origin.map_or_else(own, str::to_owned);
+        SigningKey::from_seed(&name, &vault::signing_seed(&key)).map_err(|_| KeyError::BadOrigin)
     }
 
     /// A keyed hash of parts, for lookups of what rests sealed.
@@ -200,17 +222,28 @@ fn owner_of(kind: KeyKind, owner: &[u8; 16]) -> Owner<'_> {
     match kind {
         KeyKind::Subject => Owner::Subject(owner),
         KeyKind::Bucket => Owner::Bucket(owner),
-        KeyKind::System => Owner::System(INDEX_KEY_NAME),
+        // These are unwrapped by their names, and nothing is sealed under them.
+        KeyKind::System => Owner::System(""),
     }
 }
 
-/// The index key is found before there is an index, so its owner is a constant.
-fn system_owner() -> [u8; 16] {
-    *b"blind-index-v1\0\0"
-}
-
-fn fresh_system_key(root: &RootKey, owner: [u8; 16], now: Timestamp) -> NewKey {
-    let key = DataKey::new(KeyId(entropy::bytes()), entropy::bytes());
-    let wrapped = vault::wrap(root, &key, Owner::System(INDEX_KEY_NAME), entropy::bytes());
-    NewKey { id: key.id(), kind: KeyKind::System, owner, wrapped, created_at: now }
+/// Finds or makes a key of the gateway's own.
+async fn system_key(
+    root: &RootKey,
+    store: &Store,
+    named: &SystemKey,
+    now: Timestamp,
+) -> Result<DataKey, KeyError> {
+    let name = Owner::System(named.name);
+    let stored = match store.data_keys(KeyKind::System, named.owner).await? {
+        Some(stored) => stored,
+        None => {
+            let key = DataKey::new(KeyId(entropy::bytes()), entropy::bytes());
+            let wrapped = vault::wrap(root, &key, name, entropy::bytes());
+            let (id, kind, owner) = (key.id(), KeyKind::System, named.owner);
+            store.add_key(NewKey { id, kind, owner, wrapped, created_at: now }).await?
+        }
+    };
+    vault::unwrap(root, &stored.wrapped, stored.id, Owner::System(named.name))
+        .map_err(|_| KeyError::WrongRoot)
 }

@@ -6,10 +6,11 @@
 //! what was recorded, signs it again and delivers it, at least once.
 //!
 //! [`Gateway::start`] takes [`Settings`] (what the configuration means) and an open store; nothing
-//! here reads files or the environment.
+//! here reads the environment, or files but those of witnesses.
 
 mod admin;
 mod answer;
+mod auditing;
 mod clock;
 mod entropy;
 mod facts;
@@ -30,6 +31,7 @@ mod tallies;
 mod tls;
 mod windows;
 
+pub use auditing::{AuditLog, Auditing, LogError, Placed, Witness, WitnessError};
 pub use clock::Clock;
 pub use facts::Facts;
 pub use keys::KeyError;

@@ -49,6 +49,9 @@ pub(crate) struct Metrics {
     stale: Counter,
     breakers: Family<Lane, Gauge>,
     clock_steps: Counter,
+    audit_size: Gauge,
+    audit_stopped: Gauge,
+    witnesses_behind: Gauge,
 }
 
 /// Upper bounds of the acknowledgement histogram, seconds.
@@ -89,6 +92,23 @@ impl Metrics {
         );
         let clock_steps = Counter::default();
         registry.register("clock_steps", "Times that the clock was set", clock_steps.clone());
+        let (audit_size, audit_stopped) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "audit_entries_signed",
+            "Entries under the last checkpoint that this gateway signed or read",
+            audit_size.clone(),
+        );
+        registry.register(
+            "audit_stopped",
+            "1 while the audit log must not be signed: it was rolled back, rewritten or damaged",
+            audit_stopped.clone(),
+        );
+        let witnesses_behind = Gauge::default();
+        registry.register(
+            "audit_witnesses_behind",
+            "Witnesses that have not heard of the newest checkpoint",
+            witnesses_behind.clone(),
+        );
         let recorded = sources
             .map(|source| {
                 let label = Arrival { source: source.clone(), outcome: "accepted" };
@@ -105,6 +125,9 @@ impl Metrics {
             stale,
             breakers,
             clock_steps,
+            audit_size,
+            audit_stopped,
+            witnesses_behind,
         }
     }
 
@@ -147,6 +170,17 @@ impl Metrics {
     /// Counts an attempt that ended after its lease was taken over.
     pub(crate) fn stale(&self) {
         self.stale.inc();
+    }
+
+    /// Notes how far the audit log is signed, and whether it must not be any more.
+    pub(crate) fn audit(&self, size: u64, is_stopped: bool) {
+        self.audit_size.set(i64::try_from(size).unwrap_or(i64::MAX));
+        self.audit_stopped.set(i64::from(is_stopped));
+    }
+
+    /// Notes how many witnesses have not heard of the newest checkpoint.
+    pub(crate) fn witnesses_behind(&self, count: usize) {
+        self.witnesses_behind.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts that the clock was set.

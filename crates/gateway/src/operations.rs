@@ -73,6 +73,18 @@ impl Desk {
         Ok(self.store.audit(deed).await?)
     }
 
+    /// What verifies the audit log.
+    ///
+    /// # Errors
+    /// The store fails, or the origin names no log.
+    pub async fn audit_key(
+        &self,
+        origin: Option<&str>,
+        now: Timestamp,
+    ) -> Result<audit::VerifierKey, KeyError> {
+        Ok(self.keys.audit_key(origin, now).await?.verifier().clone())
+    }
+
     /// The store under the desk.
     pub fn store(&self) -> &Store {
         &self.store

@@ -46,7 +46,7 @@ pub(crate) struct Outbound {
     parts: Parts,
     environment: Environment,
     endpoints: HashMap<String, Arc<Endpoint>>,
-    client: Client,
+    client: Arc<Client>,
     lanes: Lanes,
 }
 
@@ -55,7 +55,7 @@ impl Outbound {
         parts: Parts,
         endpoints: HashMap<String, Arc<Endpoint>>,
         environment: Environment,
-        client: Client,
+        client: Arc<Client>,
     ) -> Self {
         Self { parts, environment, endpoints, client, lanes: Lanes::default() }
     }

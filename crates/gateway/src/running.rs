@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::auditing::{Auditing, Keeper};
 use crate::clock::Steps;
 use crate::inbound::Counter;
 use crate::inbound::{Inbound, InboundSettings, Parts};
@@ -70,6 +71,8 @@ pub struct Running {
     failed: CancellationToken,
     inward: Vec<JoinHandle<()>>,
     outward: Vec<JoinHandle<()>>,
+    stop_log: CancellationToken,
+    keeping: Option<JoinHandle<()>>,
 }
 
 impl Gateway {
@@ -107,6 +110,8 @@ impl Gateway {
             failed: CancellationToken::new(),
             inward: Vec::new(),
             outward: Vec::new(),
+            stop_log: CancellationToken::new(),
+            keeping: None,
         };
         let certificates: Vec<_> = [("public", &settings.tls), ("admin", &settings.admin_tls)]
             .into_iter()
@@ -122,7 +127,8 @@ impl Gateway {
         };
         running.serve_admin(admin, admin_doors, certificates, &parts);
         let formats = settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
-        let client = Client::new(&settings.resolver, settings.proxy.as_ref());
+        let client = Arc::new(Client::new(&settings.resolver, settings.proxy.as_ref()));
+        running.keep_log(&parts, settings.auditing, client.clone()).await?;
         running.deliver(&parts, settings.endpoints, settings.environment, client);
         running.housekeep(&parts);
         running.retain(&parts, settings.retention);
@@ -174,6 +180,10 @@ impl Running {
             let _ = task.await;
         }
         write_tallies(&self.store, &self.keys, &self.tallies).await;
+        self.stop_log.cancel();
+        if let Some(keeping) = self.keeping {
+            let _ = keeping.await;
+        }
         self.store.close().await;
     }
 
@@ -233,7 +243,7 @@ impl Running {
         parts: &Parts,
         endpoints: Vec<Endpoint>,
         environment: model::Environment,
-        client: Client,
+        client: Arc<Client>,
     ) {
         let endpoints: HashMap<_, _> = endpoints
             .into_iter()
@@ -244,6 +254,22 @@ impl Running {
             self.outward.push(tokio::spawn(outbound.clone().share_breakers(self.stop_out.clone())));
         }
         self.outward.push(tokio::spawn(outbound.run(self.stop_out.clone())));
+    }
+
+    /// Gives audit entries their place and signs checkpoints, until after everything else has ended.
+    async fn keep_log(
+        &mut self,
+        parts: &Parts,
+        auditing: Auditing,
+        client: Arc<Client>,
+    ) -> Result<(), StartError> {
+        let now = parts.clock.now();
+        let key = self.keys.audit_key(auditing.origin.as_deref(), now).await?;
+        let (store, clock) = (self.store.clone(), parts.clock.clone());
+        let around = (client, parts.metrics.clone());
+        let keeper = Keeper::new(store, clock, key, auditing, around);
+        self.keeping = Some(tokio::spawn(keeper.run(self.stop_log.clone())));
+        Ok(())
     }
 
     /// Deletes what is old enough, in a task of its own: the first time there may be much.

@@ -8,7 +8,7 @@ use model::Environment;
 use model::rate::Rate;
 use schemes::standard_webhooks::SigningKey;
 
-use crate::{Proxy, Resolver, Tls, Windows};
+use crate::{Auditing, Proxy, Resolver, Tls, Windows};
 
 /// Everything the gateway needs to know to start.
 pub struct Settings {
@@ -44,6 +44,8 @@ pub struct Settings {
     pub retention: store::Retention,
     /// Who counts what gateways share.
     pub windows: Windows,
+    /// What the audit log is called and who witnesses it.
+    pub auditing: Auditing,
 }
 
 /// A configured place webhooks come from: `POST /in/{name}`.

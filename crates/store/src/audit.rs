@@ -263,9 +263,7 @@ pub(crate) fn outcome(refused: bool) -> &'static str {
 pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
     match (action, <[u8; 16]>::try_from(bytes)) {
         (Action::Recorded, Ok(id)) => ArrivalId::from_bytes(id).to_string(),
-        (Action::Released | Action::Denied | Action::EventRevealed, Ok(id)) => {
-            EventId::from_bytes(id).to_string()
-        }
+        (Action::Released | Action::Denied, Ok(id)) => EventId::from_bytes(id).to_string(),
         (Action::Redelivered, Ok(id)) => DeliveryId::from_bytes(id).to_string(),
         (Action::KeyAdded, Ok(id)) => format!("{:?}", KeyId(id)),
         _ => String::from_utf8_lossy(bytes).into_owned(),

@@ -14,10 +14,12 @@ mod error;
 mod index;
 mod key;
 pub mod seal;
+mod signing;
 pub mod wrap;
 
 pub use error::{OpenError, RootKeyError};
 pub use index::IndexKey;
 pub use key::{DataKey, KeyId, RootKey};
 pub use seal::{Place, Sealed, open, seal};
+pub use signing::signing_seed;
 pub use wrap::{Owner, WrappedKey, unwrap, wrap};

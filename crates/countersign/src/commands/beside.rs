@@ -16,6 +16,8 @@ pub(super) struct Office {
     pub(super) desk: Desk,
     pub(super) sources: BTreeMap<String, SourceNamed>,
     pub(super) endpoints: Vec<EndpointNamed>,
+    /// What the audit log is called, if it is not called after its key.
+    pub(super) audit_origin: Option<String>,
 }
 
 impl Office {
@@ -24,7 +26,8 @@ impl Office {
         let beside = origin(arguments).beside()?;
         let store = beside.store.open_beside().await?;
         let desk = Desk::open(store, beside.root, now()).await?;
-        Ok(Self { desk, sources: beside.sources, endpoints: beside.endpoints })
+        let (sources, endpoints) = (beside.sources, beside.endpoints);
+        Ok(Self { desk, sources, endpoints, audit_origin: beside.audit_origin })
     }
 
     /// The store under the desk.

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use model::{EventId, EventStatus};
-use store::{Changed, DeliveryQuery, EventQuery, EventRow};
+use store::{Action, Changed, DeliveryQuery, EventQuery, EventRow};
 
 use super::beside::{Office, block_on, order, times};
 use super::{Ended, say};
@@ -111,6 +111,7 @@ fn not_found() -> Failure {
 
 async fn show(office: &Office, id: EventId, raw: bool, json: bool) -> Ended {
     let event = event(office, id).await?;
+    office.desk.audit(Action::EventRevealed, &id.to_string(), order("")).await?;
     let body = office.desk.body(&event).await?;
     if raw {
         let Some(body) = body else {

@@ -28,6 +28,7 @@ pub(super) struct Document {
     pub(super) retention: Retention,
     /// `[limits] redis`.
     pub(super) redis: Option<At<String>>,
+    pub(super) audit: Audit,
     pub(super) sources: Vec<Source>,
     pub(super) endpoints: Vec<Endpoint>,
 }
@@ -78,6 +79,22 @@ pub(super) struct Retention {
     pub(super) events_days: Option<At<i64>>,
     pub(super) bodies_days: Option<At<i64>>,
     pub(super) deliveries_days: Option<At<i64>>,
+}
+
+/// `[audit]`.
+#[derive(Default)]
+pub(super) struct Audit {
+    pub(super) origin: Option<At<String>>,
+    pub(super) witnesses: Vec<Witness>,
+}
+
+/// `[[audit.witness]]`: exactly one of its places.
+pub(super) struct Witness {
+    pub(super) place: Place,
+    pub(super) file: Option<At<String>>,
+    pub(super) url: Option<At<String>>,
+    pub(super) allow_private: Option<At<bool>>,
+    pub(super) syslog: Option<At<String>>,
 }
 
 /// `[server.tls]` and `[server.admin_tls]`.
@@ -194,10 +211,29 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
         };
         table.finish(found);
     }
+    if let Some(table) = root.table("audit", found) {
+        document.audit = Audit {
+            origin: table.text("origin", found),
+            witnesses: table.tables("witness", found).iter().map(|t| witness(t, found)).collect(),
+        };
+        table.finish(found);
+    }
     document.sources = root.tables("source", found).iter().map(|t| source(t, found)).collect();
     document.endpoints =
         root.tables("endpoint", found).iter().map(|t| endpoint(t, found)).collect();
     document
+}
+
+fn witness(table: &Table<'_>, found: &mut Found) -> Witness {
+    let witness = Witness {
+        place: table.place.clone(),
+        file: table.text("file", found),
+        url: table.text("url", found),
+        allow_private: table.boolean("allow_private", found),
+        syslog: table.text("syslog", found),
+    };
+    table.finish(found);
+    witness
 }
 
 fn tls(table: &Table<'_>, is_mutual: bool, found: &mut Found) -> Tls {

@@ -15,8 +15,8 @@ use super::secrets::Ledger;
 use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, endpoint, limits, network, retention,
-    source, store, transport, web,
+    Beside, Configuration, EndpointNamed, SourceNamed, auditing, endpoint, limits, network,
+    retention, source, store, transport, web,
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -125,9 +125,12 @@ pub(super) fn configuration(
     let kept = retention::retention(&document.retention, found);
     let windows = limits::windows(document, environment, resolver, found);
 
+    // Without an environment the start is refused anyway; test lets the rest be judged.
+    let judged = environment.unwrap_or(Environment::Test);
+    let auditing = auditing::auditing(&document.audit, judged, resolver, found);
+
     let mut scope = Scope {
-        // Without an environment the start is refused anyway; test lets the rest be judged.
-        environment: environment.unwrap_or(Environment::Test),
+        environment: judged,
         resolver,
         found,
         notices: Vec::new(),
@@ -174,6 +177,7 @@ pub(super) fn configuration(
         proxy: proxy.flatten(),
         retention: kept,
         windows: windows?,
+        auditing,
     };
     let certificates = tls.into_iter().chain(admin_tls).collect();
     Some(Configuration { settings, api, store: store?, certificates, notices })
@@ -202,10 +206,11 @@ pub(super) fn beside(
         Some(EndpointNamed { name: text(endpoint.name.as_ref())?, paused, takes_originals })
     });
     let endpoints = endpoints.collect();
+    let audit_origin = auditing::origin(document.audit.origin.as_ref(), resolver, found);
     if !found.is_empty() {
         return None;
     }
-    Some(Beside { store: store?, root: root?, sources, endpoints })
+    Some(Beside { store: store?, root: root?, sources, endpoints, audit_origin })
 }
 
 /// The store alone, for what works without a root key.

@@ -71,6 +71,10 @@ refusals! {
     BadStoreUrl = "bad_store_url",
     /// A setting of the store that is out of bounds, or does not belong to it.
     BadStoreSetting = "bad_store_setting",
+    /// The audit log's origin cannot name a log.
+    BadAuditOrigin = "bad_audit_origin",
+    /// A witness of the audit log is no place, or more than one.
+    BadWitness = "bad_witness",
     /// A number of days in `[retention]` is too small or too large.
     BadRetention = "bad_retention",
     /// A live gateway would speak to another machine's database in the clear.

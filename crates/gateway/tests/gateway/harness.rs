@@ -101,6 +101,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         proxy: None,
         retention: store::Retention::default(),
         windows: gateway::Windows::default(),
+        auditing: gateway::Auditing::default(),
     }
 }
 

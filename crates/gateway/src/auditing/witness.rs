@@ -1,0 +1,281 @@
+//! Places where checkpoints go, so that whoever can change the store cannot take them back.
+
+use std::fmt;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use audit::{Signed, VerifierKey};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+use model::Timestamp;
+use tokio::net::UdpSocket;
+
+use crate::outbound::Client;
+
+/// How long a witness may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The end of a witness file that is read at the start: several hundred notes.
+const TAIL_BYTES: u64 = 128 * 1024;
+
+/// Facility "log audit" (13) and severity "informational" (6), as RFC 5424 counts them.
+const PRIORITY: u8 = 13 * 8 + 6;
+
+/// A place for checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Witness {
+    /// A file, best on a volume that the gateway's operator cannot rewrite. The only one that can
+    /// be asked what it has: a log that was rolled back is not signed on.
+    File(PathBuf),
+    /// Each note is sent to this URL by POST.
+    Http {
+        /// Where to.
+        url: url::Url,
+        /// Private and loopback addresses may be dialled.
+        allow_private: bool,
+    },
+    /// Each note is a message of RFC 5424 over UDP (RFC 5426).
+    Syslog(SocketAddr),
+}
+
+/// Why a witness cannot be told or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// The file cannot be read or written.
+    #[error("witness_file: the witness's file cannot be read or written: {0}")]
+    File(#[from] io::Error),
+    /// The file holds something, and no checkpoint of this log.
+    #[error(
+        "witness_foreign: the witness's file holds no checkpoint of this log: give it a file of its own"
+    )]
+    Foreign,
+    /// The URL did not take it.
+    #[error("witness_refused: the witness's URL did not answer 2xx")]
+    Refused,
+    /// It took too long.
+    #[error("witness_late: the witness did not answer in time")]
+    Late,
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "file",
+            Self::Http { .. } => "http",
+            Self::Syslog(_) => "syslog",
+        })
+    }
+}
+
+impl Witness {
+    /// Hands it a checkpoint.
+    pub(super) async fn tell(
+        &self,
+        checkpoint: &Signed,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<(), WitnessError> {
+        let telling = async {
+            match self {
+                Self::File(path) => {
+                    let (path, note) = (path.clone(), checkpoint.note().to_owned());
+                    let written = tokio::task::spawn_blocking(move || append(&path, &note)).await;
+                    Ok(written.map_err(io::Error::other)??)
+                }
+                Self::Http { url, allow_private } => {
+                    post(client, url, *allow_private, checkpoint.note()).await
+                }
+                Self::Syslog(address) => Ok(syslog(*address, checkpoint, now).await?),
+            }
+        };
+        tokio::time::timeout(LIMIT, telling).await.map_err(|_| WitnessError::Late)?
+    }
+
+    /// The largest checkpoint that it has, as far as it can be asked.
+    pub(super) async fn newest(&self, key: &VerifierKey) -> Result<Option<Signed>, WitnessError> {
+        let Self::File(path) = self else { return Ok(None) };
+        let (path, key) = (path.clone(), key.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let tail = tail(&path)?;
+            match newest(&tail, &key) {
+                None if !tail.is_empty() => Err(WitnessError::Foreign),
+                found => Ok(found),
+            }
+        });
+        read.await.map_err(io::Error::other)?
+    }
+}
+
+/// One write, so that a crash leaves the notes before it whole, and a sync.
+fn append(path: &Path, note: &str) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(format!("{note}\n").as_bytes())?;
+    file.sync_all()
+}
+
+/// The end of a file; nothing of one that is not there.
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = match std::fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The largest checkpoint among the notes that begin in these bytes. What comes before the first, and
+/// a last one that was cut short, is left alone.
+fn newest(tail: &[u8], key: &VerifierKey) -> Option<Signed> {
+    let text = String::from_utf8_lossy(tail);
+    let begin = format!("{}\n", key.name());
+    let mut starts: Vec<usize> = text
+        .match_indices(&begin)
+        .map(|(start, _)| start)
+        .filter(|start| *start == 0 || text.as_bytes().get(start - 1) == Some(&b'\n'))
+        .collect();
+    starts.push(text.len());
+    let keys = [key.clone()];
+    starts
+        .windows(2)
+        .filter_map(|window| match window {
+            [start, end] => text.get(*start..*end),
+            _ => None,
+        })
+        .filter_map(|note| Signed::open(format!("{}\n", note.trim_end()).as_bytes(), &keys).ok())
+        .max_by_key(Signed::size)
+}
+
+async fn post(
+    client: &Client,
+    url: &url::Url,
+    allow_private: bool,
+    note: &str,
+) -> Result<(), WitnessError> {
+    let mut request = Request::new(Full::new(Bytes::from(note.to_owned())));
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = url.as_str().parse().unwrap_or_default();
+    request
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let answer = client.call(request, allow_private).await.map_err(|_| WitnessError::Refused)?;
+    if answer.status().is_success() { Ok(()) } else { Err(WitnessError::Refused) }
+}
+
+/// A message whose text is the note, line ends as `\n`.
+async fn syslog(address: SocketAddr, checkpoint: &Signed, now: Timestamp) -> io::Result<()> {
+    let note = checkpoint.note().replace('\n', "\\n");
+    let message = format!("<{PRIORITY}>1 {now} - countersign - checkpoint - {note}");
+    let any: SocketAddr =
+        if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let socket = UdpSocket::bind(any).await?;
+    let sent = socket.send_to(message.as_bytes(), address).await?;
+    if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use audit::{Sealer, SigningKey};
+
+    use super::*;
+
+    fn key(name: &str) -> SigningKey {
+        SigningKey::from_seed(name, &[3; 32]).expect("a key")
+    }
+
+    /// Signed notes of an empty and some longer logs.
+    fn notes(name: &str, sizes: usize) -> Vec<Signed> {
+        let key = key(name);
+        let mut sealer = Sealer::begin(name);
+        let entry = audit::Entry {
+            time_ms: 1,
+            action: "a".to_owned(),
+            outcome: "done".to_owned(),
+            actor: "x".to_owned(),
+            resource: String::new(),
+            changes: Vec::new(),
+            request: None,
+            address: None,
+            agent: None,
+            note: None,
+        };
+        let body = audit::Body::of(&entry).expect("an entry");
+        let next = |_| {
+            sealer.append(&body).expect("room");
+            sealer.sign(&key, None).expect("signs")
+        };
+        (0..sizes).map(next).collect()
+    }
+
+    #[tokio::test]
+    async fn a_file_gives_back_the_largest_that_it_was_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("checkpoints");
+        let witness = Witness::File(path.clone());
+        let key = key("log");
+        let newest = async || witness.newest(key.verifier()).await;
+        assert_eq!(newest().await.expect("nothing yet"), None);
+        let notes = notes("log", 3);
+        for note in [&notes[0], &notes[2], &notes[1]] {
+            append(&path, note.note()).expect("writes");
+        }
+        assert_eq!(newest().await.expect("reads").as_ref(), Some(&notes[2]));
+        // A crash in the middle of the next one.
+        let half = notes[2].note().get(..20).expect("long").to_owned();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(half.as_bytes()))
+            .expect("writes");
+        assert_eq!(newest().await.expect("reads").as_ref(), Some(&notes[2]));
+        // It reads as a witness of the offline verifier's too, but for the half one.
+        let text = std::fs::read_to_string(&path).expect("reads");
+        let whole = text.strip_suffix(&half).expect("half a note");
+        let keys = [key.verifier().clone()];
+        let read = audit::Witness::read(&mut whole.as_bytes(), &keys).expect("reads");
+        assert_eq!(read.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_something_else_is_no_witness() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("checkpoints");
+        let other = notes("other", 1);
+        append(&path, other[0].note()).expect("writes");
+        let read = Witness::File(path).newest(key("log").verifier()).await;
+        assert!(matches!(read, Err(WitnessError::Foreign)));
+    }
+
+    #[tokio::test]
+    async fn a_long_file_is_read_from_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("checkpoints");
+        let notes = notes("log", 1_200);
+        let text: String = notes.iter().map(|note| format!("{}\n", note.note())).collect();
+        assert!(text.len() as u64 > TAIL_BYTES);
+        std::fs::write(&path, text).expect("writes");
+        let read = Witness::File(path).newest(key("log").verifier()).await.expect("reads");
+        assert_eq!(read.as_ref(), notes.last());
+    }
+
+    #[tokio::test]
+    async fn a_syslog_message_holds_the_note_on_one_line() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let address = server.local_addr().expect("an address");
+        let note = notes("log", 1).remove(0);
+        syslog(address, &note, Timestamp::from_millis(0)).await.expect("sends");
+        let mut buffer = [0; 2048];
+        let length = server.recv(&mut buffer).await.expect("a message");
+        let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        assert!(message.starts_with(
+            "<110>1 1970-01-01T00:00:00.000Z - countersign - checkpoint - log\\n1\\n"
+        ));
+        assert!(!message.contains('\n'));
+    }
+}
