@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
 use stores::Backend;
@@ -20,7 +21,7 @@ const WEAK_BODY: &str = r#"{"id":"evt_2","type":"payment.succeeded","data":{"id"
 
 /// A gateway of its own folder, store and ports.
 struct Gateway {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     process: Child,
     public: String,
     summary: Value,
@@ -28,6 +29,11 @@ struct Gateway {
 
 impl Gateway {
     fn start(backend: Backend) -> Self {
+        Self::start_with(backend, "")
+    }
+
+    /// The same, with more in its configuration.
+    fn start_with(backend: Backend, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         run(folder.path(), &["init"]);
         let config = folder.path().join("countersign.toml");
@@ -41,13 +47,16 @@ impl Gateway {
         let weak = "[[source]]\nname = \"weak\"\nprovider = \"one2pays-body\"\n\
                     secrets = [\"${env:WEAK_SECRET}\"]\nendpoints = [\"app\"]\n\
                     amount_unit = \"satang\"\n";
-        std::fs::write(&config, format!("{text}{weak}")).expect("written");
+        std::fs::write(&config, format!("{text}{weak}{more}")).expect("written");
         let mut env = std::fs::OpenOptions::new()
             .append(true)
             .open(folder.path().join(".env"))
             .expect("it is there");
         env.write_all(b"WEAK_SECRET=one2pays_test_secret_0123456789abcdef\n").expect("written");
+        Self::serve(Arc::new(folder))
+    }
 
+    fn serve(folder: Arc<TempDir>) -> Self {
         let mut process = command(folder.path(), &["serve", "--json"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -234,7 +243,104 @@ fn a_stop_is_graceful_and_no_log_line_says_a_secret(backend: Backend) {
     }
 }
 
+/// How a command ended that may fail, and what it said.
+fn ended(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = command(folder, arguments).output().expect("the binary runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+fn the_log_is_read_proved_and_verified_far_from_the_store(backend: Backend) {
+    let gateway = Gateway::start(backend);
+    gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
+    gateway.send("stripe", "stripe", "APP_WEBHOOK_SECRET", STRIPE_BODY);
+    gateway.one(&["endpoints", "pause", "app", "--json"]);
+    let folder = gateway.folder.path();
+    let sealed = (0..200).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let paused = ["audit", "list", "--json", "--action", "endpoint."];
+        gateway.lines(&paused).pop().filter(|entry| !entry["index"].is_null())
+    });
+    let paused = sealed.expect("it gets its place");
+    assert_eq!(paused["changes"], serde_json::json!([["state", "active", "paused"]]));
+    assert!(text_of(&paused, "actor").starts_with("cli:"));
+    let refused = gateway.one(&["audit", "list", "--json", "--action", "arrivals.refused"]);
+    assert_eq!((&refused["outcome"], &refused["resource"]), (&"refused".into(), &"stripe".into()));
+    // Whoever reads the log stands in it.
+    assert!(gateway.lines(&["audit", "list", "--json", "--action", "audit.read"]).len() > 1);
+    let index = paused["index"].to_string();
+    let shown = gateway.one(&["audit", "show", &index, "--json"]);
+    assert_eq!((&shown["unchanged"], &shown["action"]), (&true.into(), &paused["action"]));
+
+    let exported = gateway.one(&["audit", "export", "--out", "log.jsonl", "--json"]);
+    let key = run(folder, &["audit", "key"]).trim().to_owned();
+    assert_eq!(text_of(&exported, "key"), key);
+    assert!(run(folder, &["audit", "verify"]).starts_with("ok: "));
+    let proof = run(folder, &["audit", "prove", &index]);
+    assert!(proof.starts_with(&format!("c2sp.org/tlog-proof@v1\nindex {index}\n")), "{proof}");
+    let grown = gateway.one(&["audit", "consistency", "1", "--json"]);
+    assert!(grown["proof"].as_array().is_some_and(|proof| !proof.is_empty()), "{grown}");
+
+    // Elsewhere, without a configuration.
+    let far = tempfile::tempdir().expect("a folder");
+    let log = std::fs::read_to_string(folder.join("log.jsonl")).expect("it is there");
+    let verify = |text: &str, key: &str| {
+        std::fs::write(far.path().join("log.jsonl"), text).expect("written");
+        ended(far.path(), &["audit", "verify", "log.jsonl", "--key", key, "--json"])
+    };
+    assert_eq!(verify(&log, &key).0, Some(0));
+    let changed = log.replacen("\"active\",\"paused\"", "\"active\",\"passed\"", 1);
+    let (code, said) = verify(&changed, &key);
+    assert_eq!(code, Some(1));
+    let verdict: Value = serde_json::from_str(&said).expect("a verdict");
+    assert_eq!(
+        (&verdict["verdict"], verdict["index"].to_string()),
+        (&"leaf_changed".into(), index)
+    );
+    assert_eq!(verify(&log, "nonsense").0, Some(4));
+    assert_eq!(verify("", &key).0, Some(1));
+    assert_eq!(ended(far.path(), &["audit", "verify", "log.jsonl"]).0, Some(2));
+    assert_eq!(ended(folder, &["audit", "show", "9999999"]).0, Some(4));
+}
+
+/// What needs a witness: a store from a backup is true in itself.
+#[test]
+fn a_store_that_was_put_back_is_not_signed_on() {
+    let witness =
+        "[audit]\norigin = \"shop.example/audit\"\n[[audit.witness]]\nfile = \"checkpoints\"\n";
+    let gateway = Gateway::start_with(Backend::Sqlite, witness);
+    let folder = gateway.folder.clone();
+    let store = folder.path().join("countersign.db");
+    gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
+    assert_eq!(gateway.stop().0, Some(0));
+    let backup = std::fs::read(&store).expect("it is there");
+    let gateway = Gateway::serve(folder.clone());
+    gateway.one(&["endpoints", "pause", "app", "--json"]);
+    assert_eq!(gateway.stop().0, Some(0));
+    let noted = std::fs::read_to_string(folder.path().join("checkpoints")).expect("noted");
+    assert!(noted.matches("shop.example/audit\n").count() >= 2, "{noted}");
+
+    std::fs::write(&store, backup).expect("put back");
+    for log in ["countersign.db-wal", "countersign.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join(log));
+    }
+    let gateway = Gateway::serve(folder.clone());
+    gateway.one(&["endpoints", "enable", "app", "--json"]);
+    let (code, log) = gateway.stop();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("rollback_detected"), "{log}");
+    let after = std::fs::read_to_string(folder.path().join("checkpoints")).expect("noted");
+    assert_eq!(after, noted, "nothing more is signed");
+    let (code, said) =
+        ended(folder.path(), &["audit", "verify", "--witness", "checkpoints", "--json"]);
+    assert!(said.contains("rolled_back"), "{said}");
+    assert_eq!(code, Some(1));
+    // Without the witness nobody could tell.
+    assert_eq!(ended(folder.path(), &["audit", "verify"]).0, Some(0));
+}
+
 on_both! {
+    the_log_is_read_proved_and_verified_far_from_the_store,
     an_operator_sees_what_arrived_and_decides_what_waits,
     an_operator_pauses_an_endpoint_and_delivers_again,
     a_stop_is_graceful_and_no_log_line_says_a_secret,

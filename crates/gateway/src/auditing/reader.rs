@@ -26,7 +26,9 @@ pub enum LogError {
     #[error("audit_not_written: {0}")]
     Write(#[from] io::Error),
     /// Nothing was signed yet.
-    #[error("audit_empty: no checkpoint was signed yet; start the gateway, it signs twice a second")]
+    #[error(
+        "audit_empty: no checkpoint was signed yet; start the gateway, it signs twice a second"
+    )]
     Empty,
     /// The log is not so long.
     #[error("audit_no_such_entry: the log has {size} signed entries; they are numbered from 0")]

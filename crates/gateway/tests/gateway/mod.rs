@@ -3,6 +3,7 @@
 //! `postgres.rs` beside this folder say how its stores are opened, in `backend()`.
 
 pub(crate) mod application;
+pub(crate) mod auditing;
 mod certificates;
 mod deliveries;
 mod encrypted;

@@ -6,6 +6,7 @@ use model::DeliveryStatus;
 use tokio::time::Instant;
 
 use crate::gateway::application::Behaviour;
+use crate::gateway::auditing::{settled, verified};
 use crate::gateway::harness::{Harness, STRIPE_SECRET, Signed, stripe_event};
 
 /// How soon what one gateway found out holds at another.
@@ -135,4 +136,22 @@ async fn failed_signatures_are_limited_over_both_and_never_stop_a_good_one() {
     for gateway in &gateways {
         assert_eq!(gateway.post("/in/stripe", &forged(gateway)).await.status, 401);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_gateways_keep_one_log() {
+    let mut gateways = two().await;
+    for round in 0..4 {
+        for n in 0..100 {
+            send(&gateways, round * 100 + n).await;
+        }
+        if round == 1 {
+            // Whoever had the duty gives it up; the other goes on.
+            gateways[0].stop().await;
+            gateways[0] = gateways[1].beside().await;
+        }
+    }
+    settled(&gateways[1]).await;
+    let verified = verified(&gateways[1], None).await;
+    assert!(verified.size >= 400, "{verified:?}");
 }
