@@ -80,3 +80,72 @@ fn syslog(written: &At<String>, resolver: &Resolver<'_>, found: &mut Found) -> O
     }
     address.map(Witness::Syslog)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::config::problem::Place;
+    use crate::config::reference::Variables;
+
+    fn text(text: &str) -> Option<At<String>> {
+        let place = Place { line: 1, key: "audit".into() };
+        Some(At { value: text.to_owned(), place })
+    }
+
+    fn witness(file: Option<&str>, url: Option<&str>, syslog: Option<&str>) -> document::Witness {
+        document::Witness {
+            place: Place { line: 1, key: "audit.witness".into() },
+            file: file.and_then(text),
+            url: url.and_then(text),
+            allow_private: None,
+            syslog: syslog.and_then(text),
+        }
+    }
+
+    fn judge(origin: Option<&str>, witnesses: Vec<document::Witness>) -> Result<Auditing, Refusal> {
+        let written = document::Audit { origin: origin.and_then(text), witnesses };
+        let variables = Variables::of(&[]);
+        let resolver = Resolver { variables: &variables, folder: Path::new("/folder") };
+        let mut found = Found::default();
+        let meant = auditing(&written, Environment::Live, &resolver, &mut found);
+        found.into_list().first().map_or(Ok(meant), |problem| Err(problem.refusal))
+    }
+
+    #[test]
+    fn origins_are_names() {
+        let good = judge(Some("gateway.example.com/audit"), Vec::new());
+        assert_eq!(good.map(|meant| meant.origin), Ok(Some("gateway.example.com/audit".into())));
+        assert_eq!(judge(None, Vec::new()).map(|meant| meant.origin), Ok(None));
+        for bad in ["", "a b", "a+b", "a\nb", "é", &"x".repeat(129)] {
+            let judged = judge(Some(bad), Vec::new()).map(|meant| meant.origin);
+            assert_eq!(judged, Err(Refusal::BadAuditOrigin), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_witness_is_one_place() {
+        let places = |witness| judge(None, vec![witness]).map(|meant| meant.witnesses);
+        let file = Witness::File(PathBuf::from("/folder/a/b"));
+        assert_eq!(places(witness(Some("a/b"), None, None)), Ok(vec![file]));
+        let url = "https://witness.example/checkpoints";
+        assert_eq!(places(witness(None, Some(url), None)).map(|places| places.len()), Ok(1));
+        let syslog = "192.0.2.1:514".parse().map(Witness::Syslog).expect("an address");
+        let written = witness(None, None, Some("udp://192.0.2.1:514"));
+        assert_eq!(places(written), Ok(vec![syslog]));
+        for bad in [
+            witness(None, None, None),
+            witness(Some("a"), Some(url), None),
+            witness(None, None, Some("192.0.2.1:514")),
+            witness(None, None, Some("udp://syslog.example:514")),
+            witness(None, None, Some("tcp://192.0.2.1:514")),
+        ] {
+            assert_eq!(places(bad), Err(Refusal::BadWitness));
+        }
+        let private = witness(None, Some("https://10.0.0.1/"), None);
+        assert_eq!(places(private), Err(Refusal::PrivateAddress));
+        let plain = witness(None, Some("http://witness.example/"), None);
+        assert_eq!(places(plain), Err(Refusal::PlainHttpInLive));
+    }
+}

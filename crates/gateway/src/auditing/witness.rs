@@ -253,6 +253,52 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_cannot_be_written_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let witness = Witness::File(folder.path().join("not/there"));
+        let client = Client::new(&crate::Resolver::System, None);
+        let (note, now) = (notes("log", 1).remove(0), Timestamp::from_millis(0));
+        let told = witness.tell(&note, &client, now).await;
+        assert!(matches!(told, Err(WitnessError::File(_))));
+    }
+
+    #[tokio::test]
+    async fn a_url_gets_the_note_and_must_answer_2xx() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = server.local_addr().expect("an address");
+        let answers = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for status in ["204 No Content", "500 Internal Server Error"] {
+                let (mut stream, _) = server.accept().await.expect("a connection");
+                let mut buffer = vec![0; 4096];
+                let mut length = 0;
+                while !String::from_utf8_lossy(&buffer[..length]).contains("— log ") {
+                    length += stream.read(&mut buffer[length..]).await.expect("reads");
+                }
+                asked.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+                let answer =
+                    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.expect("writes");
+            }
+            asked
+        });
+        let url: url::Url = format!("http://{address}/checkpoints").parse().expect("a URL");
+        let client = Client::new(&crate::Resolver::System, None);
+        let (note, now) = (notes("log", 1).remove(0), Timestamp::from_millis(0));
+        let witness = |allow_private| Witness::Http { url: url.clone(), allow_private };
+        witness(true).tell(&note, &client, now).await.expect("it took it");
+        let refused = witness(true).tell(&note, &client, now).await;
+        assert!(matches!(refused, Err(WitnessError::Refused)));
+        let forbidden = witness(false).tell(&note, &client, now).await;
+        assert!(matches!(forbidden, Err(WitnessError::Refused)));
+        let asked = answers.await.expect("a server");
+        assert!(
+            asked[0].starts_with("POST /checkpoints ") && asked[0].contains(note.note().trim_end())
+        );
+    }
+
+    #[tokio::test]
     async fn a_long_file_is_read_from_its_end() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("checkpoints");

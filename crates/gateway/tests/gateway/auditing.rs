@@ -150,3 +150,61 @@ async fn what_a_person_writes_is_sealed_and_committed_to() {
     desk.shown(&other).await.expect_err("it was changed");
     assert!(note(&gateway, "").await.personal.is_none());
 }
+
+async fn is_stopped(gateway: &Harness) -> bool {
+    gateway.metrics().await.contains("countersign_audit_stopped 1")
+}
+
+/// By whoever can write to the store and has no key: with a checkpoint of its own, and with an entry
+/// that no gateway writes.
+#[tokio::test]
+async fn a_store_that_was_tampered_with_is_not_signed_on() {
+    let mut gateway = Harness::stripe().await;
+    gateway.send(&stripe_event("evt_1", "order-1")).await;
+    settled(&gateway).await;
+    let facts = gateway.only_event().await.facts;
+    gateway.stop().await;
+
+    let gateway = gateway.restart().await;
+    settled(&gateway).await;
+    let unfit = store::Tally {
+        source: Some("x".repeat(600).into()),
+        event: None,
+        step: model::Step::Verify,
+        reason: "no_matching_key",
+        address_key: [1; 16],
+        address: facts,
+        arrival: model::ArrivalId::new(order("").at, [1; 10]),
+        minute: 1,
+        count: 1,
+        first_at: order("").at,
+        last_at: order("").at,
+    };
+    gateway.store.tally(vec![unfit]).await.expect("the store keeps it");
+    until_stopped(&gateway).await;
+    let head = gateway.store.log_head().await.expect("a head");
+
+    let waiting = gateway.store.waiting_entries(100).await.expect("entries");
+    let size = head.size + waiting.len() as u64;
+    let note = head.checkpoint.expect("a checkpoint").note.replace('A', "B");
+    let forged = store::Seal {
+        from: head.size,
+        entries: waiting.iter().map(|entry| entry.sequence).collect(),
+        tiles: Vec::new(),
+        checkpoint: store::CheckpointRow { size, at: order("").at, note },
+    };
+    assert!(gateway.store.seal(forged).await.expect("the store keeps it"));
+    let gateway = gateway.restart().await;
+    until_stopped(&gateway).await;
+    assert_eq!(gateway.store.log_head().await.expect("a head").size, size);
+}
+
+async fn until_stopped(gateway: &Harness) {
+    for _ in 0..500 {
+        if is_stopped(gateway).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the log is signed on");
+}
