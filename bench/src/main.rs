@@ -50,6 +50,9 @@ enum Command {
         /// The gateway's binary with planted defects, for the topic `hardened`
         #[arg(long)]
         sabotaged: Option<PathBuf>,
+        /// The gateway's binary without the audit log, for the topic `keys`
+        #[arg(long)]
+        unaudited: Option<PathBuf>,
         /// The folder of the peers with their packages, for the topics `peers` and `replicas`
         #[arg(long)]
         peers: Option<PathBuf>,
@@ -101,12 +104,30 @@ fn main() -> Result<ExitCode> {
                 outcome.broken,
             )?;
         }
-        Command::Prove { topic, binary, sabotaged, peers, short, long, stored_events, only } => {
+        Command::Prove {
+            topic,
+            binary,
+            sabotaged,
+            unaudited,
+            peers,
+            short,
+            long,
+            stored_events,
+            only,
+        } => {
             let bench = std::env::current_exe()?;
-            if !prove::run(
-                topic,
-                &Tools { binary, bench, sabotaged, peers, short, long, stored_events, only },
-            )? {
+            let tools = Tools {
+                binary,
+                bench,
+                sabotaged,
+                unaudited,
+                peers,
+                short,
+                long,
+                stored_events,
+                only,
+            };
+            if !prove::run(topic, &tools)? {
                 return Ok(ExitCode::FAILURE);
             }
         }

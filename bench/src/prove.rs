@@ -4,6 +4,7 @@ mod acknowledgements;
 mod deliveries;
 mod hardened;
 mod inbound;
+mod keys;
 mod millions;
 mod peers;
 mod replicas;
@@ -24,6 +25,8 @@ pub struct Tools {
     pub bench: PathBuf,
     /// The gateway's binary with planted defects, which is a debug build.
     pub sabotaged: Option<PathBuf>,
+    /// The gateway's binary without the audit log.
+    pub unaudited: Option<PathBuf>,
     /// The folder of the peers, with the packages that they need.
     pub peers: Option<PathBuf>,
     /// Smaller counts, within a minute. Only the full run may claim a target.
@@ -66,6 +69,8 @@ pub enum Topic {
     Inbound,
     /// Hostile input, hostile networks, failing machines.
     Hardened,
+    /// The audit log and API keys.
+    Keys,
     /// Receivers as they are commonly written.
     Peers,
     /// Several gateways on one PostgreSQL: kills, failovers, lost commits, outages, throughput.
@@ -127,6 +132,7 @@ pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
     match topic {
         Topic::Inbound => inbound::prove(tools, &mut proof)?,
         Topic::Hardened => hardened::prove(tools, &mut proof)?,
+        Topic::Keys => keys::prove(tools, &mut proof)?,
         Topic::Replicas => replicas::prove(tools, &mut proof)?,
         Topic::Peers => {
             each(&[("peers", peers::prove)], tools, tools.only.as_deref(), &mut proof)?;

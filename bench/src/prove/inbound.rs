@@ -25,7 +25,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn of(tools: &Tools) -> Self {
+    pub(super) fn of(tools: &Tools) -> Self {
         let seconds = Duration::from_secs;
         if tools.short {
             Self {

@@ -10,6 +10,9 @@
 #[cfg(all(feature = "planted", not(debug_assertions)))]
 compile_error!("the feature `planted` plants defects for the tests and must not be released");
 
+/// Whether this build writes no audit log: to measure what it costs, and for nothing else.
+pub const UNAUDITED: bool = cfg!(feature = "unaudited");
+
 /// Makes the enum, its codes and its list from one table.
 macro_rules! coded {
     ($(#[$all:meta])* $enum:ident: $($(#[$doc:meta])* $name:ident = $code:literal,)*) => {

@@ -22,6 +22,10 @@ pub(super) fn run(serve: &Serve, arguments: &Arguments) -> Ended {
 
 async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
     let Configuration { settings, api, store: place, certificates, notices } = configuration;
+    if sabotage::UNAUDITED && settings.environment == Environment::Live {
+        let message = "this build writes no audit log: it is for measurements";
+        return Err(Failure::new("unaudited_build", message, "build it without that feature"));
+    }
     let mut signals = Signals::new()?;
     let store = place.open().await?;
     let mut summary = Summary::of(&settings, &notices);

@@ -1,0 +1,19 @@
+//! The topic `keys`: the audit log that cannot be changed unseen, what it costs, and API keys.
+
+mod auditing;
+mod tamper;
+mod verification;
+
+use anyhow::Result;
+
+use super::{Group, Proof, Tools, each};
+
+const GROUPS: [Group; 3] = [
+    ("tamper", tamper::prove),
+    ("verification", verification::prove),
+    ("auditing", auditing::prove),
+];
+
+pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
+    each(&GROUPS, tools, tools.only.as_deref(), proof)
+}
