@@ -100,7 +100,8 @@ fn tamper(tools: &Tools, seed: u64, times: usize, compared: usize) -> Result<Fou
             let turn = round * Tamper::ALL.len() + number;
             if turn.is_multiple_of(spread.max(1)) {
                 let ours = judged(&tampered.export, &tampered.witness)?;
-                let theirs = python(&tampered.export, &tampered.witness, folder.path())?;
+                let theirs =
+                    judged_by(&python, &tampered.export, &tampered.witness, folder.path())?;
                 found.compared += 1;
                 if ours != theirs {
                     found.differing.push(name());
@@ -123,19 +124,20 @@ fn judged(export: &[u8], witness: &[u8]) -> Result<Value> {
 }
 
 /// The other verifier, where `./prove` has installed what it needs.
-fn python(tools: &Tools) -> Result<impl Fn(&[u8], &[u8], &Path) -> Result<Value>> {
+fn python(tools: &Tools) -> Result<PathBuf> {
     let target = tools.peers.as_ref().and_then(|peers| peers.parent()).context("no folder")?;
-    let python: PathBuf = target.join("sdk/python/bin/python");
+    let python = target.join("sdk/python/bin/python");
     ensure!(python.exists(), "no Python of ./prove: its packages could not be installed");
-    Ok(move |export: &[u8], witness: &[u8], folder: &Path| {
-        let (of_export, of_witness) = (folder.join("export"), folder.join("witness"));
-        std::fs::write(&of_export, export)?;
-        std::fs::write(&of_witness, witness)?;
-        let [key] = keys();
-        let mut command = Command::new(&python);
-        let output =
-            command.arg(SCRIPT).arg(key.to_string()).args([of_export, of_witness]).output()?;
-        serde_json::from_slice(&output.stdout)
-            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
-    })
+    Ok(python)
+}
+
+fn judged_by(python: &Path, export: &[u8], witness: &[u8], folder: &Path) -> Result<Value> {
+    let (of_export, of_witness) = (folder.join("export"), folder.join("witness"));
+    std::fs::write(&of_export, export)?;
+    std::fs::write(&of_witness, witness)?;
+    let [key] = keys();
+    let mut command = Command::new(python);
+    let output = command.arg(SCRIPT).arg(key.to_string()).args([of_export, of_witness]).output()?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }
