@@ -74,6 +74,8 @@ pub struct Findings {
     pub in_flight_max: usize,
     /// Events that came under two `webhook-id`s, or the reverse.
     pub renamed: usize,
+    /// What is wrong with the audit log.
+    pub log_fault: Option<String>,
     /// What SQLite says about its file, when it is not `ok`.
     pub damage: Option<String>,
     /// The slowest restart.
@@ -107,6 +109,9 @@ impl Findings {
         }
         if let Some(damage) = &self.damage {
             faults.push(format!("the store is damaged: {damage}"));
+        }
+        if let Some(fault) = &self.log_fault {
+            faults.push(format!("the audit log does not verify: {fault}"));
         }
         if self.acknowledged == 0 {
             faults.push("nothing was acknowledged, so nothing was shown".into());
@@ -166,6 +171,7 @@ impl Findings {
         let kept = provider_ids(&rows);
         wait_for_deliveries(application, |id| kept.contains_key(id), &provider.acknowledged);
         server.stop()?;
+        self.log_fault = log_fault(deployment)?;
         self.compare(&provider.acknowledged, &rows, &application.ledger());
         Ok(())
     }
@@ -242,6 +248,23 @@ pub(crate) fn in_flight(
     let after = application.ledger();
     let came = |event: &str| after.deliveries.get(event) > before.deliveries.get(event);
     Ok(pending.iter().filter_map(|row| row["event"].as_str()).filter(|event| came(event)).count())
+}
+
+/// What is wrong with the audit log of a gateway that has stopped: it must verify, and every entry have
+/// its place.
+fn log_fault(deployment: &Deployment) -> Result<Option<String>> {
+    let waiting = {
+        let store = rusqlite::Connection::open(deployment.store())?;
+        let waiting =
+            "SELECT count(*) FROM audit_entry WHERE sequence > (SELECT last FROM audit_head)";
+        store.query_row(waiting, (), |row| row.get::<_, i64>(0))?
+    };
+    if waiting > 0 {
+        return Ok(Some(format!("{waiting} entries have no place after the gateway stopped")));
+    }
+    let verified = deployment.run(&["audit", "verify", "--json"], &[])?;
+    let said = [verified.stdout, verified.stderr].concat();
+    Ok((!verified.status.success()).then(|| String::from_utf8_lossy(&said).trim().to_owned()))
 }
 
 pub(crate) fn damage(store: &Path) -> Result<Option<String>> {

@@ -81,7 +81,9 @@ pub(crate) fn refusal(
         Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-        Refusal::NotDurable | Refusal::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     };
     let mut response = problem(status, outside_code(status), request);
     let headers = response.headers_mut();
@@ -92,7 +94,7 @@ pub(crate) fn refusal(
         Refusal::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
-        Refusal::NotDurable | Refusal::Overloaded => {
+        Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
             headers.insert(RETRY_AFTER, HeaderValue::from(STORE_RETRY_S));
         }
         _ => {}
@@ -123,6 +125,7 @@ fn closes(refusal: Refusal) -> bool {
             | Refusal::Unverified(_)
             | Refusal::RateLimited
             | Refusal::NotDurable
+            | Refusal::AuditUnavailable
             | Refusal::Overloaded
     )
 }
@@ -207,8 +210,13 @@ mod tests {
     fn no_refusal_is_a_server_error_but_the_store_and_the_version() {
         for refused in Refusal::ALL {
             let status = refusal(*refused, None, 401, id()).status();
-            let ours =
-                matches!(refused, Refusal::NotDurable | Refusal::Overloaded | Refusal::HttpVersion);
+            let ours = matches!(
+                refused,
+                Refusal::NotDurable
+                    | Refusal::AuditUnavailable
+                    | Refusal::Overloaded
+                    | Refusal::HttpVersion
+            );
             assert_eq!(status.is_server_error(), ours, "{}", refused.code());
         }
     }

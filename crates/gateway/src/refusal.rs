@@ -52,6 +52,8 @@ pub enum Refusal {
     Unverified(Rejection),
     /// The event could not be made durable: the provider must send it again.
     NotDurable,
+    /// Its audit entry could not be written.
+    AuditUnavailable,
     /// Too many webhooks wait to be made durable.
     Overloaded,
 }
@@ -81,6 +83,7 @@ impl Refusal {
         Self::BodyIncomplete,
         Self::BodyTooSlow,
         Self::NotDurable,
+        Self::AuditUnavailable,
         Self::Overloaded,
     ];
 
@@ -110,6 +113,7 @@ impl Refusal {
             Self::BodyTooSlow => "body_too_slow",
             Self::Unverified(rejection) => rejection.code(),
             Self::NotDurable => "not_durable",
+            Self::AuditUnavailable => "audit_unavailable",
             Self::Overloaded => "overloaded",
         }
     }
@@ -118,7 +122,7 @@ impl Refusal {
     pub fn step(self) -> Step {
         match self {
             Self::Unverified(_) => Step::Verify,
-            Self::NotDurable | Self::Overloaded => Step::Record,
+            Self::NotDurable | Self::AuditUnavailable | Self::Overloaded => Step::Record,
             _ => Step::Admit,
         }
     }

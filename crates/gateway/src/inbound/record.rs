@@ -205,5 +205,11 @@ pub(crate) fn plan(_permit: Permit, now: Timestamp, endpoints: &[Arc<str>]) -> V
 }
 
 fn not_kept(error: &StoreError) -> Refusal {
-    if error.is_overloaded() { Refusal::Overloaded } else { Refusal::NotDurable }
+    if error.is_overloaded() {
+        Refusal::Overloaded
+    } else if error.is_audit_unavailable() {
+        Refusal::AuditUnavailable
+    } else {
+        Refusal::NotDurable
+    }
 }

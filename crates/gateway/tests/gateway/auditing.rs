@@ -151,6 +151,22 @@ async fn what_a_person_writes_is_sealed_and_committed_to() {
     assert!(note(&gateway, "").await.personal.is_none());
 }
 
+#[tokio::test]
+async fn a_clock_that_steps_back_leaves_no_gap_and_no_fork() {
+    let gateway = Harness::stripe().await;
+    for (n, step_ms) in [0, -3_600_000, 7_200_000, -86_400_000, 1].into_iter().enumerate() {
+        gateway.advance_ms(step_ms);
+        for m in 0..5 {
+            gateway.send(&stripe_event(&format!("evt_{n}_{m}"), "order-1")).await;
+        }
+        settled(&gateway).await;
+    }
+    let last = verified(&gateway, None).await;
+    assert!(last.size >= 25, "{last:?}");
+    let entries = gateway.store.entries(0, 1_000).await.expect("entries");
+    assert!(entries.windows(2).any(|pair| pair[0].at > pair[1].at), "the clock stepped back");
+}
+
 async fn is_stopped(gateway: &Harness) -> bool {
     gateway.metrics().await.contains("countersign_audit_stopped 1")
 }

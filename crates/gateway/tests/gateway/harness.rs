@@ -194,6 +194,11 @@ impl Harness {
         Self::over(dir, self.application.clone(), millis, small(), |_| {}).await
     }
 
+    /// Where the store is.
+    pub(crate) fn place(&self) -> PathBuf {
+        path(&self.dir)
+    }
+
     /// The store, as a command beside the gateway opens it.
     pub(crate) async fn store_beside(&self) -> Store {
         (crate::backend().open_beside)(path(&self.dir)).await

@@ -10,7 +10,7 @@ mod encrypted;
 pub(crate) mod harness;
 mod inbound;
 mod neighbours;
-mod operations;
+pub(crate) mod operations;
 mod outage;
 mod plain;
 mod proxied;

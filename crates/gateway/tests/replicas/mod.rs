@@ -155,3 +155,37 @@ async fn two_gateways_keep_one_log() {
     let verified = verified(&gateways[1], None).await;
     assert!(verified.size >= 400, "{verified:?}");
 }
+
+/// Only the audit log has no room: nothing is taken, nothing is decided, and it says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_leaves_no_entry_is_not_done() {
+    let gateway = Harness::stripe().await;
+    gateway.send(&stripe_event("evt_1", "order-1")).await;
+    gateway.application.wait_for(1).await;
+    let server = crate::server::started().await;
+    let database = server.store_at(&gateway.place()).await;
+    let refuse = |code: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$;
+             CREATE OR REPLACE TRIGGER no_room BEFORE INSERT ON audit_entry
+                EXECUTE FUNCTION no_room()"
+        )
+    };
+    // A constraint, an error of its own, and a disk that is full for this table alone.
+    for (code, told) in [("23514", true), ("P0001", true), ("53100", false)] {
+        server.run(&database, &refuse(code)).await;
+        let reply = gateway.send(&stripe_event("evt_2", "order-2")).await;
+        assert_eq!(reply.status, 503, "{code}");
+        assert!(reply.header("retry-after").is_some());
+        let note = crate::gateway::operations::note(&gateway, "").await;
+        let paused = store::EndpointState::Paused;
+        let error = gateway.store.set_endpoint_state("app", paused, note).await;
+        assert_eq!(error.expect_err("no entry").is_audit_unavailable(), told, "{code}");
+    }
+    assert_eq!(gateway.events().await.len(), 1);
+    server.run(&database, "DROP TRIGGER no_room ON audit_entry").await;
+    assert_eq!(gateway.send(&stripe_event("evt_2", "order-2")).await.status, 200);
+    settled(&gateway).await;
+    verified(&gateway, None).await;
+}
