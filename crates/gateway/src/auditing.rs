@@ -5,10 +5,15 @@ use std::time::Duration;
 
 mod keeper;
 mod reader;
+mod sink;
+mod syslog;
 mod witness;
 
 pub(crate) use keeper::Keeper;
 pub use reader::{AuditLog, LogError, Placed};
+pub(crate) use sink::Shipper;
+pub use sink::{Sink, Way};
+pub use syslog::Syslog;
 pub use witness::{Witness, WitnessError};
 
 /// What the configuration says of the audit log.
@@ -20,10 +25,17 @@ pub struct Auditing {
     pub witnesses: Vec<Witness>,
     /// How often.
     pub witness_every: Duration,
+    /// Where entries go.
+    pub sinks: Vec<Sink>,
 }
 
 impl Default for Auditing {
     fn default() -> Self {
-        Self { origin: None, witnesses: Vec::new(), witness_every: Duration::from_secs(60) }
+        Self {
+            origin: None,
+            witnesses: Vec::new(),
+            witness_every: Duration::from_secs(60),
+            sinks: Vec::new(),
+        }
     }
 }

@@ -31,7 +31,9 @@ mod tallies;
 mod tls;
 mod windows;
 
-pub use auditing::{AuditLog, Auditing, LogError, Placed, Witness, WitnessError};
+pub use auditing::{
+    AuditLog, Auditing, LogError, Placed, Sink, Syslog, Way, Witness, WitnessError,
+};
 pub use clock::Clock;
 pub use facts::Facts;
 pub use keys::KeyError;

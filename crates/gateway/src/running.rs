@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
-use crate::auditing::{Auditing, Keeper};
+use crate::auditing::{Auditing, Keeper, Shipper};
 use crate::clock::Steps;
 use crate::inbound::Counter;
 use crate::inbound::{Inbound, InboundSettings, Parts};
@@ -266,6 +266,11 @@ impl Running {
         let now = parts.clock.now();
         let key = self.keys.audit_key(auditing.origin.as_deref(), now).await?;
         let (store, clock) = (self.store.clone(), parts.clock.clone());
+        for sink in &auditing.sinks {
+            let (sink, store) = (sink.clone(), self.store.clone());
+            let shipper = Shipper { sink, store, clock: clock.clone(), client: client.clone() };
+            self.outward.push(tokio::spawn(shipper.run(self.stop_out.clone())));
+        }
         let around = (client, parts.metrics.clone());
         let keeper = Keeper::new(store, clock, key, auditing, around);
         self.keeping = Some(tokio::spawn(keeper.run(self.stop_log.clone())));

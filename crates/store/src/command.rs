@@ -65,6 +65,11 @@ pub(crate) enum Command {
     },
     /// Gives entries their place in the audit log.
     Seal(Seal),
+    /// Notes until where a sink has got entries.
+    MarkSink {
+        name: String,
+        size: u64,
+    },
     /// Writes an audit entry about what leaves no other trace.
     Deed(Deed),
     /// Takes in a part of a copy of another store.

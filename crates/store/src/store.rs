@@ -319,6 +319,16 @@ impl Store {
         }
     }
 
+    /// Until where a sink has got entries; nothing for one that has had none.
+    pub async fn sink_mark(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        on!(self, backend => backend.sink_mark(name.to_owned()).await)
+    }
+
+    /// Notes until where a sink has got entries. It never goes back.
+    pub async fn mark_sink(&self, name: &str, size: u64) -> Result<(), StoreError> {
+        self.done(Command::MarkSink { name: name.to_owned(), size }).await
+    }
+
     /// Those of these tiles that are there, in any order.
     pub async fn log_tiles(&self, tiles: Vec<TileId>) -> Result<Vec<LogTile>, StoreError> {
         on!(self, backend => backend.log_tiles(tiles).await)

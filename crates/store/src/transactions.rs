@@ -72,7 +72,7 @@ names! {
     Window = "window",
     /// Partitions that are made or dropped.
     Partition = "partition",
-    /// Audit entries that get their place in the log.
+    /// Audit entries that get their place in the log, or went to a sink.
     Seal = "seal",
     /// An audit entry of its own.
     Deed = "deed",
@@ -99,7 +99,7 @@ impl Name {
             Command::TakeDuty(_) | Command::ReleaseDuty { .. } => Self::Duty,
             Command::CountWindows { .. } => Self::Window,
             Command::EnsurePartitions | Command::DropPartitions { .. } => Self::Partition,
-            Command::Seal(_) => Self::Seal,
+            Command::Seal(_) | Command::MarkSink { .. } => Self::Seal,
             Command::Deed(_) => Self::Deed,
             Command::Copy(_) => Self::Copy,
             Command::KeepReserve | Command::Close => return None,

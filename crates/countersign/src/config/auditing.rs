@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use gateway::{Auditing, Witness};
+use gateway::{Auditing, Sink, Syslog, Way, Witness};
 use model::Environment;
 
 use super::document::{self, At};
 use super::problem::{Found, Refusal};
 use super::reference::Resolver;
-use super::web;
+use super::{meaning, web};
 
 /// What the configuration says of the audit log.
 pub(super) fn auditing(
@@ -23,7 +23,16 @@ pub(super) fn auditing(
         .iter()
         .filter_map(|witness| place(witness, environment, resolver, found))
         .collect();
-    Auditing { origin, witnesses, ..Auditing::default() }
+    let mut sinks: Vec<Sink> = Vec::new();
+    for written in &written.sinks {
+        let Some(sink) = sink(written, environment, resolver, found) else { continue };
+        if sinks.iter().any(|other| other.name == sink.name) {
+            let fix = "give each sink a name of its own: what it has got is remembered under it";
+            found.add(Refusal::BadSink, &written.place, "another sink has this name", fix);
+        }
+        sinks.push(sink);
+    }
+    Auditing { origin, witnesses, sinks, ..Auditing::default() }
 }
 
 /// What the log is called, if it is not called after its key.
@@ -59,7 +68,7 @@ fn place(
             let url = web::endpoint(url, allow_private, environment, resolver, found)?;
             Some(Witness::Http { url, allow_private })
         }
-        (None, None, Some(address)) => syslog(address, resolver, found),
+        (None, None, Some(address)) => syslog(address, resolver, found).map(Witness::Syslog),
         _ => {
             let message = "a witness is one place";
             let fix =
@@ -70,15 +79,45 @@ fn place(
     }
 }
 
-fn syslog(written: &At<String>, resolver: &Resolver<'_>, found: &mut Found) -> Option<Witness> {
+fn sink(
+    written: &document::Sink,
+    environment: Environment,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<Sink> {
+    let name = written.name.as_ref().map(|name| name.value.clone());
+    let Some(name) = name.filter(|name| meaning::is_name(name)) else {
+        let fix = "write name = \"siem\" or the like: lower-case letters, digits, - and _";
+        found.add(Refusal::BadSink, &written.place, "a sink needs a name", fix);
+        return None;
+    };
+    let allow_private = written.allow_private.as_ref().is_some_and(|allow| allow.value);
+    let way = match (&written.url, &written.syslog) {
+        (Some(url), None) => {
+            let url = web::endpoint(url, allow_private, environment, resolver, found)?;
+            Way::Http { url, allow_private }
+        }
+        (None, Some(address)) => Way::Syslog(syslog(address, resolver, found)?),
+        _ => {
+            let fix = "write one of url and syslog, and another [[audit.sink]] for another";
+            found.add(Refusal::BadSink, &written.place, "a sink is one place", fix);
+            return None;
+        }
+    };
+    Some(Sink { name, way })
+}
+
+fn syslog(written: &At<String>, resolver: &Resolver<'_>, found: &mut Found) -> Option<Syslog> {
     let text = resolver.text(written, found)?;
-    let address = text.strip_prefix("udp://").and_then(|rest| rest.parse::<SocketAddr>().ok());
-    if address.is_none() {
+    let address = |scheme: &str| text.strip_prefix(scheme)?.parse::<SocketAddr>().ok();
+    let udp = || address("udp://").map(Syslog::Udp);
+    let server = udp().or_else(|| address("tcp://").map(Syslog::Tcp));
+    if server.is_none() {
         let message = "this is no address of a syslog server";
-        let fix = "write udp://ADDRESS:PORT, such as udp://192.0.2.1:514";
-        found.add(Refusal::BadWitness, &written.place, message, fix);
+        let fix = "write udp://ADDRESS:PORT or tcp://ADDRESS:PORT, such as udp://192.0.2.1:514";
+        found.add(Refusal::BadSyslog, &written.place, message, fix);
     }
-    address.map(Witness::Syslog)
+    server
 }
 
 #[cfg(test)]
@@ -105,7 +144,10 @@ mod tests {
     }
 
     fn judge(origin: Option<&str>, witnesses: Vec<document::Witness>) -> Result<Auditing, Refusal> {
-        let written = document::Audit { origin: origin.and_then(text), witnesses };
+        judge_all(document::Audit { origin: origin.and_then(text), witnesses, sinks: Vec::new() })
+    }
+
+    fn judge_all(written: document::Audit) -> Result<Auditing, Refusal> {
         let variables = Variables::of(&[]);
         let resolver = Resolver { variables: &variables, folder: Path::new("/folder") };
         let mut found = Found::default();
@@ -131,21 +173,61 @@ mod tests {
         assert_eq!(places(witness(Some("a/b"), None, None)), Ok(vec![file]));
         let url = "https://witness.example/checkpoints";
         assert_eq!(places(witness(None, Some(url), None)).map(|places| places.len()), Ok(1));
-        let syslog = "192.0.2.1:514".parse().map(Witness::Syslog).expect("an address");
-        let written = witness(None, None, Some("udp://192.0.2.1:514"));
-        assert_eq!(places(written), Ok(vec![syslog]));
-        for bad in [
-            witness(None, None, None),
-            witness(Some("a"), Some(url), None),
-            witness(None, None, Some("192.0.2.1:514")),
-            witness(None, None, Some("udp://syslog.example:514")),
-            witness(None, None, Some("tcp://192.0.2.1:514")),
+        let address = "192.0.2.1:514".parse().expect("an address");
+        for (text, syslog) in [
+            ("udp://192.0.2.1:514", Syslog::Udp(address)),
+            ("tcp://192.0.2.1:514", Syslog::Tcp(address)),
         ] {
+            let written = witness(None, None, Some(text));
+            assert_eq!(places(written), Ok(vec![Witness::Syslog(syslog)]));
+        }
+        for bad in [witness(None, None, None), witness(Some("a"), Some(url), None)] {
             assert_eq!(places(bad), Err(Refusal::BadWitness));
         }
         let private = witness(None, Some("https://10.0.0.1/"), None);
         assert_eq!(places(private), Err(Refusal::PrivateAddress));
         let plain = witness(None, Some("http://witness.example/"), None);
         assert_eq!(places(plain), Err(Refusal::PlainHttpInLive));
+    }
+
+    fn sink(name: Option<&str>, url: Option<&str>, syslog: Option<&str>) -> document::Sink {
+        document::Sink {
+            place: Place { line: 1, key: "audit.sink".into() },
+            name: name.and_then(text),
+            url: url.and_then(text),
+            allow_private: None,
+            syslog: syslog.and_then(text),
+        }
+    }
+
+    #[test]
+    fn a_sink_has_a_name_and_one_place() {
+        let judge = |sinks| judge_all(document::Audit { sinks, ..document::Audit::default() });
+        let url = Some("https://siem.example/entries");
+        let both = judge(vec![
+            sink(Some("siem"), url, None),
+            sink(Some("syslog"), None, Some("tcp://192.0.2.1:601")),
+        ]);
+        assert_eq!(both.map(|meant| meant.sinks.len()), Ok(2));
+        for bad in [
+            vec![sink(None, url, None)],
+            vec![sink(Some("A siem"), url, None)],
+            vec![sink(Some("siem"), None, None)],
+            vec![sink(Some("siem"), url, Some("udp://192.0.2.1:514"))],
+            vec![sink(Some("siem"), url, None), sink(Some("siem"), url, None)],
+        ] {
+            assert_eq!(judge(bad).map(|meant| meant.sinks), Err(Refusal::BadSink));
+        }
+    }
+
+    #[test]
+    fn a_syslog_server_is_an_address() {
+        let judged = |text: &str| {
+            judge(None, vec![witness(None, None, Some(text))]).map(|meant| meant.witnesses)
+        };
+        assert!(judged("tcp://[2001:db8::1]:601").is_ok());
+        for bad in ["192.0.2.1:514", "udp://syslog.example:514", "tls://192.0.2.1:6514", "udp://"] {
+            assert_eq!(judged(bad), Err(Refusal::BadSyslog), "{bad}");
+        }
     }
 }

@@ -86,6 +86,16 @@ pub(super) struct Retention {
 pub(super) struct Audit {
     pub(super) origin: Option<At<String>>,
     pub(super) witnesses: Vec<Witness>,
+    pub(super) sinks: Vec<Sink>,
+}
+
+/// `[[audit.sink]]`: exactly one of its places.
+pub(super) struct Sink {
+    pub(super) place: Place,
+    pub(super) name: Option<At<String>>,
+    pub(super) url: Option<At<String>>,
+    pub(super) allow_private: Option<At<bool>>,
+    pub(super) syslog: Option<At<String>>,
 }
 
 /// `[[audit.witness]]`: exactly one of its places.
@@ -215,6 +225,7 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
         document.audit = Audit {
             origin: table.text("origin", found),
             witnesses: table.tables("witness", found).iter().map(|t| witness(t, found)).collect(),
+            sinks: table.tables("sink", found).iter().map(|t| sink(t, found)).collect(),
         };
         table.finish(found);
     }
@@ -222,6 +233,18 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
     document.endpoints =
         root.tables("endpoint", found).iter().map(|t| endpoint(t, found)).collect();
     document
+}
+
+fn sink(table: &Table<'_>, found: &mut Found) -> Sink {
+    let sink = Sink {
+        place: table.place.clone(),
+        name: table.text("name", found),
+        url: table.text("url", found),
+        allow_private: table.boolean("allow_private", found),
+        syslog: table.text("syslog", found),
+    };
+    table.finish(found);
+    sink
 }
 
 fn witness(table: &Table<'_>, found: &mut Found) -> Witness {

@@ -96,7 +96,7 @@ impl Names {
     }
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     text.len() <= NAME_BYTES_MAX
         && text.bytes().next().is_some_and(plain)

@@ -75,6 +75,10 @@ refusals! {
     BadAuditOrigin = "bad_audit_origin",
     /// A witness of the audit log is no place, or more than one.
     BadWitness = "bad_witness",
+    /// A sink of the audit log has no name of its own, no place, or more than one.
+    BadSink = "bad_sink",
+    /// Not the address of a syslog server.
+    BadSyslog = "bad_syslog",
     /// A number of days in `[retention]` is too small or too large.
     BadRetention = "bad_retention",
     /// A live gateway would speak to another machine's database in the clear.

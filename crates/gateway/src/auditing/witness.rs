@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +11,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 use model::Timestamp;
-use tokio::net::UdpSocket;
 
+use super::syslog::{Syslog, SyslogError};
 use crate::outbound::Client;
 
 /// How long a witness may take.
@@ -21,9 +20,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// The end of a witness file that is read at the start: several hundred notes.
 const TAIL_BYTES: u64 = 128 * 1024;
-
-/// Facility "log audit" (13) and severity "informational" (6), as RFC 5424 counts them.
-const PRIORITY: u8 = 13 * 8 + 6;
 
 /// A place for checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +34,8 @@ pub enum Witness {
         /// Private and loopback addresses may be dialled.
         allow_private: bool,
     },
-    /// Each note is a message of RFC 5424 over UDP (RFC 5426).
-    Syslog(SocketAddr),
+    /// Each note is a message.
+    Syslog(Syslog),
 }
 
 /// Why a witness cannot be told or asked.
@@ -53,6 +49,9 @@ pub enum WitnessError {
         "witness_foreign: the witness's file holds no checkpoint of this log: give it a file of its own"
     )]
     Foreign,
+    /// The syslog server cannot be reached.
+    #[error(transparent)]
+    Syslog(#[from] SyslogError),
     /// The URL did not take it.
     #[error("witness_refused: the witness's URL did not answer 2xx")]
     Refused,
@@ -89,7 +88,10 @@ impl Witness {
                 Self::Http { url, allow_private } => {
                     post(client, url, *allow_private, checkpoint.note()).await
                 }
-                Self::Syslog(address) => Ok(syslog(*address, checkpoint, now).await?),
+                Self::Syslog(syslog) => {
+                    let note = std::iter::once(checkpoint.note().to_owned());
+                    Ok(syslog.send("checkpoint", note, now).await?)
+                }
             }
         };
         tokio::time::timeout(LIMIT, telling).await.map_err(|_| WitnessError::Late)?
@@ -166,17 +168,6 @@ async fn post(
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     let answer = client.call(request, allow_private).await.map_err(|_| WitnessError::Refused)?;
     if answer.status().is_success() { Ok(()) } else { Err(WitnessError::Refused) }
-}
-
-/// A message whose text is the note, line ends as `\n`.
-async fn syslog(address: SocketAddr, checkpoint: &Signed, now: Timestamp) -> io::Result<()> {
-    let note = checkpoint.note().replace('\n', "\\n");
-    let message = format!("<{PRIORITY}>1 {now} - countersign - checkpoint - {note}");
-    let any: SocketAddr =
-        if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-    let socket = UdpSocket::bind(any).await?;
-    let sent = socket.send_to(message.as_bytes(), address).await?;
-    if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
 #[cfg(test)]
@@ -308,20 +299,5 @@ mod tests {
         std::fs::write(&path, text).expect("writes");
         let read = Witness::File(path).newest(key("log").verifier()).await.expect("reads");
         assert_eq!(read.as_ref(), notes.last());
-    }
-
-    #[tokio::test]
-    async fn a_syslog_message_holds_the_note_on_one_line() {
-        let server = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
-        let address = server.local_addr().expect("an address");
-        let note = notes("log", 1).remove(0);
-        syslog(address, &note, Timestamp::from_millis(0)).await.expect("sends");
-        let mut buffer = [0; 2048];
-        let length = server.recv(&mut buffer).await.expect("a message");
-        let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
-        assert!(message.starts_with(
-            "<110>1 1970-01-01T00:00:00.000Z - countersign - checkpoint - log\\n1\\n"
-        ));
-        assert!(!message.contains('\n'));
     }
 }

@@ -8,6 +8,7 @@ use gateway::operations::Desk;
 use gateway::{AuditLog, Auditing};
 use store::Action;
 
+use super::application::Behaviour;
 use super::harness::{Harness, root, stripe_event};
 use super::operations::{note, order};
 
@@ -223,4 +224,44 @@ async fn until_stopped(gateway: &Harness) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the log is signed on");
+}
+
+/// A sink that is away holds nothing up, and gets what it has missed.
+#[tokio::test]
+async fn a_sink_gets_every_entry_although_it_was_away() {
+    let sink = super::application::Application::start().await;
+    sink.then([Behaviour::Answer(500), Behaviour::Answer(503)]);
+    let url: url::Url = format!("http://{}/entries", sink.address).parse().expect("a URL");
+    let to_sink = move |settings: &mut gateway::Settings| {
+        let way = gateway::Way::Http { url: url.clone(), allow_private: true };
+        settings.auditing.sinks = vec![gateway::Sink { name: "siem".to_owned(), way }];
+    };
+    let gateway = Harness::start(&to_sink).await;
+    for _ in 0..2_000 {
+        if gateway.store.sink_mark("siem").await.expect("reads").is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let from = gateway.store.sink_mark("siem").await.expect("reads").expect("it began");
+    for n in 0..300 {
+        assert_eq!(gateway.send(&stripe_event(&format!("evt_{n}"), "order-1")).await.status, 200);
+    }
+    settled(&gateway).await;
+    let size = gateway.store.log_head().await.expect("a head").size;
+    for _ in 0..3_000 {
+        if gateway.store.sink_mark("siem").await.expect("reads") == Some(size) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(gateway.store.sink_mark("siem").await.expect("reads"), Some(size));
+    let mut indices = std::collections::BTreeSet::new();
+    for request in sink.delivered() {
+        let body = String::from_utf8(request.body).expect("text");
+        for line in body.lines() {
+            indices.insert(audit::Entry::parse(line.as_bytes()).expect("an entry").0);
+        }
+    }
+    assert!((from..size).all(|index| indices.contains(&index)), "{from} to {size}: {indices:?}");
 }

@@ -81,6 +81,17 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Notes until where a sink has got entries.
+    pub(super) async fn mark_sink(&self, name: &str, to: u64) -> Result<()> {
+        self.run(
+            "INSERT INTO audit_sink (name, size) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET size = greatest(audit_sink.size, excluded.size)",
+            &[text(&name), int8(&size(to))],
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Writes an entry about what leaves no other trace.
     pub(super) async fn deed(&self, deed: &Deed) -> Result<()> {
         let changes = deed.changes();
@@ -138,6 +149,17 @@ impl Postgres {
         let mut found = entries(&self.list(&sql, wanted).await?)?;
         found.sort_by_key(|entry| places.get(&entry.sequence).copied());
         Ok(found)
+    }
+
+    pub(crate) async fn sink_mark(
+        &self,
+        name: String,
+    ) -> std::result::Result<Option<u64>, StoreError> {
+        let sql = "SELECT size FROM audit_sink WHERE name = $1";
+        let rows = self.look(sql, vec![Owned::new(name, Type::TEXT)]).await?;
+        let mark = rows.first().map(|row| column::<i64>(row, 0)).transpose();
+        let mark = mark.map_err(|failure| failure.error)?;
+        Ok(mark.map(|mark| u64::try_from(mark).unwrap_or(0)))
     }
 
     pub(crate) async fn log_tiles(

@@ -147,6 +147,9 @@ impl<'c> Session<'c> {
                 self.drop_partitions(*class, *before).await.map(Answer::Count)
             }
             Command::Seal(seal) => self.seal(seal).await.map(Answer::Sealed),
+            Command::MarkSink { name, size } => {
+                self.mark_sink(name, *size).await.map(|()| Answer::Done)
+            }
             Command::Deed(deed) => self.deed(deed).await.map(|()| Answer::Done),
             Command::Copy(command) => self.copy(command).await,
             // The batch's own row is the change.

@@ -59,6 +59,17 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Notes until where a sink has got entries.
+    pub(super) fn mark_sink(&self, name: &str, to: u64) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit_sink (name, size) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET size = max(size, excluded.size)",
+            )?
+            .execute(params![name, size(to)])?;
+        Ok(())
+    }
+
     /// Writes an entry about what leaves no other trace.
     pub(super) fn deed(&mut self, deed: &Deed) -> Result<()> {
         let changes = deed.changes();
@@ -122,6 +133,20 @@ impl Sqlite {
                 }
             }
             Ok(entries)
+        })
+        .await
+    }
+
+    pub(crate) async fn sink_mark(
+        &self,
+        name: String,
+    ) -> std::result::Result<Option<u64>, StoreError> {
+        self.read(move |connection| {
+            let mark = connection
+                .prepare_cached("SELECT size FROM audit_sink WHERE name = ?1")?
+                .query_row([name], |row| row.get::<_, i64>(0))
+                .optional()?;
+            Ok(mark.map(|mark| u64::try_from(mark).unwrap_or(0)))
         })
         .await
     }

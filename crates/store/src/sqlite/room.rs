@@ -158,6 +158,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Retain(_)
         | Command::TakeDuty(_)
         | Command::Seal(_)
+        | Command::MarkSink { .. }
         | Command::CountWindows { .. }
         | Command::DropPartitions { .. }
         | Command::Copy(_)

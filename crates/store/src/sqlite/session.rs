@@ -213,6 +213,7 @@ impl<'c> Session<'c> {
                 self.count_windows(name, adds).map(Answer::Windows)
             }
             Command::Seal(seal) => self.seal(seal).map(Answer::Sealed),
+            Command::MarkSink { name, size } => self.mark_sink(name, *size).map(|()| Answer::Done),
             Command::Deed(deed) => self.deed(deed).map(|()| Answer::Done),
             // Everything is in one file.
             Command::EnsurePartitions | Command::DropPartitions { .. } => Ok(Answer::Count(0)),

@@ -196,3 +196,12 @@ pub(crate) async fn of_two_that_seal_at_once_one_does(place: Place) {
     assert_eq!(waiting(&store).await, []);
     assert_eq!(store.checkpoints(0, 10).await.unwrap().len(), 1);
 }
+
+pub(crate) async fn what_a_sink_has_got_is_remembered(place: Place) {
+    let store = place.open().await;
+    assert_eq!(store.sink_mark("siem").await.unwrap(), None);
+    store.mark_sink("siem", 7).await.unwrap();
+    store.mark_sink("other", 9).await.unwrap();
+    store.mark_sink("siem", 5).await.unwrap();
+    assert_eq!(store.sink_mark("siem").await.unwrap(), Some(7));
+}

@@ -139,6 +139,7 @@ macro_rules! every_case {
                 what_cannot_stand_in_the_log_is_not_done,
                 refused_arrivals_are_an_entry_a_reason,
                 of_two_that_seal_at_once_one_does,
+                what_a_sink_has_got_is_remembered,
             }
             windows {
                 counts_are_those_of_a_sliding_window,
