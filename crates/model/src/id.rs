@@ -91,6 +91,8 @@ ids! {
     RequestId = "req";
     /// An API key.
     ApiKeyId = "key";
+    /// A secret of a source or an endpoint that the store keeps.
+    SecretId = "sec";
     /// A person who operates the gateway.
     OperatorId = "opr";
 }

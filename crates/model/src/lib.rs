@@ -12,10 +12,13 @@ pub mod id;
 pub mod limits;
 pub mod rate;
 pub mod retry;
+pub mod secret;
 pub mod time;
 
 pub use access::{Permission, Reach, Role};
 pub use delivery::{AttemptOutcome, DeliveryStatus};
 pub use event::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Verdict};
-pub use id::{ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId};
+pub use id::{
+    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId,
+};
 pub use time::Timestamp;

@@ -57,6 +57,17 @@ actions! {
     LogExported = 11 "audit.exported",
     /// What an event says was shown in the clear. The resource is the event.
     EventRevealed = 12 "event.revealed",
+    /// A secret was added. The resource is its source or endpoint.
+    SecretAdded = 19 "secret.added",
+    /// A secret was added, and those before it end. The resource is its source or endpoint.
+    SecretRolled = 20 "secret.rolled",
+    /// A secret was retired. The resource is its source or endpoint.
+    SecretRetired = 21 "secret.retired",
+    /// A real message was verified with a secret for the first time. The resource is its source.
+    SecretProven = 22 "secret.proven",
+    /// A secret stands in the configuration now, or does not any more. The resource is its source or
+    /// endpoint.
+    SecretConfigured = 23 "secret.configured",
 }
 
 /// What an entry says of persons. The log has only commitments: salts and values are sealed beside

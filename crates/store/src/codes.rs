@@ -2,6 +2,8 @@
 
 use model::{AttemptOutcome, Covers, DeliveryStatus, EventStatus, Step, Steps};
 
+use model::secret::SecretKind;
+
 use crate::{EndpointState, KeyKind};
 
 /// An enum that is stored as a number.
@@ -40,6 +42,7 @@ codes! {
     Step { Admit = 1, Verify = 2, Read = 3, Decide = 4, Record = 5, }
     KeyKind { Subject = 0, Bucket = 1, System = 2, }
     EndpointState { Active = 0, Paused = 1, Disabled = 2, }
+    SecretKind { Source = 0, Endpoint = 1, }
     State { Fresh = 0, Blocked = 1, Head = 2, Parked = 3, Delivered = 4, Dead = 5, }
     AttemptOutcome {
         Delivered = 0, Refused = 1, Gone = 2, Unreachable = 3, TimedOut = 4, Forbidden = 5,

@@ -1,11 +1,12 @@
 //! The commands of the writer: plain data in, plain data out, so that a batch can be run again.
 
-use model::{DeliveryId, EventId, Timestamp};
+use model::{DeliveryId, EventId, SecretId, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::copy::{Begun, CopyCommand};
 use crate::duty::Duty;
 use crate::retention::{Slice, Sliced};
+use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
     Changed, Deed, EndpointState, LeaseRequest, Leased, NewDelivery, NewKey, Note, PartitionClass,
     Record, Recorded, Seal, Settle, Settled, StoreError, Tally, WindowAdd, WindowCounts,
@@ -63,6 +64,13 @@ pub(crate) enum Command {
         class: PartitionClass,
         before: Timestamp,
     },
+    AddSecret(NewSecret, Note),
+    RetireSecret(Retire),
+    SeeConfigured(Configured),
+    ProveSecret {
+        id: SecretId,
+        at: Timestamp,
+    },
     /// Gives entries their place in the audit log.
     Seal(Seal),
     /// Notes until where a sink has got entries.
@@ -93,6 +101,8 @@ pub(crate) enum Answer {
     Settled(Settled),
     Changed(Changed),
     Count(usize),
+    SecretAdded(SecretAdded),
+    SecretRetired(SecretRetired),
     /// Whether the log was as long as whoever sealed believed.
     Sealed(bool),
     /// The fence of a duty that was taken.

@@ -28,6 +28,7 @@ mod postgres;
 mod record;
 mod retention;
 mod schema;
+mod secret;
 mod slots;
 mod sqlite;
 mod store;
@@ -52,6 +53,7 @@ pub use record::{
     KeyKind, NewEvent, NewKey, Outcome, Record, Recorded, SealedRow, StoredKey, Tally,
 };
 pub use retention::{BODIES_DAYS_MIN, DELIVERIES_DAYS_MIN, EVENTS_DAYS_MIN, Removed, Retention};
+pub use secret::{Configured, NewSecret, SecretAdded, SecretRetired, SecretRow};
 pub use store::Store;
 pub use transactions::TransactionCount;
 pub use window::{WindowAdd, WindowCounts};

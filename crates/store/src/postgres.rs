@@ -26,6 +26,7 @@ mod partitions;
 mod pool;
 mod read;
 mod record;
+mod secrets;
 mod session;
 mod settle;
 mod tally;

@@ -17,6 +17,7 @@ mod read;
 mod record;
 mod retain;
 mod room;
+mod secrets;
 mod session;
 mod settle;
 mod tally;

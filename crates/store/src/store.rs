@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use audit::tree::TileId;
-use model::{DeliveryId, EventId, Timestamp};
+use model::{DeliveryId, EventId, SecretId, Timestamp};
 use vault::KeyId;
 
 use crate::command::{Answer, Command};
@@ -11,6 +11,7 @@ use crate::duty::Duty;
 use crate::error::Kind;
 use crate::postgres::{self, Postgres};
 use crate::retention::{DAY_MS, Slice};
+use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired, SecretRow};
 use crate::sqlite::Sqlite;
 use crate::{
     AttemptRow, Changed, CheckpointRow, Counts, Deed, DeliveryQuery, DeliveryRow, EndpointState,
@@ -293,6 +294,43 @@ impl Store {
     /// one: call it before.
     pub async fn audit(&self, deed: Deed) -> Result<(), StoreError> {
         self.done(Command::Deed(deed)).await
+    }
+
+    /// Every secret of a source or endpoint there is or was, the oldest first.
+    pub async fn secrets(&self) -> Result<Vec<SecretRow>, StoreError> {
+        on!(self, backend => backend.secrets().await)
+    }
+
+    /// Keeps a secret; with an overlap, those of its owner that were added before end.
+    pub async fn add_secret(&self, new: NewSecret, note: Note) -> Result<SecretAdded, StoreError> {
+        match self.wait(Command::AddSecret(new, note)).await? {
+            Answer::SecretAdded(added) => Ok(added),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Retires a secret that was added, unless messages would be lost by it. With force only the last
+    /// one stays.
+    pub async fn retire_secret(
+        &self,
+        id: SecretId,
+        force: bool,
+        note: Note,
+    ) -> Result<SecretRetired, StoreError> {
+        match self.wait(Command::RetireSecret(Retire { id, force, note })).await? {
+            Answer::SecretRetired(retired) => Ok(retired),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Notes which secrets stand in the configuration of a source or endpoint now.
+    pub async fn see_configured(&self, seen: Configured) -> Result<(), StoreError> {
+        self.done(Command::SeeConfigured(seen)).await
+    }
+
+    /// Notes that a real message was verified with a secret.
+    pub async fn prove_secret(&self, id: SecretId, at: Timestamp) -> Result<(), StoreError> {
+        self.done(Command::ProveSecret { id, at }).await
     }
 
     /// How far the audit log has come.

@@ -72,6 +72,8 @@ names! {
     Window = "window",
     /// Partitions that are made or dropped.
     Partition = "partition",
+    /// A secret that is added, retired, or first used.
+    Secret = "secret",
     /// Audit entries that get their place in the log, or went to a sink.
     Seal = "seal",
     /// An audit entry of its own.
@@ -100,6 +102,10 @@ impl Name {
             Command::CountWindows { .. } => Self::Window,
             Command::EnsurePartitions | Command::DropPartitions { .. } => Self::Partition,
             Command::Seal(_) | Command::MarkSink { .. } => Self::Seal,
+            Command::AddSecret(..)
+            | Command::RetireSecret(_)
+            | Command::SeeConfigured(_)
+            | Command::ProveSecret { .. } => Self::Secret,
             Command::Deed(_) => Self::Deed,
             Command::Copy(_) => Self::Copy,
             Command::KeepReserve | Command::Close => return None,

@@ -33,6 +33,10 @@ pub enum CopiedTable {
     Tile,
     /// What was signed of the log.
     Checkpoint,
+    /// Secrets of sources and endpoints.
+    Secret,
+    /// What each sink has got.
+    Sink,
 }
 
 /// What a column holds.
@@ -66,6 +70,8 @@ impl CopiedTable {
         Self::Entry,
         Self::Tile,
         Self::Checkpoint,
+        Self::Secret,
+        Self::Sink,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -79,6 +85,8 @@ impl CopiedTable {
         Self::Tally,
         Self::Tile,
         Self::Checkpoint,
+        Self::Secret,
+        Self::Sink,
     ];
 
     /// The stable code.
@@ -97,6 +105,8 @@ impl CopiedTable {
             Self::Entry => "audit",
             Self::Tile => "audit_tiles",
             Self::Checkpoint => "audit_checkpoints",
+            Self::Secret => "secrets",
+            Self::Sink => "audit_sinks",
         }
     }
 
@@ -145,6 +155,8 @@ impl CopiedTable {
                 ("hashes", Kind::Bytes),
                 ("entries", Kind::Bytes),
             ],
+            Self::Secret => SECRET,
+            Self::Sink => &[("name", Kind::Text), ("size", Kind::Number)],
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }
@@ -212,6 +224,19 @@ const TALLY: &[Column] = &[
     ("count", Kind::Number),
     ("first_at", Kind::Number),
     ("last_at", Kind::Number),
+    ("sealed_key", Kind::Id),
+    ("sealed", Kind::Bytes),
+];
+
+const SECRET: &[Column] = &[
+    ("id", Kind::Id),
+    ("kind", Kind::Small),
+    ("owner", Kind::Text),
+    ("print", Kind::Bytes),
+    ("since", Kind::Number),
+    ("ends_at", Kind::Number),
+    ("retired_at", Kind::Number),
+    ("proven_at", Kind::Number),
     ("sealed_key", Kind::Id),
     ("sealed", Kind::Bytes),
 ];

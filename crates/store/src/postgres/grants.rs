@@ -9,7 +9,7 @@ use crate::OpenError;
 
 /// Tables, and what may be done to each. Audit entries can only be added. (To lock a row, a role
 /// needs to be allowed to change something of it.)
-const TABLES: [(&str, &str); 25] = [
+const TABLES: [(&str, &str); 26] = [
     ("schema_history", "SELECT"),
     ("name", "SELECT, INSERT"),
     ("endpoint", "SELECT, INSERT, UPDATE"),
@@ -30,6 +30,7 @@ const TABLES: [(&str, &str); 25] = [
     ("audit_head", "SELECT, UPDATE"),
     ("audit_tile", "SELECT, INSERT, UPDATE"),
     ("audit_checkpoint", "SELECT, INSERT, DELETE"),
+    ("secret", "SELECT, INSERT, UPDATE (ends_at, retired_at, proven_at)"),
     ("audit_sink", "SELECT, INSERT, UPDATE"),
     ("batch", "SELECT, INSERT, DELETE"),
     ("duty", "SELECT, INSERT, UPDATE"),

@@ -146,6 +146,16 @@ impl<'c> Session<'c> {
             Command::DropPartitions { class, before } => {
                 self.drop_partitions(*class, *before).await.map(Answer::Count)
             }
+            Command::AddSecret(new, note) => {
+                self.add_secret(new, note).await.map(Answer::SecretAdded)
+            }
+            Command::RetireSecret(retire) => {
+                self.retire_secret(retire).await.map(Answer::SecretRetired)
+            }
+            Command::SeeConfigured(seen) => self.see_configured(seen).await.map(|()| Answer::Done),
+            Command::ProveSecret { id, at } => {
+                self.prove_secret(*id, *at).await.map(|()| Answer::Done)
+            }
             Command::Seal(seal) => self.seal(seal).await.map(Answer::Sealed),
             Command::MarkSink { name, size } => {
                 self.mark_sink(name, *size).await.map(|()| Answer::Done)

@@ -89,6 +89,12 @@ impl CopiedTable {
                 "SELECT row, level, number, hashes, entries FROM audit_tile
                  WHERE row > ?1 ORDER BY row LIMIT ?2"
             }
+            Self::Secret => {
+                "SELECT sequence, id, kind, owner, print, since, ends_at, retired_at, proven_at,
+                    sealed_key, sealed
+                 FROM secret WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+            }
+            Self::Sink => "SELECT name, name, size FROM audit_sink WHERE name > ?1 ORDER BY name LIMIT ?2",
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -96,6 +102,7 @@ impl CopiedTable {
         };
         let before = match self {
             Self::Quarantine => vec![Stored::Blob(Vec::new()); 2],
+            Self::Sink => vec![Stored::Text(String::new())],
             Self::Attempt => vec![Stored::Integer(i64::MIN); 2],
             _ => vec![Stored::Integer(i64::MIN)],
         };
@@ -117,6 +124,8 @@ impl CopiedTable {
             Self::Entry => "SELECT count(*) FROM audit_entry",
             Self::Tile => "SELECT count(*) FROM audit_tile",
             Self::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
+            Self::Secret => "SELECT count(*) FROM secret",
+            Self::Sink => "SELECT count(*) FROM audit_sink",
         }
     }
 }

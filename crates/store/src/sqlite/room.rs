@@ -148,6 +148,10 @@ fn is_owed(command: &Command) -> bool {
         | Command::Redeliver { .. }
         | Command::ReleaseDuty { .. }
         | Command::Deed(_)
+        | Command::AddSecret(..)
+        | Command::RetireSecret(_)
+        | Command::SeeConfigured(_)
+        | Command::ProveSecret { .. }
         | Command::EnsurePartitions
         | Command::KeepReserve
         | Command::Close => true,

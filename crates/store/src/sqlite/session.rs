@@ -212,6 +212,10 @@ impl<'c> Session<'c> {
             Command::CountWindows { name, adds } => {
                 self.count_windows(name, adds).map(Answer::Windows)
             }
+            Command::AddSecret(new, note) => self.add_secret(new, note).map(Answer::SecretAdded),
+            Command::RetireSecret(retire) => self.retire_secret(retire).map(Answer::SecretRetired),
+            Command::SeeConfigured(seen) => self.see_configured(seen).map(|()| Answer::Done),
+            Command::ProveSecret { id, at } => self.prove_secret(*id, *at).map(|()| Answer::Done),
             Command::Seal(seal) => self.seal(seal).map(Answer::Sealed),
             Command::MarkSink { name, size } => self.mark_sink(name, *size).map(|()| Answer::Done),
             Command::Deed(deed) => self.deed(deed).map(|()| Answer::Done),

@@ -13,6 +13,7 @@ pub(crate) mod queries;
 pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod retention;
+pub(crate) mod secrets;
 pub(crate) mod windows;
 
 /// Makes a test of each case for one backend, which must stand in scope as `backend()`.
@@ -140,6 +141,11 @@ macro_rules! every_case {
                 refused_arrivals_are_an_entry_a_reason,
                 of_two_that_seal_at_once_one_does,
                 what_a_sink_has_got_is_remembered,
+            }
+            secrets {
+                secrets_are_added_rolled_proven_and_retired,
+                one_in_other_hands_is_retired_by_force,
+                configured_ones_are_known_by_their_hash_and_since_when,
             }
             windows {
                 counts_are_those_of_a_sliding_window,

@@ -125,6 +125,11 @@ async fn fill(store: &Store) {
     }
     store.set_endpoint_state("books", EndpointState::Paused, note()).await.unwrap();
     grow_log(store, 20, after(30)).await;
+    let print = hash_bytes(70);
+    let (kind, owner) = (model::secret::SecretKind::Source, "stripe".to_owned());
+    let secrets = vec![(model::SecretId::new(NOON, id_bytes(70)), print)];
+    store.see_configured(store::Configured { kind, owner, secrets, at: NOON }).await.unwrap();
+    store.mark_sink("siem", 7).await.unwrap();
 }
 
 /// Gives the next entries their place in the log.

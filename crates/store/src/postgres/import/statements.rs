@@ -69,6 +69,13 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
             SELECT * FROM {new}
             ON CONFLICT (level, number) DO UPDATE SET
                 hashes = excluded.hashes, entries = excluded.entries"],
+        CopiedTable::Secret => &["INSERT INTO secret (id, kind, owner, print, since, ends_at,
+                retired_at, proven_at, sealed_key, sealed)
+            SELECT * FROM {new}
+            ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at,
+                retired_at = excluded.retired_at, proven_at = excluded.proven_at"],
+        CopiedTable::Sink => &["INSERT INTO audit_sink (name, size) SELECT * FROM {new}
+            ON CONFLICT (name) DO UPDATE SET size = excluded.size"],
         CopiedTable::Checkpoint => &["INSERT INTO audit_checkpoint (size, at, note)
             SELECT * FROM {new} ON CONFLICT (size) DO NOTHING"],
     }
@@ -186,6 +193,11 @@ const fn finds(table: CopiedTable) -> &'static str {
             "SELECT level, number, hashes, entries FROM audit_tile
              WHERE (level, number) IN (SELECT * FROM {wanted})"
         }
+        CopiedTable::Secret => {
+            "SELECT id, kind, owner, print, since, ends_at, retired_at, proven_at, sealed_key, sealed
+             FROM secret WHERE id = ANY ($1)"
+        }
+        CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
             "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
         }
@@ -210,6 +222,8 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Entry => "SELECT count(*) FROM audit_entry",
         CopiedTable::Tile => "SELECT count(*) FROM audit_tile",
         CopiedTable::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
+        CopiedTable::Secret => "SELECT count(*) FROM secret",
+        CopiedTable::Sink => "SELECT count(*) FROM audit_sink",
     }
 }
 
@@ -229,6 +243,8 @@ pub(super) fn anything() -> String {
         "tally",
         "audit_entry",
         "audit_tile",
+        "secret",
+        "audit_sink",
     ];
     let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table})"));
     format!("SELECT {}", any.join(" OR "))
