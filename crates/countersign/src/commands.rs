@@ -10,6 +10,7 @@ mod events;
 mod init;
 mod migrate;
 mod providers;
+mod secrets;
 mod serve;
 mod sign;
 mod signals;
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
         Command::Demo(demo) => crate::demo::run(demo, arguments.json),
         Command::Audit(audit) => audit::run(audit, arguments),
+        Command::Secrets(secrets) => secrets::run(secrets, arguments),
         Command::Migrate(migrate) => migrate::run(migrate, arguments),
         Command::Store(StoreCommand::Copy(copy)) => copy::run(copy, arguments),
         Command::Providers(providers) => providers::run(providers, arguments),

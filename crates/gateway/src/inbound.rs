@@ -32,6 +32,7 @@ use crate::keys::KeyRing;
 use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
 use crate::metrics::Metrics;
+use crate::secrets::SourceKeys;
 use crate::tallies::{Arrived, Tallies};
 use crate::{Clock, Format, Refusal, Source, entropy};
 use admit::Arrival;
@@ -47,6 +48,7 @@ pub(crate) struct ActiveSource {
     /// Those of them that may get a redacted event.
     document_endpoints: Vec<Arc<str>>,
     limit: Option<AddressLimit>,
+    keys: SourceKeys,
     settings: Source,
 }
 
@@ -88,7 +90,10 @@ impl Inbound {
         let mut stand_ins: Vec<_> = settings
             .sources
             .into_iter()
-            .map(|source| Arc::new(ActiveSource::new(source, &settings.formats)))
+            .filter_map(|source| {
+                let keys = settings.keys.get(&source.name)?.clone();
+                Some(Arc::new(ActiveSource::new(source, keys, &settings.formats)))
+            })
             .collect();
         stand_ins.sort_by(|one, other| one.name.cmp(&other.name));
         let sources =
@@ -215,18 +220,21 @@ pub(crate) struct InboundSettings {
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) sources: Vec<Source>,
+    /// What each source verifies with.
+    pub(crate) keys: HashMap<String, SourceKeys>,
     /// What each endpoint takes.
     pub(crate) formats: Vec<(String, Format)>,
 }
 
 impl ActiveSource {
-    fn new(settings: Source, formats: &[(String, Format)]) -> Self {
+    fn new(settings: Source, keys: SourceKeys, formats: &[(String, Format)]) -> Self {
         Self {
             name: Arc::from(settings.name.as_str()),
             provider: Arc::from(settings.profile.name()),
             endpoints: settings.endpoints.iter().map(|name| Arc::from(name.as_str())).collect(),
             document_endpoints: redaction::document_endpoints(&settings, formats),
             limit: settings.rate_limit.map(AddressLimit::new),
+            keys,
             settings,
         }
     }

@@ -39,6 +39,11 @@ pub enum KeyError {
     /// The key of a record is gone.
     #[error("key_missing: the key of this record does not exist any more")]
     Missing,
+    /// A configured secret makes no key.
+    #[error(
+        "bad_secret: a configured secret does not fit its source or endpoint; see countersign check"
+    )]
+    BadSecret,
     /// The audit log's origin is no name of a key.
     #[error(
         "bad_audit_origin: [audit] origin is 1 to 256 bytes without spaces, control characters and plus"

@@ -26,6 +26,7 @@ mod outbound;
 mod personal;
 mod refusal;
 mod running;
+mod secrets;
 mod settings;
 mod tallies;
 mod tls;

@@ -38,6 +38,12 @@ struct Lane {
     endpoint: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Owner {
+    kind: &'static str,
+    owner: String,
+}
+
 /// The counters of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -52,6 +58,7 @@ pub(crate) struct Metrics {
     audit_size: Gauge,
     audit_stopped: Gauge,
     witnesses_behind: Gauge,
+    secret_ages: Family<Owner, Gauge>,
 }
 
 /// Upper bounds of the acknowledgement histogram, seconds.
@@ -109,6 +116,12 @@ impl Metrics {
             "Witnesses that have not heard of the newest checkpoint",
             witnesses_behind.clone(),
         );
+        let secret_ages = Family::<Owner, Gauge>::default();
+        registry.register(
+            "secret_age_days",
+            "Age of the oldest secret that counts, by source or endpoint",
+            secret_ages.clone(),
+        );
         let recorded = sources
             .map(|source| {
                 let label = Arrival { source: source.clone(), outcome: "accepted" };
@@ -128,6 +141,7 @@ impl Metrics {
             audit_size,
             audit_stopped,
             witnesses_behind,
+            secret_ages,
         }
     }
 
@@ -181,6 +195,12 @@ impl Metrics {
     /// Notes how many witnesses have not heard of the newest checkpoint.
     pub(crate) fn witnesses_behind(&self, count: usize) {
         self.witnesses_behind.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Notes how old the oldest secret of a source or endpoint is.
+    pub(crate) fn secret_age(&self, kind: &'static str, owner: &str, days: i64) {
+        let label = Owner { kind, owner: owner.to_owned() };
+        self.secret_ages.get_or_create(&label).set(days);
     }
 
     /// Counts that the clock was set.

@@ -3,12 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::{EventId, RequestId, Timestamp};
-use store::{Action, Changed, Deed, EntryRow, EventRow, Note, Store, TallyRow};
+use model::secret::{Overlap, SecretKind, SecretState};
+use model::{EventId, RequestId, SecretId, Timestamp};
+use store::{
+    Action, Changed, Deed, EntryRow, EventRow, NewSecret, Note, SecretAdded, SecretRetired,
+    SecretRow, Store, TallyRow,
+};
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeyRing};
-use crate::{Facts, Shown, inbound, personal};
+use crate::{Facts, Shown, inbound, personal, secrets};
 
 /// A desk over a store: it can open what is sealed, and decide what waits.
 pub struct Desk {
@@ -71,6 +75,54 @@ impl Desk {
         let (resource, changes) = (resource.to_owned(), Vec::new());
         let deed = Deed { action, resource, refused: false, note, changes };
         Ok(self.store.audit(deed).await?)
+    }
+
+    /// Adds a secret of a source or endpoint; with an overlap, those that were added before end.
+    ///
+    /// # Errors
+    /// The store fails, or its keys cannot be opened.
+    pub async fn add_secret(
+        &self,
+        (kind, owner): (SecretKind, &str),
+        secret: &schemes::Secret,
+        overlap: Option<Overlap>,
+        order: Order,
+    ) -> Result<(SecretId, SecretAdded), KeyError> {
+        let id = SecretId::new(order.at, crate::entropy::bytes());
+        let new = NewSecret {
+            id,
+            kind,
+            owner: owner.to_owned(),
+            print: secrets::print(&self.keys, kind, owner, secret),
+            sealed: secrets::seal(&self.keys, id, secret).await?,
+            overlap,
+        };
+        let note = self.note(order).await?;
+        Ok((id, self.store.add_secret(new, note).await?))
+    }
+
+    /// Every secret there is or was, and where each stands.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn secrets(&self, now: Timestamp) -> Result<Vec<(SecretRow, SecretState)>, KeyError> {
+        let rows = self.store.secrets().await?;
+        let state = |row: &SecretRow| row.life.state(&secrets::others(row, &rows), now);
+        Ok(rows.iter().map(|row| (row.clone(), state(row))).collect())
+    }
+
+    /// Retires a secret.
+    ///
+    /// # Errors
+    /// The store fails, or its keys cannot be opened.
+    pub async fn retire_secret(
+        &self,
+        id: SecretId,
+        force: bool,
+        order: Order,
+    ) -> Result<SecretRetired, KeyError> {
+        let note = self.note(order).await?;
+        Ok(self.store.retire_secret(id, force, note).await?)
     }
 
     /// What verifies the audit log.

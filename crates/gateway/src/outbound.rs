@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::inbound::Parts;
+use crate::secrets::EndpointKeys;
 use crate::{Endpoint, entropy};
 use attempt::Ended;
 pub(crate) use client::Client;
@@ -46,6 +47,8 @@ pub(crate) struct Outbound {
     parts: Parts,
     environment: Environment,
     endpoints: HashMap<String, Arc<Endpoint>>,
+    /// What deliveries to each are signed with.
+    signing: HashMap<String, EndpointKeys>,
     client: Arc<Client>,
     lanes: Lanes,
 }
@@ -53,11 +56,11 @@ pub(crate) struct Outbound {
 impl Outbound {
     pub(crate) fn new(
         parts: Parts,
-        endpoints: HashMap<String, Arc<Endpoint>>,
+        (endpoints, signing): (HashMap<String, Arc<Endpoint>>, HashMap<String, EndpointKeys>),
         environment: Environment,
         client: Arc<Client>,
     ) -> Self {
-        Self { parts, environment, endpoints, client, lanes: Lanes::default() }
+        Self { parts, environment, endpoints, signing, client, lanes: Lanes::default() }
     }
 
     /// Delivers until the token is cancelled, then waits for the attempts in flight.

@@ -22,6 +22,7 @@ use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::outbound::{Client, Outbound};
+use crate::secrets::{EndpointKeys, Secrets};
 use crate::tallies::Tallies;
 use crate::{Clock, Endpoint, Settings, Tls, Windows, entropy};
 
@@ -129,7 +130,12 @@ impl Gateway {
         let formats = settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
         let client = Arc::new(Client::new(&settings.resolver, settings.proxy.as_ref()));
         running.keep_log(&parts, settings.auditing, client.clone()).await?;
-        running.deliver(&parts, settings.endpoints, settings.environment, client);
+        let around =
+            (parts.store.clone(), parts.keys.clone(), clock.clone(), parts.metrics.clone());
+        let secrets = Secrets::open(around, &settings.sources, &settings.endpoints).await?;
+        let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
+        running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
+        running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);
         running.retain(&parts, settings.retention);
         let public_doors = Doors {
@@ -145,6 +151,7 @@ impl Gateway {
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
             sources: settings.sources,
+            keys: verifying,
             formats,
         };
         running.serve_public(public, public_doors, parts, inbound, &settings.windows);
@@ -241,7 +248,7 @@ impl Running {
     fn deliver(
         &mut self,
         parts: &Parts,
-        endpoints: Vec<Endpoint>,
+        (endpoints, signing): (Vec<Endpoint>, HashMap<String, EndpointKeys>),
         environment: model::Environment,
         client: Arc<Client>,
     ) {
@@ -249,7 +256,8 @@ impl Running {
             .into_iter()
             .map(|endpoint| (endpoint.name.clone(), Arc::new(endpoint)))
             .collect();
-        let outbound = Arc::new(Outbound::new(parts.clone(), endpoints, environment, client));
+        let outbound =
+            Arc::new(Outbound::new(parts.clone(), (endpoints, signing), environment, client));
         if parts.store.is_shared() {
             self.outward.push(tokio::spawn(outbound.clone().share_breakers(self.stop_out.clone())));
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use model::Environment;
 use model::rate::Rate;
-use schemes::standard_webhooks::SigningKey;
 
 use crate::{Auditing, Proxy, Resolver, Tls, Windows};
 
@@ -54,8 +53,8 @@ pub struct Source {
     pub name: String,
     /// How its provider signs and what its events say.
     pub profile: Arc<schemes::Profile>,
-    /// The live secrets; the first is current, the rest still verify.
-    pub keys: schemes::Keys,
+    /// The configured secrets; the first is current, the rest still verify. The store may have more.
+    pub secrets: Vec<schemes::Secret>,
     /// Names of the endpoints that get its events.
     pub endpoints: Vec<String>,
     /// Source addresses that are let in; empty lets in any.
@@ -80,8 +79,8 @@ pub struct Endpoint {
     pub name: String,
     /// Where to POST.
     pub url: url::Url,
-    /// All of them sign; the first is current.
-    pub keys: Vec<SigningKey>,
+    /// The configured secrets: all of them sign; the first is current. The store may have more.
+    pub secrets: Vec<schemes::Secret>,
     /// Private and loopback addresses may be dialled.
     pub allow_private: bool,
     /// What is delivered.

@@ -35,6 +35,11 @@ impl Secret {
         }
     }
 
+    /// Gives the bytes to whoever makes a keyed hash of them or seals them.
+    pub fn with_bytes<T>(&self, use_of_them: impl FnOnce(&[u8]) -> T) -> T {
+        use_of_them(self.0.as_bytes())
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.0
     }

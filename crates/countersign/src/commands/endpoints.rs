@@ -64,20 +64,21 @@ fn show(name: &str, arguments: &Arguments) -> Ended {
     let Some(endpoint) = settings.endpoints.iter().find(|endpoint| endpoint.name == name) else {
         return Err(unknown(settings.endpoints.iter().map(|endpoint| endpoint.name.as_str())));
     };
-    let public: Vec<_> = endpoint.keys.iter().filter_map(SigningKey::public_key).collect();
+    let keys = endpoint.secrets.iter().filter_map(|secret| SigningKey::parse(secret).ok());
+    let public: Vec<_> = keys.filter_map(|key| key.public_key()).collect();
     let headers: Vec<_> = endpoint.headers.keys().map(HeaderName::as_str).collect();
     if arguments.json {
         say(serde_json::json!({
             "name": endpoint.name, "url": endpoint.url.as_str(),
             "header_prefix": endpoint.header_prefix, "headers": headers,
-            "secrets": endpoint.keys.len(), "public_keys": public,
+            "secrets": endpoint.secrets.len(), "public_keys": public,
         }))?;
         return Ok(Outcome::Done);
     }
     say(format_args!("{} {}", endpoint.name, endpoint.url))?;
     say(format_args!(
         "signed with {} secrets, in {}-signature",
-        endpoint.keys.len(),
+        endpoint.secrets.len(),
         endpoint.header_prefix
     ))?;
     for key in public {

@@ -1,6 +1,7 @@
 //! `[[endpoint]]`: a URL of the application that events are delivered to.
 
 use gateway::Format;
+use schemes::Secret;
 use schemes::standard_webhooks::SigningKey;
 
 use super::document::{At, Endpoint};
@@ -29,7 +30,7 @@ pub(super) fn endpoint(
             None
         }
     };
-    let keys = keys(written, &named, scope);
+    let secrets = secrets(written, &named, scope);
     let format = format(written.format.as_ref(), scope);
     let header_prefix = headers::prefix(written.header_prefix.as_ref(), scope.found);
     let headers = headers::extra(
@@ -53,7 +54,7 @@ pub(super) fn endpoint(
     Some(gateway::Endpoint {
         name: name?,
         url: url?,
-        keys: keys?,
+        secrets: secrets?,
         allow_private,
         format: format?,
         headers: headers?,
@@ -67,7 +68,7 @@ pub(super) fn name(written: &Endpoint, names: &mut Names, scope: &mut Scope<'_>)
     names.name(written.name.as_ref(), &written.place, scope.found)
 }
 
-fn keys(written: &Endpoint, name: &str, scope: &mut Scope<'_>) -> Option<Vec<SigningKey>> {
+fn secrets(written: &Endpoint, name: &str, scope: &mut Scope<'_>) -> Option<Vec<Secret>> {
     let secrets: Vec<&At<String>> = match (&written.secret, &written.secrets) {
         (Some(_), Some(list)) => {
             let message = "this endpoint has both `secret` and `secrets`";
@@ -87,7 +88,7 @@ fn keys(written: &Endpoint, name: &str, scope: &mut Scope<'_>) -> Option<Vec<Sig
         return None;
     }
     let meaning = Meaning::Endpoint(name.to_owned());
-    let mut keys = Vec::new();
+    let (mut taken, mut keys) = (Vec::new(), Vec::new());
     for written in &secrets {
         let (ledger, resolver) = (&mut scope.ledger, scope.resolver);
         let secret = ledger.take(
@@ -98,14 +99,17 @@ fn keys(written: &Endpoint, name: &str, scope: &mut Scope<'_>) -> Option<Vec<Sig
             scope.found,
             &mut Vec::new(),
         );
-        match secret.map(|secret| SigningKey::parse(&secret)) {
-            Some(Ok(key)) => keys.push(key),
-            Some(Err(error)) => {
+        let Some(secret) = secret else { continue };
+        match SigningKey::parse(&secret) {
+            Ok(key) => {
+                keys.push(key);
+                taken.push(secret);
+            }
+            Err(error) => {
                 let fix = "make one: whsec_ and the base64 of 24 to 64 random bytes, for example \
                            echo whsec_$(openssl rand -base64 32)";
                 scope.found.add(Refusal::SecretShape, &written.place, error.to_string(), fix);
             }
-            None => {}
         }
     }
     if let (Some(first), true) =
@@ -118,7 +122,7 @@ fn keys(written: &Endpoint, name: &str, scope: &mut Scope<'_>) -> Option<Vec<Sig
         scope.found.add(Refusal::OnlyAsymmetric, &first.place, message, fix);
         return None;
     }
-    (keys.len() == secrets.len()).then_some(keys)
+    (keys.len() == secrets.len()).then_some(taken)
 }
 
 fn format(written: Option<&At<String>>, scope: &mut Scope<'_>) -> Option<Format> {

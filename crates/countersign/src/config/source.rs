@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::limits;
-use schemes::{Keys, Profile, Secret, SecretError};
+use schemes::{Profile, Secret, SecretError};
 
 use super::document::{At, Source, Texts};
 use super::meaning::{Names, Notice, Scope};
@@ -29,7 +29,7 @@ pub(super) fn source(
     let name = sources.name(written.name.as_ref(), &written.place, scope.found);
     let named = name.clone().unwrap_or_else(|| written.place.key.clone());
     let profile = profile(written, profiles, scope);
-    let keys = keys(written, &named, profile.as_deref(), scope);
+    let secrets = secrets(written, &named, profile.as_deref(), scope);
     receipts(written, &named, profile.as_deref(), scope);
     let routes = routes(written, endpoints, scope);
     let allow_addresses = networks(written.allow_addresses.as_ref(), scope.resolver, scope.found);
@@ -43,7 +43,7 @@ pub(super) fn source(
     Some(gateway::Source {
         name: name?,
         profile: profile?,
-        keys: keys?,
+        secrets: secrets?,
         endpoints: routes?,
         allow_addresses,
         body_bytes_max: body_bytes_max?,
@@ -85,12 +85,12 @@ fn profile(written: &Source, profiles: &Profiles, scope: &mut Scope<'_>) -> Opti
 }
 
 /// Each secret is checked by itself, so that each fault has its line; then all make the keys.
-fn keys(
+fn secrets(
     written: &Source,
     name: &str,
     profile: Option<&Profile>,
     scope: &mut Scope<'_>,
-) -> Option<Keys> {
+) -> Option<Vec<Secret>> {
     let secrets = match &written.secrets {
         Some(list) if !list.value.is_empty() => list,
         other => {
@@ -106,7 +106,9 @@ fn keys(
         profile.keys(std::slice::from_ref(secret)).err()
     });
     let all = taken.len() == secrets.value.len();
-    profile?.keys(&taken).ok().filter(|_| all)
+    // Together they must make keys too: those of different ways of signing do not.
+    profile?.keys(&taken).ok()?;
+    all.then_some(taken)
 }
 
 fn take(

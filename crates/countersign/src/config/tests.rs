@@ -103,7 +103,7 @@ fn the_good_configuration_starts() {
     assert_eq!(source.endpoints, ["app"]);
     assert_eq!(source.body_bytes_max, model::limits::BODY_BYTES_DEFAULT);
     let [endpoint] = settings.endpoints.as_slice() else { panic!("one endpoint") };
-    assert_eq!(endpoint.keys.len(), 1);
+    assert_eq!(endpoint.secrets.len(), 1);
     assert!(endpoint.allow_private && !endpoint.paused);
 }
 
@@ -134,7 +134,7 @@ fn every_key_is_taken() {
     assert_eq!((source.body_bytes_max, source.tolerance_s), (5_242_880, Some(60)));
     assert!(source.rate_limit.is_some() && source.accept_unconfirmed);
     let endpoint = &settings.endpoints[0];
-    assert_eq!((endpoint.keys.len(), endpoint.format), (2, gateway::Format::Original));
+    assert_eq!((endpoint.secrets.len(), endpoint.format), (2, gateway::Format::Original));
     assert!(endpoint.paused);
 }
 
@@ -493,7 +493,9 @@ fn a_secret_that_no_library_verifies_with_does_not_stand_alone() {
     check(one, alone, Refusal::OnlyAsymmetric, 19, "endpoint[0].secret");
     let both = "secrets = [\"${env:APP_WEBHOOK_SECRET}\", \"${env:ASYMMETRIC}\"]";
     let settings = load(&GOOD.replace(one, both)).unwrap_or_else(|p| panic!("{p}")).settings;
-    let public: Vec<_> = settings.endpoints[0].keys.iter().map(|key| key.public_key()).collect();
+    let key = |secret| schemes::standard_webhooks::SigningKey::parse(secret).expect("a key");
+    let keys = settings.endpoints[0].secrets.iter().map(key);
+    let public: Vec<_> = keys.map(|key| key.public_key()).collect();
     let shown = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
     assert_eq!(public, [None, Some(shown.to_owned())]);
 }

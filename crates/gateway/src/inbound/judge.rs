@@ -49,8 +49,9 @@ impl Inbound {
         };
         let freshness = settings.tolerance_s.map_or(Freshness::Profile, Freshness::Seconds);
         let now_ms = arrival.at.as_millis();
+        let verifying = received.source.keys.load();
         let verified =
-            schemes::verify(&settings.profile, &settings.keys, &request, now_ms, freshness)
+            schemes::verify(&settings.profile, &verifying.keys, &request, now_ms, freshness)
                 .map_err(Refusal::Unverified);
         let source = || Some(received.source.clone());
         let verified = match (received.refused_anyway, verified) {
@@ -61,6 +62,8 @@ impl Inbound {
             }
             (Some(refusal), _) => return Err(self.unverified(arrival, refusal, source())),
         };
+        let keys = &received.source.keys;
+        keys.prove(&verifying, &settings.profile, &request, now_ms, freshness);
         let covers = covers(&verified);
         let facts = facts(arrival, received, &verified);
         let redacted = self.redact(arrival, received);

@@ -94,8 +94,10 @@ impl Outbound {
         if sabotage::on(Defect::FreshWebhookId) {
             event_id.push_str(&leased.attempt.to_string());
         }
+        let keys = self.signing.get(&endpoint.name).map(|keys| keys.load());
+        let keys = keys.iter().flat_map(|keys| keys.iter());
         let signatures: Vec<_> =
-            endpoint.keys.iter().map(|key| key.sign(&event_id, now.as_seconds(), &body)).collect();
+            keys.map(|key| key.sign(&event_id, now.as_seconds(), &body)).collect();
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.url.as_str().parse().unwrap_or_default();

@@ -10,7 +10,6 @@ use base64::Engine;
 use gateway::{Clock, Endpoint, Format, Gateway, Resolver, Running, Settings, Source};
 use http::HeaderMap;
 use model::{Environment, EventStatus};
-use schemes::standard_webhooks::SigningKey;
 use schemes::{Draft, Profile, Secret};
 use store::{DeliveryQuery, DeliveryRow, EventQuery, EventRow, Options, Store, TallyRow};
 use tempfile::TempDir;
@@ -46,13 +45,10 @@ pub(crate) fn profile(name: &str) -> Arc<Profile> {
 }
 
 pub(crate) fn source(name: &str, provider: &str, secret: &str) -> Source {
-    let profile = profile(provider);
-    let keys =
-        profile.keys(&[Secret::new(secret.to_owned())]).expect("a secret of the right shape");
     Source {
         name: name.to_owned(),
-        profile,
-        keys,
+        profile: profile(provider),
+        secrets: vec![Secret::new(secret.to_owned())],
         endpoints: vec!["app".to_owned()],
         allow_addresses: Vec::new(),
         body_bytes_max: 1024 * 1024,
@@ -73,7 +69,7 @@ pub(crate) fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
     Endpoint {
         name: name.to_owned(),
         url: format!("http://{address}/webhooks").parse().expect("a URL"),
-        keys: vec![SigningKey::parse(&secret).expect("a signing key")],
+        secrets: vec![secret],
         allow_private: true,
         format: Format::Event,
         headers: HeaderMap::new(),

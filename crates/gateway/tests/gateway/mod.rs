@@ -16,5 +16,6 @@ mod plain;
 mod proxied;
 mod redaction;
 mod refusals;
+mod secrets;
 mod ssrf;
 mod tunnelled;
