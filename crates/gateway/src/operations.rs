@@ -1,5 +1,7 @@
 //! What operators do with events and deliveries, beside a running gateway or without one.
 
+mod api_keys;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
 use crate::clock::Steps;
 use crate::inbound::Counter;
@@ -66,6 +67,7 @@ pub struct Running {
     store: Store,
     keys: Arc<KeyRing>,
     tallies: Arc<Tallies>,
+    api_keys: Arc<ApiKeys>,
     stop_in: CancellationToken,
     stop_out: CancellationToken,
     failed: CancellationToken,
@@ -89,6 +91,8 @@ impl Gateway {
         let admin = listen("admin", settings.admin)?;
         let addresses = (address_of(&public, settings.public), address_of(&admin, settings.admin));
         let keys = Arc::new(KeyRing::open(settings.root, store.clone(), clock.now()).await?);
+        let api_keys =
+            ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
         let names: Vec<Arc<str>> =
             settings.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
         let parts = Parts {
@@ -105,6 +109,7 @@ impl Gateway {
             store,
             keys,
             tallies: parts.tallies.clone(),
+            api_keys: Arc::new(api_keys),
             stop_in: CancellationToken::new(),
             stop_out: CancellationToken::new(),
             failed: CancellationToken::new(),
@@ -131,6 +136,7 @@ impl Gateway {
         running.keep_log(&parts, settings.auditing, client.clone()).await?;
         running.deliver(&parts, settings.endpoints, settings.environment, client);
         running.housekeep(&parts);
+        running.keep_api_keys(clock);
         running.retain(&parts, settings.retention);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
@@ -161,6 +167,11 @@ impl Running {
     /// Where health and metrics are served.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// The API keys, as this gateway knows them.
+    pub fn api_keys(&self) -> &Arc<ApiKeys> {
+        &self.api_keys
     }
 
     /// Resolves when the store can no longer be trusted: the process must end rather than guess.
@@ -293,6 +304,11 @@ impl Running {
                 }
             }
         }));
+    }
+
+    fn keep_api_keys(&mut self, clock: Clock) {
+        let keeping = self.api_keys.clone().run(clock, self.stop_out.clone());
+        self.outward.push(tokio::spawn(keeping));
     }
 
     fn housekeep(&mut self, parts: &Parts) {

@@ -93,8 +93,9 @@ pub const API_KEYS_POLL_MS: u64 = 250;
 pub const API_KEYS_STALE_MS_MAX: u64 = 5_000;
 /// How often it is written how API keys were used.
 pub const API_KEY_USES_MS: u64 = 1_000;
-/// Networks that one API key may be bound to.
-pub const API_KEY_NETWORKS_MAX: usize = 64;
+/// Networks that one API key may be bound to, sources, and providers: an audit entry has room for so
+/// many of the longest.
+pub const API_KEY_BOUNDS_MAX: usize = 15;
 /// Characters of an API key's name.
 pub const API_KEY_NAME_CHARS_MAX: usize = 64;
 /// Requests that may still finish after a stop was asked for.
