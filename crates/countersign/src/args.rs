@@ -1,6 +1,7 @@
 //! The command line: every command and its options.
 
 pub(crate) mod audit;
+pub(crate) mod keys;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -66,6 +67,9 @@ pub(crate) enum Command {
     /// What was done, by whom: read it, verify it, prove it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// API keys: what applications show to be let in.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Show everything at work on this machine, and what attacks it refused.
     Demo(crate::demo::Args),
     /// Bring the schema of a PostgreSQL store up to this version, or say what is missing.
