@@ -25,6 +25,7 @@ targets! {
     "secret": texts::secret,
     "config": texts::config,
     "ids": texts::ids,
+    "api-key": texts::api_key,
     "rate": texts::rate,
     "time": texts::time,
     "json": wire::json,

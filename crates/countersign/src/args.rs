@@ -1,6 +1,7 @@
 //! The command line: every command and its options.
 
 pub(crate) mod audit;
+pub(crate) mod keys;
 pub(crate) mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -67,6 +68,9 @@ pub(crate) enum Command {
     /// What was done, by whom: read it, verify it, prove it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// API keys: what applications show to be let in.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// The secrets of sources and endpoints: how old they are, and rolling them.
     #[command(subcommand)]
     Secrets(secrets::Secrets),

@@ -8,6 +8,7 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod init;
+mod keys;
 mod migrate;
 mod providers;
 mod secrets;
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Events(events) => events::run(events, arguments),
         Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
+        Command::Keys(keys) => keys::run(keys, arguments),
         Command::Demo(demo) => crate::demo::run(demo, arguments.json),
         Command::Audit(audit) => audit::run(audit, arguments),
         Command::Secrets(secrets) => secrets::run(secrets, arguments),

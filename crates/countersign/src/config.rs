@@ -31,6 +31,8 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use model::Environment;
+
 pub use identity::Shown;
 pub(crate) use identity::{IdentityFault, Stamp};
 pub use meaning::Notice;
@@ -67,6 +69,8 @@ pub struct Beside {
     pub store: StorePlace,
     /// The key that opens what is sealed.
     pub root: vault::RootKey,
+    /// Test or live, where it is said.
+    pub environment: Option<Environment>,
     /// The sources by name.
     pub sources: BTreeMap<String, SourceNamed>,
     /// The endpoints.

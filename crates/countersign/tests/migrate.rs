@@ -42,7 +42,11 @@ fn a_schema_is_planned_applied_and_refused_as_the_manual_says() {
     let cluster = Cluster::start(&["fsync=off"]).expect("PostgreSQL starts");
     cluster.make_database("shop").expect("a database");
     let (owner, serving) = (cluster.url(OWNER, "shop"), cluster.url(SERVING, "shop"));
-    let all = json!([{ "version": 1, "name": "spine" }, { "version": 2, "name": "copied" }]);
+    let all = json!([
+        { "version": 1, "name": "spine" }, { "version": 2, "name": "copied" },
+        { "version": 3, "name": "sealed_log" }, { "version": 4, "name": "api_keys" },
+        { "version": 6, "name": "sinks" },
+    ]);
     let pending = json!({ "applied": [], "pending": all, "serving_role": null });
 
     // Nothing is done by asking, whoever asks, and nobody serves what is not there.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use audit::SigningKey;
 use model::Timestamp;
+use model::api_key::ApiKey;
 use moka::sync::Cache;
 use store::{KeyKind, NewKey, SealedRow, Store, StoreError, StoredKey};
 use vault::{DataKey, IndexKey, KeyId, Owner, Place, RootKey, Sealed};
@@ -23,6 +24,7 @@ struct SystemKey {
 }
 
 const INDEX_KEY: SystemKey = SystemKey { name: "blind-index", owner: *b"blind-index-v1\0\0" };
+const PEPPER: SystemKey = SystemKey { name: "api-key-pepper", owner: *b"api-key-pepperv1" };
 const AUDIT_KEY: SystemKey = SystemKey { name: "audit-signing", owner: *b"audit-signing-v1" };
 
 /// Why a key or a sealed value cannot be used.
@@ -141,6 +143,12 @@ impl KeyRing {
         self.index.index(purpose, parts)
     }
 
+    /// The key of the hashes of API keys' secrets; made when it is first asked for.
+    pub(crate) async fn pepper(&self, now: Timestamp) -> Result<Pepper, KeyError> {
+        let key = system_key(&self.root, &self.store, &PEPPER, now).await?;
+        Ok(Pepper(IndexKey::new(&key)))
+    }
+
     /// The key of a source's day. It is stored before it is used.
     pub(crate) async fn bucket(&self, source: &str, now: Timestamp) -> Result<Held, KeyError> {
         let owner = self.index("key.bucket", &[source.as_bytes(), &now.day().to_be_bytes()]);
@@ -159,6 +167,11 @@ impl KeyRing {
         Ok(held)
     }
 
+    /// The keyed hash under which the store knows a person.
+    pub(crate) fn customer(&self, provider: &str, customer: &str) -> [u8; 16] {
+        self.index("key.subject", &[provider.as_bytes(), customer.as_bytes()])
+    }
+
     /// The key of a person. A new one is not cached until [`KeyRing::stored`] says that it is kept.
     pub(crate) async fn subject(
         &self,
@@ -166,7 +179,7 @@ impl KeyRing {
         customer: &str,
         now: Timestamp,
     ) -> Result<Held, KeyError> {
-        let owner = self.index("key.subject", &[provider.as_bytes(), customer.as_bytes()]);
+        let owner = self.customer(provider, customer);
         if let Some(held) = self.by_owner.get(&owner) {
             return Ok(held);
         }
@@ -220,6 +233,18 @@ impl KeyRing {
         let key = DataKey::new(KeyId(entropy::bytes()), entropy::bytes());
         let wrapped = vault::wrap(&self.root, &key, owner_of(kind, &owner), entropy::bytes());
         (NewKey { id: key.id(), kind, owner, wrapped, created_at: now }, key)
+    }
+}
+
+/// What API keys' secrets are hashed with: whoever has the store alone can try none of them.
+pub(crate) struct Pepper(IndexKey);
+
+impl Pepper {
+    /// The hash of a key's secret, which is that key's alone: of no other id and environment.
+    pub(crate) fn hash(&self, key: &ApiKey) -> [u8; 16] {
+        let environment = key.environment.code().as_bytes();
+        let secret = key.secret.as_bytes();
+        self.0.index("api_key.secret", &[environment, key.id.as_bytes(), secret])
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod admin;
 mod answer;
+pub mod api_keys;
 mod auditing;
 mod clock;
 mod entropy;

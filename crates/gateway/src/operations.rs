@@ -1,9 +1,12 @@
 //! What operators do with events and deliveries, beside a running gateway or without one.
 
+mod api_keys;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::secret::{Overlap, SecretKind, SecretState};
+use model::api_key::Overlap;
+use model::secret::{SecretKind, SecretState};
 use model::{EventId, RequestId, SecretId, Timestamp};
 use store::{
     Action, Changed, Deed, EntryRow, EventRow, NewSecret, Note, SecretAdded, SecretRetired,

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
 use crate::clock::Steps;
 use crate::inbound::Counter;
@@ -67,6 +68,7 @@ pub struct Running {
     store: Store,
     keys: Arc<KeyRing>,
     tallies: Arc<Tallies>,
+    api_keys: Arc<ApiKeys>,
     stop_in: CancellationToken,
     stop_out: CancellationToken,
     failed: CancellationToken,
@@ -90,6 +92,8 @@ impl Gateway {
         let admin = listen("admin", settings.admin)?;
         let addresses = (address_of(&public, settings.public), address_of(&admin, settings.admin));
         let keys = Arc::new(KeyRing::open(settings.root, store.clone(), clock.now()).await?);
+        let api_keys =
+            ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
         let names: Vec<Arc<str>> =
             settings.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
         let parts = Parts {
@@ -106,6 +110,7 @@ impl Gateway {
             store,
             keys,
             tallies: parts.tallies.clone(),
+            api_keys: Arc::new(api_keys),
             stop_in: CancellationToken::new(),
             stop_out: CancellationToken::new(),
             failed: CancellationToken::new(),
@@ -137,6 +142,7 @@ impl Gateway {
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);
+        running.keep_api_keys(clock);
         running.retain(&parts, settings.retention);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
@@ -168,6 +174,11 @@ impl Running {
     /// Where health and metrics are served.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// The API keys, as this gateway knows them.
+    pub fn api_keys(&self) -> &Arc<ApiKeys> {
+        &self.api_keys
     }
 
     /// Resolves when the store can no longer be trusted: the process must end rather than guess.
@@ -301,6 +312,11 @@ impl Running {
                 }
             }
         }));
+    }
+
+    fn keep_api_keys(&mut self, clock: Clock) {
+        let keeping = self.api_keys.clone().run(clock, self.stop_out.clone());
+        self.outward.push(tokio::spawn(keeping));
     }
 
     fn housekeep(&mut self, parts: &Parts) {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::Timestamp;
 
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+pub(crate) const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const TEXT_LENGTH: usize = 26;
 
 /// Why a text is not an id of the wanted kind.
@@ -95,6 +95,18 @@ ids! {
     SecretId = "sec";
     /// A person who operates the gateway.
     OperatorId = "opr";
+}
+
+impl ApiKeyId {
+    /// The 26 characters alone, as they stand in the key itself.
+    pub(crate) fn characters(self) -> String {
+        crockford(self.0)
+    }
+
+    /// The id of which these are the characters.
+    pub(crate) fn from_characters(text: &str) -> Option<Self> {
+        parse_crockford(text).map(Self)
+    }
 }
 
 fn uuid_v7(now: Timestamp, random: [u8; 10]) -> [u8; 16] {

@@ -4,6 +4,7 @@
 //! parameters, so that every state machine can be tested without waiting.
 
 pub mod access;
+pub mod api_key;
 pub mod breaker;
 pub mod delivery;
 pub mod destination;

@@ -81,6 +81,23 @@ pub const ANSWER_BYTES_MAX: usize = 16 * 1024;
 pub const LEASE_MS: i64 = 60_000;
 /// Keys held in memory to seal and open records.
 pub const KEYS_CACHED_MAX: u64 = 10_000;
+/// How long an API key lives unless it is said, and at most, days.
+pub const API_KEY_DAYS_DEFAULT: u32 = 90;
+/// See [`API_KEY_DAYS_DEFAULT`].
+pub const API_KEY_DAYS_MAX: u32 = 366;
+/// Days before an API key's end on which a warning is logged, the earliest first.
+pub const API_KEY_WARN_DAYS: [i64; 3] = [14, 7, 1];
+/// How often each gateway asks whether any API key has changed.
+pub const API_KEYS_POLL_MS: u64 = 250;
+/// For how long API keys are believed when the store does not answer.
+pub const API_KEYS_STALE_MS_MAX: u64 = 5_000;
+/// How often it is written how API keys were used.
+pub const API_KEY_USES_MS: u64 = 1_000;
+/// Networks that one API key may be bound to, sources, and providers: an audit entry has room for so
+/// many of the longest.
+pub const API_KEY_BOUNDS_MAX: usize = 15;
+/// Characters of an API key's name.
+pub const API_KEY_NAME_CHARS_MAX: usize = 64;
 /// Requests that may still finish after a stop was asked for.
 pub const DRAIN_MS_MAX: u64 = 25_000;
 
@@ -90,5 +107,8 @@ const _: () = assert!(LEASE_MS as u64 > 2 * (ATTEMPT_MS_MAX + ANSWER_BODY_MS_MAX
 const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MAX < ATTEMPTS_IN_FLIGHT_MAX - ATTEMPTS_RESERVED);
 const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MIN < ATTEMPTS_RESERVED);
 const _: () = assert!(QUEUE_COMMANDS_MAX >= BATCH_COMMANDS_MAX);
+const _: () = assert!(API_KEY_DAYS_DEFAULT <= API_KEY_DAYS_MAX);
+// A revocation counts everywhere within a second.
+const _: () = assert!(API_KEYS_POLL_MS * 2 <= 1_000 && API_KEYS_POLL_MS < API_KEYS_STALE_MS_MAX);
 // A provider's longest known retry horizon is ten days.
 const _: () = assert!(DEDUP_DAYS > 10);

@@ -30,44 +30,6 @@ impl SecretKind {
     }
 }
 
-/// How long the old secret counts beside the new one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlap {
-    /// Not at all: it is in other hands.
-    None,
-    /// An hour.
-    Hour,
-    /// A day.
-    Day,
-    /// A week.
-    Week,
-}
-
-impl Overlap {
-    /// Every one, the shortest first.
-    pub const ALL: &'static [Self] = &[Self::None, Self::Hour, Self::Day, Self::Week];
-
-    /// As it is written.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::None => "0",
-            Self::Hour => "1h",
-            Self::Day => "24h",
-            Self::Week => "7d",
-        }
-    }
-
-    /// Milliseconds.
-    pub const fn millis(self) -> i64 {
-        match self {
-            Self::None => 0,
-            Self::Hour => DAY_MS / 24,
-            Self::Day => DAY_MS,
-            Self::Week => 7 * DAY_MS,
-        }
-    }
-}
-
 /// What is known of one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecretLife {
@@ -191,12 +153,5 @@ mod tests {
         let one = life(SecretKind::Source, 0);
         assert_eq!((one.age_days(at(23)), one.age_days(at(24)), one.age_days(at(-48))), (0, 1, 0));
         assert!(!one.is_old(at(75 * 24)) && one.is_old(at(76 * 24)));
-    }
-
-    #[test]
-    fn overlaps_are_those_that_are_written() {
-        let codes: Vec<_> = Overlap::ALL.iter().map(|overlap| overlap.code()).collect();
-        assert_eq!(codes, ["0", "1h", "24h", "7d"]);
-        assert!(Overlap::ALL.windows(2).all(|pair| pair[0].millis() < pair[1].millis()));
     }
 }

@@ -127,6 +127,10 @@ coded! {
     FreshWebhookId = "fresh-webhook-id",
     /// A redirect counts as delivered.
     RedirectDelivers = "redirect-delivers",
+    /// An API key that was revoked lets in.
+    RevokedKeyWorks = "revoked-key-works",
+    /// An API key may be used from anywhere, whatever networks it is bound to.
+    KeyAddressIgnored = "key-address-ignored",
 }
 
 /// Whether this process is to have the defect.

@@ -1,7 +1,7 @@
 //! Audit entries: who changed what, when, in the transaction that changed it.
 
 use audit::{Body, Change, Commitment, EntryError, Parts, Value};
-use model::{ArrivalId, DeliveryId, EventId, EventStatus, RequestId, Step, Timestamp};
+use model::{ApiKeyId, ArrivalId, DeliveryId, EventId, EventStatus, RequestId, Step, Timestamp};
 use vault::KeyId;
 
 use crate::error::Kind;
@@ -49,6 +49,12 @@ actions! {
     EndpointChanged = 4 "endpoint.changed",
     /// A data key was added. The resource is the key.
     KeyAdded = 5 "key.added",
+    /// An API key was created. The resource is the key.
+    ApiKeyCreated = 6 "api_key.created",
+    /// An API key got a successor, or its grace was cut short. The resource is the key.
+    ApiKeyRolled = 7 "api_key.rolled",
+    /// An API key was revoked. The resource is the key.
+    ApiKeyRevoked = 8 "api_key.revoked",
     /// Arrivals were refused that look alike, counted. The resource is the source, if there is one.
     ArrivalsRefused = 9 "arrivals.refused",
     /// The audit log was read. The resource says what of it.
@@ -276,6 +282,9 @@ pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
         (Action::Recorded, Ok(id)) => ArrivalId::from_bytes(id).to_string(),
         (Action::Released | Action::Denied, Ok(id)) => EventId::from_bytes(id).to_string(),
         (Action::Redelivered, Ok(id)) => DeliveryId::from_bytes(id).to_string(),
+        (Action::ApiKeyCreated | Action::ApiKeyRolled | Action::ApiKeyRevoked, Ok(id)) => {
+            ApiKeyId::from_bytes(id).to_string()
+        }
         (Action::KeyAdded, Ok(id)) => format!("{:?}", KeyId(id)),
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }

@@ -1,6 +1,7 @@
 //! Enums as the small numbers that stand in the store. A number never changes its meaning.
 
-use model::{AttemptOutcome, Covers, DeliveryStatus, EventStatus, Step, Steps};
+use model::api_key::Cause;
+use model::{AttemptOutcome, Covers, DeliveryStatus, Environment, EventStatus, Step, Steps};
 
 use model::secret::SecretKind;
 
@@ -41,6 +42,8 @@ codes! {
     Covers { Full = 0, Fields = 1, Identifiers = 2, Checksum = 3, None = 4, }
     Step { Admit = 1, Verify = 2, Read = 3, Decide = 4, Record = 5, }
     KeyKind { Subject = 0, Bucket = 1, System = 2, }
+    Environment { Test = 0, Live = 1, }
+    Cause { Retired = 0, Leaked = 1, Suspected = 2, }
     EndpointState { Active = 0, Paused = 1, Disabled = 2, }
     SecretKind { Source = 0, Endpoint = 1, }
     State { Fresh = 0, Blocked = 1, Head = 2, Parked = 3, Delivered = 4, Dead = 5, }

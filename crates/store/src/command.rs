@@ -1,6 +1,7 @@
 //! The commands of the writer: plain data in, plain data out, so that a batch can be run again.
 
-use model::{DeliveryId, EventId, SecretId, Timestamp};
+use model::api_key::Cause;
+use model::{ApiKeyId, DeliveryId, EventId, SecretId, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::copy::{Begun, CopyCommand};
@@ -8,8 +9,9 @@ use crate::duty::Duty;
 use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
-    Changed, Deed, EndpointState, LeaseRequest, Leased, NewDelivery, NewKey, Note, PartitionClass,
-    Record, Recorded, Seal, Settle, Settled, StoreError, Tally, WindowAdd, WindowCounts,
+    ApiKeyChanged, ApiKeyUse, Changed, Deed, EndpointState, LeaseRequest, Leased, NewApiKey,
+    NewDelivery, NewKey, Note, PartitionClass, Record, Recorded, Seal, Settle, Settled, StoreError,
+    Successor, Tally, WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -48,6 +50,25 @@ pub(crate) enum Command {
     },
     /// Deletes a slice of what is old enough, where it does not stand in partitions.
     Retain(Slice),
+    CreateApiKey {
+        key: NewApiKey,
+        note: Note,
+    },
+    RollApiKey {
+        old: ApiKeyId,
+        new: Successor,
+        note: Note,
+    },
+    RevokeApiKey {
+        id: ApiKeyId,
+        cause: Cause,
+        note: Note,
+    },
+    RevokeApiKeys {
+        cause: Cause,
+        note: Note,
+    },
+    NoteApiKeyUses(Vec<ApiKeyUse>),
     TakeDuty(Duty),
     ReleaseDuty {
         name: String,
@@ -100,6 +121,7 @@ pub(crate) enum Answer {
     Leased(Vec<Leased>),
     Settled(Settled),
     Changed(Changed),
+    ApiKeyChanged(ApiKeyChanged),
     Count(usize),
     SecretAdded(SecretAdded),
     SecretRetired(SecretRetired),

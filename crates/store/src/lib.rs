@@ -11,6 +11,7 @@
 //!
 //! Backends are variants of [`Store`]; the suite in `tests/conformance` says what each must keep.
 
+mod api_key;
 mod audit;
 mod codes;
 mod columns;
@@ -35,6 +36,7 @@ mod store;
 mod transactions;
 mod window;
 
+pub use api_key::{ApiKeyChanged, ApiKeyRow, ApiKeyUse, NewApiKey, Successor};
 pub use audit::{Action, EntryRow, Personal};
 pub use copy::{
     CopiedTable, CopyError, CopyStage, Paged, Side, StoreCopy, TableCompared, TableProgress,

@@ -4,6 +4,7 @@
 //! transaction, so a pooler may give each transaction another connection. (What listens for work
 //! does need one, and has a connection of its own.)
 
+mod api_keys;
 mod audit;
 mod bind;
 mod codes;

@@ -1,6 +1,7 @@
 //! Secrets of sources and endpoints, and what is done with them.
 
-use model::secret::{Overlap, SecretKind, SecretLife};
+use model::api_key::Overlap;
+use model::secret::{SecretKind, SecretLife};
 use model::{SecretId, Timestamp};
 
 use crate::{Note, SealedRow};

@@ -1,5 +1,7 @@
 //! The store's interface: named transactions and reads, whatever the backend.
 
+mod api_keys;
+
 use std::path::Path;
 
 use audit::tree::TileId;

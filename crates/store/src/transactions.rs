@@ -68,6 +68,10 @@ names! {
     Probe = "probe",
     /// Who does what one does for all.
     Duty = "duty",
+    /// An API key that is created, rolled or revoked.
+    ApiKey = "api_key",
+    /// How API keys were used.
+    ApiKeyUses = "api_key_uses",
     /// Shared windows.
     Window = "window",
     /// Partitions that are made or dropped.
@@ -98,6 +102,11 @@ impl Name {
             Command::Sweep { .. } => Self::Sweep,
             Command::Retain(_) => Self::Retain,
             Command::Probe => Self::Probe,
+            Command::CreateApiKey { .. }
+            | Command::RollApiKey { .. }
+            | Command::RevokeApiKey { .. }
+            | Command::RevokeApiKeys { .. } => Self::ApiKey,
+            Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
             Command::TakeDuty(_) | Command::ReleaseDuty { .. } => Self::Duty,
             Command::CountWindows { .. } => Self::Window,
             Command::EnsurePartitions | Command::DropPartitions { .. } => Self::Partition,

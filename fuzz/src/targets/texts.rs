@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
+use model::api_key::{self, ApiKey};
 use model::rate::Rate;
-use model::{ArrivalId, EventId, Timestamp};
+use model::{ApiKeyId, ArrivalId, EventId, Timestamp};
 use schemes::standard_webhooks::SigningKey;
 use schemes::{Profile, Secret};
 
@@ -65,6 +66,24 @@ pub(super) fn ids(bytes: &[u8]) {
         assert_eq!(id.to_string(), text);
         assert_eq!(EventId::from_bytes(*id.as_bytes()), id);
         assert!(ArrivalId::from_str(text).is_err());
+    }
+}
+
+/// API keys: what is read prints as it was, is one key, and says no secret.
+pub(super) fn api_key(bytes: &[u8]) {
+    let text = text(bytes);
+    if let Ok(key) = ApiKey::parse(text) {
+        assert_eq!(key.to_text().as_str(), text);
+        never_said(text.rsplit('_').nth(1).unwrap_or_default(), &format!("{key:?}"));
+    }
+    // With any secret and a checksum that is right: it is read, and is the same.
+    let mut input = Input(bytes);
+    let (id, secret) = (input.piece(16), input.piece(32));
+    if let (Ok(id), Ok(secret)) = (<[u8; 16]>::try_from(id), <[u8; 32]>::try_from(secret)) {
+        let environment = model::Environment::Live;
+        let (id, secret) = (ApiKeyId::from_bytes(id), api_key::Secret::new(secret));
+        let key = ApiKey { environment, id, secret };
+        assert_eq!(ApiKey::parse(&key.to_text()), Ok(key));
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 use model::SecretId;
-use model::secret::Overlap;
+use model::api_key::Overlap;
 
 /// What is done with the secrets of sources and endpoints.
 #[derive(Debug, Subcommand)]
@@ -18,7 +18,7 @@ pub(crate) enum Secrets {
         #[command(flatten)]
         owned: Owned,
         /// How long the old ones count beside it: 0, 1h, 24h or 7d.
-        #[arg(long, default_value = "24h", value_parser = overlap)]
+        #[arg(long, default_value = "24h")]
         overlap: Overlap,
     },
     /// Let a secret count no more.
@@ -54,9 +54,4 @@ pub(crate) struct Owned {
     /// Why; kept with what was done.
     #[arg(long)]
     pub(crate) reason: String,
-}
-
-fn overlap(text: &str) -> Result<Overlap, String> {
-    let found = Overlap::ALL.iter().copied().find(|overlap| overlap.code() == text);
-    found.ok_or_else(|| "one of 0, 1h, 24h and 7d".to_owned())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gateway::operations::{Desk, Order};
-use model::Timestamp;
+use model::{Environment, Timestamp};
 use store::Store;
 
 use super::{now, origin};
@@ -11,9 +11,10 @@ use crate::args::{Arguments, Range};
 use crate::config::{self, EndpointNamed, SourceNamed};
 use crate::failure::Failure;
 
-/// An open desk, and what the configuration says of sources and endpoints.
+/// An open desk, and what the configuration says of the environment, sources and endpoints.
 pub(super) struct Office {
     pub(super) desk: Desk,
+    pub(super) environment: Option<Environment>,
     pub(super) sources: BTreeMap<String, SourceNamed>,
     pub(super) endpoints: Vec<EndpointNamed>,
     /// What the audit log is called, if it is not called after its key.
@@ -26,8 +27,9 @@ impl Office {
         let beside = origin(arguments).beside()?;
         let store = beside.store.open_beside().await?;
         let desk = Desk::open(store, beside.root, now()).await?;
-        let (sources, endpoints) = (beside.sources, beside.endpoints);
-        Ok(Self { desk, sources, endpoints, audit_origin: beside.audit_origin })
+        let (environment, sources, endpoints) =
+            (beside.environment, beside.sources, beside.endpoints);
+        Ok(Self { desk, environment, sources, endpoints, audit_origin: beside.audit_origin })
     }
 
     /// The store under the desk.

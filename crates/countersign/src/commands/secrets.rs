@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::secret::{AGE_DAYS_MAX, Overlap, SecretKind, SecretState};
+use model::api_key::Overlap;
+use model::secret::{AGE_DAYS_MAX, SecretKind, SecretState};
 use schemes::standard_webhooks::SigningKey;
 use schemes::{Secret, SecretError};
 use serde_json::json;

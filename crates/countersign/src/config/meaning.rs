@@ -191,6 +191,8 @@ pub(super) fn beside(
 ) -> Option<Beside> {
     let store = beside_store(document, resolver, found);
     let root = root(document, resolver, found);
+    let environment = document.environment.as_ref();
+    let environment = environment.and_then(|written| Environment::from_code(&written.value));
     let text = |written: Option<&At<String>>| written.map(|text| text.value.clone());
     let sources = document.sources.iter().filter_map(|source| {
         let endpoints = source.endpoints.iter().flat_map(|list| &list.value);
@@ -210,7 +212,7 @@ pub(super) fn beside(
     if !found.is_empty() {
         return None;
     }
-    Some(Beside { store: store?, root: root?, sources, endpoints, audit_origin })
+    Some(Beside { store: store?, root: root?, environment, sources, endpoints, audit_origin })
 }
 
 /// The store alone, for what works without a root key.

@@ -47,6 +47,8 @@ fn enums() -> Vec<(&'static str, BTreeSet<&'static str>)> {
         ("Decision", policy::HoldReason::ALL.iter().map(|r| r.code()).collect()),
         ("Start", countersign::config::Refusal::ALL.iter().map(|r| r.code()).collect()),
         ("Audit log", audit::FaultKind::ALL.iter().map(|r| r.code()).collect()),
+        ("API keys", gateway::api_keys::Denied::ALL.iter().map(|r| r.code()).collect()),
+        ("New API keys", gateway::api_keys::Unfit::ALL.iter().map(|r| r.code()).collect()),
         ("Store", store::OpenError::ALL.iter().map(|r| r.code()).collect()),
     ]
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine;
+use gateway::api_keys::ApiKeys;
 use gateway::{Clock, Endpoint, Format, Gateway, Resolver, Running, Settings, Source};
 use http::HeaderMap;
 use model::{Environment, EventStatus};
@@ -209,6 +210,11 @@ impl Harness {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
+    }
+
+    /// The API keys, as the gateway knows them.
+    pub(crate) fn api_keys(&self) -> Arc<ApiKeys> {
+        self.running.as_ref().expect("it runs").api_keys().clone()
     }
 
     pub(crate) fn now_ms(&self) -> i64 {

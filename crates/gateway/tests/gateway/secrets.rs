@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway::operations::Desk;
 use model::SecretId;
-use model::secret::{Overlap, SecretKind, SecretState};
+use model::api_key::Overlap;
+use model::secret::{SecretKind, SecretState};
 use schemes::Secret;
 use store::{SecretAdded, SecretRetired};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::DeliveryStatus;
 use tokio::time::Instant;
 
+use crate::gateway::api_keys;
 use crate::gateway::application::Behaviour;
 use crate::gateway::auditing::{settled, verified};
 use crate::gateway::harness::{Harness, STRIPE_SECRET, Signed, stripe_event};
@@ -51,6 +52,18 @@ async fn fail_until_open(gateways: &[Harness; 2]) -> (usize, Instant) {
         }
     }
     panic!("neither gateway found that the endpoint fails");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_revoked_lets_nobody_in_anywhere_within_a_second() {
+    let [one, other] = two().await;
+    let third = one.beside().await;
+    let all = [&one, &other, &third];
+    let desk = api_keys::desk(&one).await;
+    for _ in 0..3 {
+        let key = api_keys::create(&desk, &all).await;
+        api_keys::revoke_and_see(&desk, &key, &all).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,6 +27,8 @@ pub enum CopiedTable {
     Attempt,
     /// Refused and duplicate arrivals.
     Tally,
+    /// API keys, in the order in which they were created.
+    ApiKey,
     /// Audit entries.
     Entry,
     /// Hashes over the entries that have their place in the log.
@@ -67,6 +69,7 @@ impl CopiedTable {
         Self::Delivery,
         Self::Attempt,
         Self::Tally,
+        Self::ApiKey,
         Self::Entry,
         Self::Tile,
         Self::Checkpoint,
@@ -83,6 +86,7 @@ impl CopiedTable {
         Self::Delivery,
         Self::Attempt,
         Self::Tally,
+        Self::ApiKey,
         Self::Tile,
         Self::Checkpoint,
         Self::Secret,
@@ -102,6 +106,7 @@ impl CopiedTable {
             Self::Delivery => "deliveries",
             Self::Attempt => "attempts",
             Self::Tally => "tallies",
+            Self::ApiKey => "api_keys",
             Self::Entry => "audit",
             Self::Tile => "audit_tiles",
             Self::Checkpoint => "audit_checkpoints",
@@ -148,6 +153,7 @@ impl CopiedTable {
                 ("http_status", Kind::Medium),
             ],
             Self::Tally => TALLY,
+            Self::ApiKey => API_KEY,
             Self::Entry => ENTRY,
             Self::Tile => &[
                 ("level", Kind::Small),
@@ -255,6 +261,30 @@ const ENTRY: &[Column] = &[
     ("note", Kind::Bytes),
     ("sealed_key", Kind::Id),
     ("sealed", Kind::Bytes),
+];
+
+const API_KEY: &[Column] = &[
+    ("id", Kind::Id),
+    ("environment", Kind::Small),
+    ("name", Kind::Text),
+    ("secret_hash", Kind::Bytes),
+    ("permissions", Kind::Text),
+    ("sources", Kind::Text),
+    ("providers", Kind::Text),
+    ("customer", Kind::Bytes),
+    ("networks", Kind::Text),
+    ("created_at", Kind::Number),
+    ("created_by", Kind::Text),
+    ("expires_at", Kind::Number),
+    ("rolled_from", Kind::Id),
+    ("grace_until", Kind::Number),
+    ("revoked_at", Kind::Number),
+    ("revoked_cause", Kind::Small),
+    ("last_used_at", Kind::Number),
+    ("last_address_key", Kind::Id),
+    ("last_address", Kind::Bytes),
+    ("uses", Kind::Number),
+    ("refusals", Kind::Number),
 ];
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::OpenError;
 
 /// Tables, and what may be done to each. Audit entries can only be added. (To lock a row, a role
 /// needs to be allowed to change something of it.)
-const TABLES: [(&str, &str); 26] = [
+const TABLES: &[(&str, &str)] = &[
     ("schema_history", "SELECT"),
     ("name", "SELECT, INSERT"),
     ("endpoint", "SELECT, INSERT, UPDATE"),
@@ -35,6 +35,12 @@ const TABLES: [(&str, &str); 26] = [
     ("batch", "SELECT, INSERT, DELETE"),
     ("duty", "SELECT, INSERT, UPDATE"),
     ("copied", "SELECT, INSERT, UPDATE"),
+    (
+        "api_key",
+        "SELECT, INSERT, UPDATE (grace_until, revoked_at, revoked_cause, last_used_at, \
+         last_address_key, last_address, uses, refusals)",
+    ),
+    ("api_key_version", "SELECT, UPDATE"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 

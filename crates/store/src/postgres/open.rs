@@ -18,10 +18,11 @@ use crate::schema::{self, Applied};
 const VERSION_MIN: i32 = 150_000;
 
 /// Every migration there ever was, in order: the file of each and its name.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__spine", include_str!("../../migrations/postgres/V1__spine.sql")),
     ("V2__copied", include_str!("../../migrations/postgres/V2__copied.sql")),
     ("V3__sealed_log", include_str!("../../migrations/postgres/V3__sealed_log.sql")),
+    ("V4__api_keys", include_str!("../../migrations/postgres/V4__api_keys.sql")),
     ("V6__sinks", include_str!("../../migrations/postgres/V6__sinks.sql")),
     ("V8__secrets", include_str!("../../migrations/postgres/V8__secrets.sql")),
 ];
@@ -98,7 +99,7 @@ fn see_version(version: i32) -> Result<(), OpenError> {
 
 /// The migrations that this version knows.
 pub(super) fn known() -> Result<Vec<Migration>, OpenError> {
-    schema::known(&MIGRATIONS)
+    schema::known(MIGRATIONS)
 }
 
 /// The migrations that were applied; none at all where no schema ever was.

@@ -60,7 +60,12 @@ impl Session<'_> {
             "UPDATE secret SET ends_at = least(coalesce(ends_at, $4), $4)
              WHERE kind = $1 AND owner = $2 AND id <> $3 AND retired_at IS NULL
                 AND sealed IS NOT NULL",
-            &[int2(&kind), text(&new.owner.as_str()), uuid(&id), int8(&(now + overlap.millis()))],
+            &[
+                int2(&kind),
+                text(&new.owner.as_str()),
+                uuid(&id),
+                int8(&(now + overlap.as_millis())),
+            ],
         )
         .await?;
         let rolled =

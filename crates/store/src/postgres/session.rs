@@ -135,6 +135,21 @@ impl<'c> Session<'c> {
                 self.redeliver(deliveries, note).await.map(Answer::Count)
             }
             Command::Sweep { now } => self.sweep(*now).await,
+            Command::CreateApiKey { key, note } => {
+                self.create_api_key(key, note).await.map(|()| Answer::Done)
+            }
+            Command::RollApiKey { old, new, note } => {
+                self.roll_api_key(*old, new, note).await.map(Answer::ApiKeyChanged)
+            }
+            Command::RevokeApiKey { id, cause, note } => {
+                self.revoke_api_key(*id, *cause, note).await.map(Answer::ApiKeyChanged)
+            }
+            Command::RevokeApiKeys { cause, note } => {
+                self.revoke_api_keys(*cause, note).await.map(Answer::Count)
+            }
+            Command::NoteApiKeyUses(uses) => {
+                self.note_api_key_uses(uses).await.map(|()| Answer::Done)
+            }
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).await.map(|()| Answer::Done)

@@ -80,6 +80,12 @@ impl CopiedTable {
                     sealed
                  FROM tally WHERE row > ?1 ORDER BY row LIMIT ?2"
             }
+            Self::ApiKey => {
+                "SELECT sequence, id, environment, name, secret_hash, permissions, sources, providers, customer,
+                    networks, created_at, created_by, expires_at, rolled_from, grace_until, revoked_at,
+                    revoked_cause, last_used_at, last_address_key, last_address, uses, refusals
+                 FROM api_key WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+            }
             Self::Entry => {
                 "SELECT sequence, sequence, at, action, actor, resource, outcome, request, changes,
                     address, agent, note, sealed_key, sealed
@@ -121,6 +127,7 @@ impl CopiedTable {
             Self::Delivery => "SELECT count(*) FROM delivery",
             Self::Attempt => "SELECT count(*) FROM attempt",
             Self::Tally => "SELECT count(*) FROM tally",
+            Self::ApiKey => "SELECT count(*) FROM api_key",
             Self::Entry => "SELECT count(*) FROM audit_entry",
             Self::Tile => "SELECT count(*) FROM audit_tile",
             Self::Checkpoint => "SELECT count(*) FROM audit_checkpoint",

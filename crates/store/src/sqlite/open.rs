@@ -20,12 +20,13 @@ use crate::{OpenError, Synchronous};
 const APPLICATION_ID: i64 = 0x4353_6769;
 
 /// Every migration there ever was, in order: the file of each and its name.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__spine", include_str!("../../migrations/sqlite/V1__spine.sql")),
     ("V2__redacted", include_str!("../../migrations/sqlite/V2__redacted.sql")),
     ("V3__rest", include_str!("../../migrations/sqlite/V3__rest.sql")),
     ("V4__duties", include_str!("../../migrations/sqlite/V4__duties.sql")),
     ("V5__sealed_log", include_str!("../../migrations/sqlite/V5__sealed_log.sql")),
+    ("V6__api_keys", include_str!("../../migrations/sqlite/V6__api_keys.sql")),
     ("V8__sinks", include_str!("../../migrations/sqlite/V8__sinks.sql")),
     ("V10__secrets", include_str!("../../migrations/sqlite/V10__secrets.sql")),
 ];
@@ -165,7 +166,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Opening> {
     match applied(connection)? {
         found if found == MIGRATIONS.len() => Ok(()),
         _ => {
-            let known = schema::known(&MIGRATIONS)?;
+            let known = schema::known(MIGRATIONS)?;
             // In one transaction with their history: a power cut between the two would leave a
             // schema that no start could tell from a stranger's.
             let runner = Runner::new(&known).set_grouped(true);
@@ -206,7 +207,7 @@ fn applied(connection: &Connection) -> Result<usize, Opening> {
             Ok(Applied { version: row.get(0)?, name: row.get(1)?, checksum: row.get(2)? })
         })?
         .collect::<Result<_, _>>()?;
-    Ok(schema::applied(&found, &schema::known(&MIGRATIONS)?)?)
+    Ok(schema::applied(&found, &schema::known(MIGRATIONS)?)?)
 }
 
 fn open_error(error: &refinery::Error) -> Opening {

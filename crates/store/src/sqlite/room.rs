@@ -146,6 +146,10 @@ fn is_owed(command: &Command) -> bool {
         | Command::Release { .. }
         | Command::Deny { .. }
         | Command::Redeliver { .. }
+        | Command::CreateApiKey { .. }
+        | Command::RollApiKey { .. }
+        | Command::RevokeApiKey { .. }
+        | Command::RevokeApiKeys { .. }
         | Command::ReleaseDuty { .. }
         | Command::Deed(_)
         | Command::AddSecret(..)
@@ -160,6 +164,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Lease(_)
         | Command::Sweep { .. }
         | Command::Retain(_)
+        | Command::NoteApiKeyUses(_)
         | Command::TakeDuty(_)
         | Command::Seal(_)
         | Command::MarkSink { .. }

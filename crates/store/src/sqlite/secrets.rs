@@ -56,7 +56,7 @@ impl Session<'_> {
                  WHERE kind = ?1 AND owner = ?2 AND id <> ?3 AND retired_at IS NULL
                     AND sealed IS NOT NULL",
             )?
-            .execute(params![kind, new.owner, new.id.as_bytes(), now + overlap.millis()])?;
+            .execute(params![kind, new.owner, new.id.as_bytes(), now + overlap.as_millis()])?;
         let rolled = [("secret", None, Some(id.as_str())), ("overlap", None, Some(overlap.code()))];
         self.audit_note(Action::SecretRolled, resource.as_bytes(), false, note, &rolled)?;
         Ok(SecretAdded::Done)

@@ -205,6 +205,19 @@ impl<'c> Session<'c> {
                     .execute([])?;
                 Ok(Answer::Done)
             }
+            Command::CreateApiKey { key, note } => {
+                self.create_api_key(key, note).map(|()| Answer::Done)
+            }
+            Command::RollApiKey { old, new, note } => {
+                self.roll_api_key(*old, new, note).map(Answer::ApiKeyChanged)
+            }
+            Command::RevokeApiKey { id, cause, note } => {
+                self.revoke_api_key(*id, *cause, note).map(Answer::ApiKeyChanged)
+            }
+            Command::RevokeApiKeys { cause, note } => {
+                self.revoke_api_keys(*cause, note).map(Answer::Count)
+            }
+            Command::NoteApiKeyUses(uses) => self.note_api_key_uses(uses).map(|()| Answer::Done),
             Command::TakeDuty(duty) => self.take_duty(duty).map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).map(|()| Answer::Done)

@@ -1,5 +1,6 @@
 //! What every backend must keep. A backend runs it with [`conformance!`], naming how it is opened.
 
+pub(crate) mod api_keys;
 pub(crate) mod concurrency;
 pub(crate) mod delivery;
 pub(crate) mod desk;
@@ -146,6 +147,19 @@ macro_rules! every_case {
                 secrets_are_added_rolled_proven_and_retired,
                 one_in_other_hands_is_retired_by_force,
                 configured_ones_are_known_by_their_hash_and_since_when,
+            }
+            api_keys {
+                a_created_key_is_kept_as_it_was_given,
+                an_id_that_is_taken_is_refused_and_nothing_is_left,
+                a_rolled_key_works_beside_its_successor_for_a_while,
+                there_is_one_generation_of_grace,
+                a_revoked_key_is_over_and_so_is_its_predecessor,
+                revoking_the_older_one_leaves_its_successor,
+                all_are_revoked_at_once,
+                what_is_unknown_changes_nothing,
+                every_change_is_a_new_version_and_no_use_is,
+                uses_add_up_and_the_latest_is_the_last,
+                of_several_that_roll_at_once_one_does,
             }
             windows {
                 counts_are_those_of_a_sliding_window,

@@ -1,6 +1,7 @@
 //! Secrets of sources and endpoints.
 
-use model::secret::{Overlap, SecretKind, SecretState};
+use model::api_key::Overlap;
+use model::secret::{SecretKind, SecretState};
 use model::{SecretId, Timestamp};
 use store::{
     Action, Configured, NewSecret, Note, SealedRow, SecretAdded, SecretRetired, SecretRow, Store,

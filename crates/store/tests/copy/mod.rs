@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use model::api_key::{Cause, Overlap};
 use model::{EventId, Step, Timestamp};
 use store::{
     Changed, CopiedTable, CopyError, CopyStage, DeliveryQuery, EndpointState, Outcome, Store,
     StoreCopy, Tally, Then,
 };
 
+use crate::conformance::api_keys::{api_key, api_key_id, successor, used};
 use crate::conformance::fixture::*;
 use crate::patient;
 use crate::server::{self, Server};
@@ -124,6 +126,12 @@ async fn fill(store: &Store) {
         settle(store, leased, after(20), then).await;
     }
     store.set_endpoint_state("books", EndpointState::Paused, note()).await.unwrap();
+    for n in [1, 2] {
+        store.create_api_key(api_key(n), note()).await.unwrap();
+    }
+    let next = successor(3, after(2_000), Overlap::Day);
+    store.roll_api_key(api_key_id(1), next, note()).await.unwrap();
+    store.note_api_key_uses(vec![used(1, 3, 1, Some(2_500))]).await.unwrap();
     grow_log(store, 20, after(30)).await;
     let print = hash_bytes(70);
     let (kind, owner) = (model::secret::SecretKind::Source, "stripe".to_owned());
@@ -191,6 +199,7 @@ async fn a_finished_copy_is_the_same_store() {
     assert_eq!(target.endpoint_states().await.unwrap(), source.endpoint_states().await.unwrap());
     let all = || store::EventQuery { limit: 100, ..Default::default() };
     assert_eq!(target.tallies(all()).await.unwrap(), source.tallies(all()).await.unwrap());
+    assert_eq!(target.api_keys().await.unwrap(), source.api_keys().await.unwrap());
     for row in deliveries(&source).await {
         let attempts = source.attempts(row.id).await.unwrap();
         assert_eq!(target.attempts(row.id).await.unwrap(), attempts);
@@ -281,6 +290,8 @@ async fn it_may_end_at_any_page_and_goes_on_while_the_source_receives() {
     let released = vec![delivery(77, NOON, "app")];
     source.release(draft(50).event.id, note(), released).await.unwrap();
     source.deny(draft(51).event.id, note()).await.unwrap();
+    source.revoke_api_key(api_key_id(2), Cause::Leaked, note()).await.unwrap();
+    source.note_api_key_uses(vec![used(3, 3, 1, Some(9_000))]).await.unwrap();
     source
         .record(draft(93).unreadable().with(|e| e.body_key = hash_bytes(52)).record())
         .await
@@ -300,6 +311,7 @@ async fn it_may_end_at_any_page_and_goes_on_while_the_source_receives() {
     assert_eq!(all_events(&target).await, all_events(&source).await);
     assert_eq!(deliveries(&target).await, deliveries(&source).await);
     assert_eq!(target.counts().await.unwrap(), source.counts().await.unwrap());
+    assert_eq!(target.api_keys().await.unwrap(), source.api_keys().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -320,6 +332,7 @@ async fn a_changed_row_on_the_target_is_found() {
         ),
         ("UPDATE attempt SET http_status = 418 WHERE number = 1", CopiedTable::Attempt),
         ("UPDATE audit_entry SET actor = 'nobody' WHERE sequence = 2", CopiedTable::Entry),
+        ("UPDATE api_key SET permissions = 'keys:change' WHERE uses = 0", CopiedTable::ApiKey),
         ("INSERT INTO name (text) VALUES ('more')", CopiedTable::Name),
         (
             "INSERT INTO quarantine (body_key, dedup_key, event)

@@ -144,6 +144,8 @@ async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
     let first_release = "ALTER TABLE event DROP COLUMN original;
         ALTER TABLE endpoint DROP COLUMN rests_until;
         DROP TABLE duty; DROP TABLE rate_window;
+        DROP TABLE audit_head; DROP TABLE audit_tile; DROP TABLE audit_sink;
+        DROP TABLE audit_checkpoint; DROP TABLE api_key; DROP TABLE api_key_version; DROP TABLE secret;
         DELETE FROM refinery_schema_history WHERE version > 1";
     Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
     assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);
@@ -329,8 +331,16 @@ async fn every_text_in_the_file_is_a_name_a_type_or_a_reason() {
         .unwrap();
     texts.sort();
     let expected = [
+        "api_key.created_by",
+        "api_key.name",
+        "api_key.networks",
+        "api_key.permissions",
+        "api_key.providers",
+        "api_key.sources",
+        "audit_checkpoint.note",
         "audit_entry.actor",
         "audit_entry.changes",
+        "audit_sink.name",
         "duty.name",
         "endpoint.name",
         "event.kind",

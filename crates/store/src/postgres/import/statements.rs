@@ -61,6 +61,7 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
              SELECT * FROM {new} ON CONFLICT (delivery, number) DO NOTHING",
         ],
         CopiedTable::Tally => TALLY,
+        CopiedTable::ApiKey => API_KEY,
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -128,6 +129,16 @@ const TALLY: &[&str] = &[
         count = excluded.count, first_at = excluded.first_at, last_at = excluded.last_at",
 ];
 
+const API_KEY: &[&str] = &["INSERT INTO api_key (id, environment, name, secret_hash, permissions, sources, providers, customer,
+        networks, created_at, created_by, expires_at, rolled_from, grace_until, revoked_at,
+        revoked_cause, last_used_at, last_address_key, last_address, uses, refusals)
+     SELECT * FROM {new}
+     ON CONFLICT (id) DO UPDATE SET
+        grace_until = excluded.grace_until, revoked_at = excluded.revoked_at,
+        revoked_cause = excluded.revoked_cause, last_used_at = excluded.last_used_at,
+        last_address_key = excluded.last_address_key, last_address = excluded.last_address,
+        uses = excluded.uses, refusals = excluded.refusals"];
+
 /// A statement that finds the rows of these keys.
 pub(super) fn find(table: CopiedTable) -> String {
     let keys = unnested(table, "wanted", table.key_columns());
@@ -184,6 +195,12 @@ const fn finds(table: CopiedTable) -> &'static str {
                     AND tally.step = wanted.step AND tally.reason = wanted.reason
                     AND tally.address_key = wanted.address_key"
         }
+        CopiedTable::ApiKey => {
+            "SELECT id, environment, name, secret_hash, permissions, sources, providers, customer,
+                networks, created_at, created_by, expires_at, rolled_from, grace_until, revoked_at,
+                revoked_cause, last_used_at, last_address_key, last_address, uses, refusals
+             FROM api_key WHERE id = ANY ($1)"
+        }
         CopiedTable::Entry => {
             "SELECT sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed
@@ -219,6 +236,7 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         }
         CopiedTable::Attempt => "SELECT count(*) FROM attempt",
         CopiedTable::Tally => "SELECT count(*) FROM tally",
+        CopiedTable::ApiKey => "SELECT count(*) FROM api_key",
         CopiedTable::Entry => "SELECT count(*) FROM audit_entry",
         CopiedTable::Tile => "SELECT count(*) FROM audit_tile",
         CopiedTable::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
@@ -241,6 +259,7 @@ pub(super) fn anything() -> String {
         "delivery",
         "attempt",
         "tally",
+        "api_key",
         "audit_entry",
         "audit_tile",
         "secret",
