@@ -74,6 +74,8 @@ names! {
     ApiKeyUses = "api_key_uses",
     /// Shared windows.
     Window = "window",
+    /// Requests that take effect once.
+    Idempotency = "idempotency",
     /// Partitions that are made or dropped.
     Partition = "partition",
     /// Audit entries that get their place in the log, or went to a sink.
@@ -107,6 +109,9 @@ impl Name {
             Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
             Command::TakeDuty(_) | Command::ReleaseDuty { .. } => Self::Duty,
             Command::CountWindows { .. } => Self::Window,
+            Command::ClaimRequest(_) | Command::KeepAnswer { .. } | Command::GiveUpClaim { .. } => {
+                Self::Idempotency
+            }
             Command::EnsurePartitions | Command::DropPartitions { .. } => Self::Partition,
             Command::Seal(_) | Command::MarkSink { .. } => Self::Seal,
             Command::Deed(_) => Self::Deed,

@@ -9,7 +9,7 @@ use crate::OpenError;
 
 /// Tables, and what may be done to each. Audit entries can only be added. (To lock a row, a role
 /// needs to be allowed to change something of it.)
-const TABLES: [(&str, &str); 27] = [
+const TABLES: [(&str, &str); 28] = [
     ("schema_history", "SELECT"),
     ("name", "SELECT, INSERT"),
     ("endpoint", "SELECT, INSERT, UPDATE"),
@@ -41,6 +41,7 @@ const TABLES: [(&str, &str); 27] = [
     ),
     ("api_key_version", "SELECT, UPDATE"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
+    ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 
 const SEQUENCES: [&str; 3] = ["event_sequence", "tally_row", "audit_entry_sequence_seq"];

@@ -18,11 +18,12 @@ use crate::schema::{self, Applied};
 const VERSION_MIN: i32 = 150_000;
 
 /// Every migration there ever was, in order: the file of each and its name.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     ("V1__spine", include_str!("../../migrations/postgres/V1__spine.sql")),
     ("V2__copied", include_str!("../../migrations/postgres/V2__copied.sql")),
     ("V3__sealed_log", include_str!("../../migrations/postgres/V3__sealed_log.sql")),
     ("V4__api_keys", include_str!("../../migrations/postgres/V4__api_keys.sql")),
+    ("V5__idempotency", include_str!("../../migrations/postgres/V5__idempotency.sql")),
     ("V6__sinks", include_str!("../../migrations/postgres/V6__sinks.sql")),
 ];
 

@@ -20,13 +20,14 @@ use crate::{OpenError, Synchronous};
 const APPLICATION_ID: i64 = 0x4353_6769;
 
 /// Every migration there ever was, in order: the file of each and its name.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("V1__spine", include_str!("../../migrations/sqlite/V1__spine.sql")),
     ("V2__redacted", include_str!("../../migrations/sqlite/V2__redacted.sql")),
     ("V3__rest", include_str!("../../migrations/sqlite/V3__rest.sql")),
     ("V4__duties", include_str!("../../migrations/sqlite/V4__duties.sql")),
     ("V5__sealed_log", include_str!("../../migrations/sqlite/V5__sealed_log.sql")),
     ("V6__api_keys", include_str!("../../migrations/sqlite/V6__api_keys.sql")),
+    ("V7__idempotency", include_str!("../../migrations/sqlite/V7__idempotency.sql")),
     ("V8__sinks", include_str!("../../migrations/sqlite/V8__sinks.sql")),
 ];
 

@@ -152,6 +152,8 @@ fn is_owed(command: &Command) -> bool {
         | Command::RevokeApiKeys { .. }
         | Command::ReleaseDuty { .. }
         | Command::Deed(_)
+        | Command::KeepAnswer { .. }
+        | Command::GiveUpClaim { .. }
         | Command::EnsurePartitions
         | Command::KeepReserve
         | Command::Close => true,
@@ -165,6 +167,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Seal(_)
         | Command::MarkSink { .. }
         | Command::CountWindows { .. }
+        | Command::ClaimRequest(_)
         | Command::DropPartitions { .. }
         | Command::Copy(_)
         | Command::Probe => false,
