@@ -77,6 +77,8 @@ pub(crate) enum Command {
     /// The store as a whole.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Write the OpenAPI document of the HTTP API to standard output.
+    Openapi,
     /// The profiles of providers.
     #[command(subcommand)]
     Providers(Providers),

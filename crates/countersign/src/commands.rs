@@ -43,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Audit(audit) => audit::run(audit, arguments),
         Command::Migrate(migrate) => migrate::run(migrate, arguments),
         Command::Store(StoreCommand::Copy(copy)) => copy::run(copy, arguments),
+        Command::Openapi => say(gateway::api::openapi()).map(|()| Outcome::Done),
         Command::Providers(providers) => providers::run(providers, arguments),
     }
 }
