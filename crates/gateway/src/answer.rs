@@ -185,6 +185,19 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
     }
 }
 
+/// The answer of the API to what the gate refused.
+pub(crate) fn api_refusal(refused: Refusal, request: RequestId) -> Answer {
+    if refused != Refusal::MethodNotAllowed {
+        return refusal(refused, None, 401, request);
+    }
+    // There is no route that has it.
+    let mut answer = api_problem(&ApiRefusal::MethodNotAllowed.into(), request);
+    let headers = answer.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static("GET,HEAD,POST"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
 /// A refusal of the API: its code, what it is about and what to do.
 pub(crate) fn api_problem(told: &Problem, request: RequestId) -> Answer {
     let (refusal, status) = (told.refusal, api_status(told.refusal));
@@ -330,6 +343,24 @@ mod tests {
                     | Refusal::HttpVersion
             );
             assert_eq!(status.is_server_error(), ours, "{}", refused.code());
+        }
+    }
+
+    #[tokio::test]
+    async fn internal_tells_nothing_of_the_inside() {
+        let fault = Problem::failed(ApiRefusal::Internal, "page 7 of store.db is torn");
+        let answer = text(api_problem(&fault, id())).await;
+        assert!(answer.starts_with("500") && answer.contains("internal"), "{answer}");
+        assert!(!answer.contains("page 7") && !answer.contains("store.db"), "{answer}");
+        let place = Problem::at(ApiRefusal::QueryInvalid, "limit");
+        assert!(text(api_problem(&place, id())).await.contains("\"place\":\"limit\""));
+    }
+
+    #[test]
+    fn no_refusal_of_the_api_is_a_server_error_but_two() {
+        for refused in ApiRefusal::ALL {
+            let ours = matches!(refused, ApiRefusal::TryAgain | ApiRefusal::Internal);
+            assert_eq!(api_status(*refused).is_server_error(), ours, "{}", refused.code());
         }
     }
 

@@ -156,7 +156,7 @@ impl Served {
             (is_live && is_in_the_clear).then_some(Refusal::PlainHttp)
         });
         let mut answer = match refusal {
-            Some(refusal) => answer::refusal(refusal, None, 401, id),
+            Some(refusal) => answer::api_refusal(refusal, id),
             None => self.routed(Came { request: id, at, address }, request).await,
         };
         answer::api_headers(&mut answer, id);

@@ -16,6 +16,7 @@ use crate::shown;
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// Only deliveries of this event.
+    #[serde(deserialize_with = "from_text")]
     event: Option<String>,
     /// Only deliveries to this endpoint.
     #[serde(deserialize_with = "from_text")]
@@ -38,6 +39,7 @@ pub(super) struct Asked {
     #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
     /// `next` of the page before.
+    #[serde(deserialize_with = "from_text")]
     cursor: Option<String>,
 }
 

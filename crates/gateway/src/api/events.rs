@@ -38,6 +38,7 @@ pub(super) struct Asked {
     #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
     /// `next` of the page before.
+    #[serde(deserialize_with = "from_text")]
     cursor: Option<String>,
 }
 

@@ -25,7 +25,7 @@ pub(super) fn query<T: DeserializeOwned>(raw: Option<&str>) -> Result<T, Problem
     }
     let map = MapDeserializer::<_, QueryError>::new(pairs.into_iter());
     serde_path_to_error::deserialize(map)
-        .map_err(|error| Problem::at(ApiRefusal::QueryInvalid, short(&error.path().to_string())))
+        .map_err(|error| Problem::at(ApiRefusal::QueryInvalid, place(&error)))
 }
 
 fn repeated<'a>(pairs: &'a [(Cow<'_, str>, Cow<'_, str>)]) -> Option<&'a str> {
@@ -43,9 +43,7 @@ pub(super) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = read.map_err(|error| {
         let (line, column) = (error.inner().line(), error.inner().column());
         match error.inner().classify() {
-            Category::Data => {
-                Problem::at(ApiRefusal::BodyInvalid, short(&error.path().to_string()))
-            }
+            Category::Data => Problem::at(ApiRefusal::BodyInvalid, place(&error)),
             _ => Problem::at(ApiRefusal::BodyMalformed, format!("line {line}, column {column}")),
         }
     })?;
@@ -54,6 +52,15 @@ pub(super) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Problem::at(ApiRefusal::BodyMalformed, place)
     })?;
     Ok(value)
+}
+
+/// What an error is about. Of a member that is missing or repeated the path ends before it, and the
+/// error names it: by a name of ours.
+fn place<E: fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {
+    let text = error.inner().to_string();
+    let starts = ["missing field `", "duplicate field `"];
+    let named = starts.iter().find_map(|start| text.strip_prefix(start)?.split('`').next());
+    named.map_or_else(|| short(&error.path().to_string()), str::to_owned)
 }
 
 fn short(text: &str) -> String {
@@ -192,7 +199,7 @@ mod tests {
         check(&format!(r#"{{"reason":"{}"}}"#, "é".repeat(501)), "reason");
         check(r#"{"reason":"a","reason":"b"}"#, "reason");
         check(r#"{"reason":"a","colour":"red"}"#, "colour");
-        check("{}", ".");
+        check("{}", "reason");
         check("[]", ".");
         check("5", ".");
         let good: Because = body(br#" {"reason":"checked"} "#).expect("good");
