@@ -85,7 +85,7 @@ impl Document {
         needs: Option<Permission>,
     ) -> (&'static str, HttpMethod) {
         let methods = D::methods();
-        let is_post = methods.iter().any(|method| *method == HttpMethod::Post);
+        let is_post = methods.contains(&HttpMethod::Post);
         let operation = complete(D::operation(), needs, is_post);
         // There is a handful of routes for as long as the process runs.
         let path: &'static str = D::path().leak();
