@@ -13,6 +13,8 @@ mod deliveries;
 mod document;
 mod endpoints;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod idempotency;
 mod limits;
 mod read;
@@ -150,8 +152,8 @@ impl Served {
         let address = source_address(peer, request.headers(), &api.trusted_proxies);
         let is_secure = is_secure(peer, request.headers());
         let refusal = listener::refused(&request).or_else(|| {
-            // On this machine nobody listens in between.
-            let is_in_the_clear = !is_secure && !peer.address.is_loopback();
+            // On this machine nobody listens in between. Behind a proxy on it somebody may.
+            let is_in_the_clear = !is_secure && !address.is_loopback();
             let is_live = api.environment == Environment::Live;
             (is_live && is_in_the_clear).then_some(Refusal::PlainHttp)
         });

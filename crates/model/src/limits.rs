@@ -63,8 +63,8 @@ pub const IDEMPOTENCY_LEASE_MS: i64 = 60_000;
 pub const IDEMPOTENCY_KEPT_MS: i64 = 24 * 3_600_000;
 /// Things in one page of a list.
 pub const PAGE_MAX: u8 = 100;
-/// Bytes of the reason that somebody gives for what they do.
-pub const REASON_BYTES_MAX: usize = 500;
+/// Characters of the reason that somebody gives for what they do.
+pub const REASON_CHARS_MAX: usize = 500;
 /// Open connections of the API listener, and from one address.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// Commands that the store's writer commits in one transaction.

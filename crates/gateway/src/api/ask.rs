@@ -12,6 +12,7 @@ use bytes::Bytes;
 use model::access::Belongs;
 use model::{DeliveryId, EventId};
 use sabotage::Defect;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use store::{DeliveryQuery, DeliveryRow, EventQuery, EventRow, Note};
 
@@ -32,6 +33,11 @@ pub(super) struct Ask {
     pub(super) query: Option<String>,
     pub(super) body: Bytes,
 }
+
+/// A query without parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
 
 /// Something within the reach of the key.
 pub(super) struct Within<T>(T);
@@ -55,7 +61,14 @@ impl Ask {
         read::query(self.query.as_deref())
     }
 
+    /// Sees that there are no parameters.
+    pub(super) fn no_query(&self) -> Result<(), Problem> {
+        self.query::<NoParameters>().map(drop)
+    }
+
+    /// What the body says. Where there is one, there are no parameters.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        self.no_query()?;
         read::body(&self.body)
     }
 

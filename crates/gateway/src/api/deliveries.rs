@@ -43,6 +43,13 @@ pub(super) struct Asked {
     cursor: Option<String>,
 }
 
+impl Asked {
+    /// At most so many.
+    pub(super) fn limit(&self) -> u8 {
+        self.limit.unwrap_or_default().0
+    }
+}
+
 /// A page of deliveries, in the order of their events, newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Deliveries {
@@ -62,7 +69,7 @@ pub(super) async fn list(ask: Ask) -> Result<Reply, Problem> {
         Some(id) => Some(ask.event(id).await?.id),
         None => None,
     };
-    let limit = usize::from(asked.limit.unwrap_or_default().0);
+    let limit = usize::from(asked.limit());
     let deliveries = ask
         .deliveries(DeliveryQuery {
             event,
@@ -87,6 +94,7 @@ pub(super) async fn list(ask: Ask) -> Result<Reply, Problem> {
     responses((status = 200, description = "The delivery.", body = shown::DeliveryWithTries))
 )]
 pub(super) async fn show(ask: Ask) -> Result<Reply, Problem> {
+    ask.no_query()?;
     let delivery = ask.delivery(ask.place("id")).await?;
     let tries = ask.api.desk.store().attempts(delivery.id).await?;
     Reply::of(&shown::DeliveryWithTries {

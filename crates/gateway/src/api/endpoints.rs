@@ -22,7 +22,7 @@ pub(super) struct Endpoints {
     responses((status = 200, description = "All of them.", body = Endpoints))
 )]
 pub(super) async fn list(ask: Ask) -> Result<Reply, Problem> {
-    ask.query::<NoParameters>()?;
+    ask.no_query()?;
     let names: Vec<&str> = ask.endpoints().map(|endpoint| endpoint.name.as_str()).collect();
     Reply::of(&Endpoints { data: shown(&ask, &names).await? })
 }
@@ -50,11 +50,6 @@ pub(super) async fn resume(ask: Ask) -> Result<Reply, Problem> {
     ask.api.fresh_work.notify_one();
     reply
 }
-
-/// A query without parameters.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoParameters {}
 
 async fn change(ask: &Ask, state: EndpointState) -> Result<Reply, Problem> {
     let Because { reason } = ask.body()?;

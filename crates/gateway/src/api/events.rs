@@ -42,6 +42,13 @@ pub(super) struct Asked {
     cursor: Option<String>,
 }
 
+impl Asked {
+    /// At most so many.
+    pub(super) fn limit(&self) -> u8 {
+        self.limit.unwrap_or_default().0
+    }
+}
+
 /// A page of events, newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Events {
@@ -65,8 +72,8 @@ pub(super) struct Decided {
 )]
 pub(super) async fn list(ask: Ask) -> Result<Reply, Problem> {
     let asked: Asked = ask.query()?;
+    let limit = usize::from(asked.limit());
     let source = asked.source.map(|Name(name)| ask.source(name)).transpose()?;
-    let limit = usize::from(asked.limit.unwrap_or_default().0);
     let events = ask
         .events(EventQuery {
             statuses: asked.status.map(EventStatus::from).into_iter().collect(),
@@ -90,6 +97,7 @@ pub(super) async fn list(ask: Ask) -> Result<Reply, Problem> {
     responses((status = 200, description = "The event.", body = shown::Event))
 )]
 pub(super) async fn show(ask: Ask) -> Result<Reply, Problem> {
+    ask.no_query()?;
     let event = ask.event(ask.place("id")).await?;
     Reply::of(&shown::Event::from(&*event))
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use model::limits::{API_BODY_BYTES_MAX, PAGE_MAX, REASON_BYTES_MAX};
+use model::limits::{API_BODY_BYTES_MAX, PAGE_MAX, REASON_CHARS_MAX};
 use serde::de::value::{Error as QueryError, MapDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde_json::error::Category;
@@ -37,7 +37,7 @@ fn repeated<'a>(pairs: &'a [(Cow<'_, str>, Cow<'_, str>)]) -> Option<&'a str> {
 
 /// A body: one JSON value and nothing after it.
 pub(super) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    const { assert!(REASON_BYTES_MAX < API_BODY_BYTES_MAX) };
+    const { assert!(REASON_CHARS_MAX < API_BODY_BYTES_MAX) };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut reader);
     let value = read.map_err(|error| {
@@ -63,8 +63,9 @@ fn place<E: fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {
     named.map_or_else(|| short(&error.path().to_string()), str::to_owned)
 }
 
+/// As it is told: what looks like a card, a secret or an address of a person in it is masked.
 fn short(text: &str) -> String {
-    text.chars().take(PLACE_CHARS_MAX).collect()
+    redact::line(text).chars().take(PLACE_CHARS_MAX).collect()
 }
 
 /// A parameter that is read from its text.
@@ -137,7 +138,9 @@ pub(super) struct Because {
 
 fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = <String as serde::Deserialize>::deserialize(deserializer)?;
-    let is_one = !text.trim().is_empty() && text.chars().count() <= REASON_BYTES_MAX;
+    let is_plain = text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t');
+    let is_short = text.chars().count() <= REASON_CHARS_MAX;
+    let is_one = is_plain && is_short && !text.trim().is_empty();
     if is_one { Ok(text) } else { Err(D::Error::custom("1 to 500 characters, not blank")) }
 }
 
@@ -196,6 +199,8 @@ mod tests {
         check(r#"{"reason":null}"#, "reason");
         check(r#"{"reason":""}"#, "reason");
         check(r#"{"reason":" \n"}"#, "reason");
+        check(r#"{"reason":"a\u0000"}"#, "reason");
+        check(r#"{"reason":"\u001b[2J"}"#, "reason");
         check(&format!(r#"{{"reason":"{}"}}"#, "é".repeat(501)), "reason");
         check(r#"{"reason":"a","reason":"b"}"#, "reason");
         check(r#"{"reason":"a","colour":"red"}"#, "colour");

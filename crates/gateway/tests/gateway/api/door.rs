@@ -139,6 +139,26 @@ async fn every_answer_has_the_headers_of_an_api() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_crossed_a_network_in_the_clear_is_not_looked_at_where_it_is_live() {
+    let shop = Shop::open_with(|settings| {
+        settings.environment = Environment::Live;
+        settings.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a range")];
+    })
+    .await;
+    let here = get("/v1/events", "cs_live_1");
+    is_refused(&shop.ask(&here).await, 401, "unauthorized");
+    let from_afar = here.with("x-forwarded-for", "203.0.113.9");
+    for said in [from_afar.clone(), from_afar.clone().with("x-forwarded-proto", "http")] {
+        let reply = shop.ask(&said).await;
+        assert_eq!((reply.status, json(&reply)["code"].as_str()), (403, Some("https_required")));
+        assert_eq!(reply.header("strict-transport-security"), None);
+    }
+    let reply = shop.ask(&from_afar.with("x-forwarded-proto", "https")).await;
+    is_refused(&reply, 401, "unauthorized");
+    assert_eq!(reply.header("strict-transport-security"), Some("max-age=63072000"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_tls_it_is_said_to_stay_there() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

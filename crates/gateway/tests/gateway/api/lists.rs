@@ -167,6 +167,14 @@ async fn query_invalid_names_the_parameter() {
         is_refused(&reply, 400, "query_invalid");
         assert_eq!(json(&reply)["place"], place, "{query}");
     }
-    is_refused(&shop.ask(&get("/v1/endpoints?a=b", &key)).await, 400, "query_invalid");
+    for path in ["/v1/endpoints?a=b", "/v1/events/evt_1?a=b", "/v1/deliveries/dlv_1?limit=1"] {
+        is_refused(&shop.ask(&get(path, &key)).await, 400, "query_invalid");
+    }
+    let resume = post("/v1/endpoints/app/resume?a=b", &key, "1");
+    is_refused(&shop.ask(&resume).await, 400, "query_invalid");
+    // An address of a person in a name is not repeated.
+    let reply = shop.ask(&get("/v1/events?ada@birds.example=1", &key)).await;
+    is_refused(&reply, 400, "query_invalid");
+    assert!(!reply.body.contains("ada@"), "{reply:?}");
     assert_eq!(shop.ask(&get("/v1/events?limit=100&status=held", &key)).await.status, 200);
 }
