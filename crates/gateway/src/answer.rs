@@ -180,7 +180,7 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         ApiRefusal::ContentType | ApiRefusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ApiRefusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         ApiRefusal::FailedTooOften | ApiRefusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        ApiRefusal::TryAgain => StatusCode::SERVICE_UNAVAILABLE,
+        ApiRefusal::TryAgain | ApiRefusal::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ApiRefusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -357,9 +357,10 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_of_the_api_is_a_server_error_but_two() {
+    fn no_refusal_of_the_api_is_a_server_error_but_three() {
+        use ApiRefusal::{AuditUnavailable, Internal, TryAgain};
         for refused in ApiRefusal::ALL {
-            let ours = matches!(refused, ApiRefusal::TryAgain | ApiRefusal::Internal);
+            let ours = matches!(refused, TryAgain | AuditUnavailable | Internal);
             assert_eq!(api_status(*refused).is_server_error(), ours, "{}", refused.code());
         }
     }

@@ -207,6 +207,9 @@ impl Served {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if error.is_audit_unavailable() {
+            return Self::failed(ApiRefusal::AuditUnavailable, error);
+        }
         let is_passing = error.is_unavailable()
             || error.is_full()
             || error.is_overloaded()

@@ -116,6 +116,9 @@ refusals! {
     /// The delivery is on its way already.
     DeliveryPending = "delivery_pending", Changing,
         "The delivery is on its way already: wait until it is delivered or dead.";
+    /// The audit entry could not be written, so nothing was done.
+    AuditUnavailable = "audit_unavailable", Changing,
+        "What leaves no audit entry is not done: send it again, with the same `Idempotency-Key`, after as long as Retry-After says.";
     /// It cannot be done now.
     TryAgain = "try_again", WithAKey,
         "It cannot be done now: send it again, with the same `Idempotency-Key`, after as long as Retry-After says.";

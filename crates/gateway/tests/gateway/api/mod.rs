@@ -75,7 +75,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let Self { method, path, headers, body } = self;
         let mut text = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
         for (name, value) in headers {
@@ -189,7 +189,7 @@ impl Shop {
         self.newest("weak", EventStatus::Held).await
     }
 
-    async fn newest(&self, source: &str, status: EventStatus) -> String {
+    pub(crate) async fn newest(&self, source: &str, status: EventStatus) -> String {
         let events = self.gateway.events().await;
         let event = events.iter().rev().find(|event| event.source == source).expect("an event");
         assert_eq!(event.status, status);
