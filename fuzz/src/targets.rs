@@ -26,6 +26,8 @@ targets! {
     "config": texts::config,
     "ids": texts::ids,
     "api-key": texts::api_key,
+    "api-query": wire::api_query,
+    "api-body": wire::api_body,
     "rate": texts::rate,
     "time": texts::time,
     "json": wire::json,

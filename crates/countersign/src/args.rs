@@ -81,6 +81,8 @@ pub(crate) enum Command {
     /// The store as a whole.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Write the OpenAPI document of the HTTP API to standard output.
+    Openapi,
     /// The profiles of providers.
     #[command(subcommand)]
     Providers(Providers),

@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Secrets(secrets) => secrets::run(secrets, arguments),
         Command::Migrate(migrate) => migrate::run(migrate, arguments),
         Command::Store(StoreCommand::Copy(copy)) => copy::run(copy, arguments),
+        Command::Openapi => say(gateway::api::openapi()).map(|()| Outcome::Done),
         Command::Providers(providers) => providers::run(providers, arguments),
     }
 }

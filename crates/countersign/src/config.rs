@@ -28,7 +28,6 @@ mod web;
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use model::Environment;
@@ -53,8 +52,6 @@ const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Configuration {
     /// For the gateway.
     pub settings: gateway::Settings,
-    /// Where the API will be served.
-    pub api: SocketAddr,
     /// Where what is kept is kept.
     pub store: StorePlace,
     /// The certificates that its listeners show, to be looked after.

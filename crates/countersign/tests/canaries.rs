@@ -58,7 +58,7 @@ impl Canaries {
     /// A card of its own: its number is counted up until the check digit is right.
     fn card(&mut self) -> String {
         self.plant(|n| {
-            let numbers = (0..10).map(|last| format!("42424200{n:02}01357{last}"));
+            let numbers = (0..10).map(|last| format!("4242420{n:03}01357{last}"));
             let found = numbers.into_iter().find(|number| {
                 !redact::find(format!("card={number}").as_bytes(), redact::Place::Payload)
                     .is_empty()
@@ -377,6 +377,62 @@ fn plant(gateway: &mut Gateway, canaries: &mut Canaries) {
     assert!(gateway.send("admin", &admin).starts_with("HTTP/1.1 404 "));
 }
 
+/// What an application asks of the API, with canaries wherever it says something. Its key is one, too.
+fn ask_api(gateway: &mut Gateway, canaries: &mut Canaries) {
+    let allow = ["--allow", "events:read", "--allow", "endpoints:change"];
+    let create = [&["--env-file", ".env", "keys", "create", "shop", "--json"], &allow[..]].concat();
+    let made = command(gateway.folder.path(), &create);
+    let made: Value = serde_json::from_slice(&made.stdout).expect("a key");
+    let key = made["key"].as_str().expect("its text").to_owned();
+    canaries.0.push(key.clone());
+    let head = |method: &str, path: &str, key: &str, more: &str| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\n{more}"
+        )
+    };
+    let list = format!("{}\r\n", head("GET", "/v1/events", &key, ""));
+    let until = Instant::now() + Duration::from_secs(10);
+    while !gateway.send("api", &list).starts_with("HTTP/1.1 200 ") {
+        assert!(Instant::now() < until, "the gateway never knew the key");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (token, email, secret) = (canaries.token(), canaries.email(), canaries.secret());
+    for (path, status) in [
+        (format!("/v1/events?source={token}"), "200"),
+        (format!("/v1/events?cursor={token}"), "400"),
+        (format!("/v1/events?{email}=1"), "400"),
+        (format!("/v1/events/{secret}"), "404"),
+        (format!("/{token}/{email}"), "404"),
+    ] {
+        let answer = gateway.send("api", &format!("{}\r\n", head("GET", &path, &key, "")));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+    let stranger = format!("{}\r\n", head("GET", "/v1/events", &canaries.token(), ""));
+    assert!(gateway.send("api", &stranger).starts_with("HTTP/1.1 401 "));
+    let reason = format!("{} asked, and paid with {}", canaries.email(), canaries.card());
+    let strange = format!(
+        r#"{{"{}":"{}","reason":"{}"}}"#,
+        canaries.email(),
+        canaries.token(),
+        canaries.name()
+    );
+    for (body, status) in [
+        (format!(r#"{{"reason":"{reason}"}}"#), "200"),
+        (strange, "400"),
+        (canaries.secret(), "400"),
+    ] {
+        let more = format!(
+            "idempotency-key: {}\r\nuser-agent: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            canaries.token(),
+            canaries.name(),
+            body.len()
+        );
+        let request = head("POST", "/v1/endpoints/app/resume", &key, &more);
+        let answer = gateway.send("api", &request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{body}: {answer}");
+    }
+}
+
 /// Commands that list, and commands that go wrong.
 fn command_all(gateway: &mut Gateway, canaries: &mut Canaries) {
     let reason = format!("asked {} with {}", canaries.email(), canaries.card());
@@ -431,6 +487,7 @@ fn no_canary_stands_anywhere_but_under_seal(backend: Backend) {
     let mut gateway = Gateway::start(backend, &mut canaries);
     plant(&mut gateway, &mut canaries);
     wait_for_attempts(&gateway);
+    ask_api(&mut gateway, &mut canaries);
     command_all(&mut gateway, &mut canaries);
     let metrics = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert!(gateway.send("admin", metrics).contains("countersign_redacted_total"));

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -14,6 +15,7 @@ use model::RequestId;
 use sabotage::Defect;
 
 use crate::Refusal;
+use crate::api::{ApiRefusal, Problem};
 
 /// A whole answer.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -24,6 +26,9 @@ pub(crate) struct Limited {
     pub(crate) limit: u32,
     pub(crate) retry_after_ms: i64,
 }
+
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
 
 /// How long a provider is asked to wait when the store cannot keep an event, seconds.
 const STORE_RETRY_S: i64 = 5;
@@ -48,15 +53,35 @@ pub(crate) fn refusal(
 ) -> Answer {
     if let Some(limited) = limited {
         let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", request);
-        let seconds = (limited.retry_after_ms.max(0) + 999) / 1000;
+        let seconds = whole_seconds(limited.retry_after_ms);
         let headers = response.headers_mut();
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         headers.insert("ratelimit-limit", HeaderValue::from(limited.limit));
         headers.insert("ratelimit-remaining", HeaderValue::from(0));
-        headers.insert("ratelimit-reset", HeaderValue::from(seconds.max(1)));
+        headers.insert("ratelimit-reset", HeaderValue::from(seconds));
         return response;
     }
-    let status = match refusal {
+    let status = status_of(refusal, unverified);
+    let mut response = problem(status, outside_code(status), request);
+    let headers = response.headers_mut();
+    if closes(refusal) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    match refusal {
+        Refusal::MethodNotAllowed => {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(STORE_RETRY_S));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// The status of a refused arrival, or of a request that the gate refused at another listener.
+pub(crate) fn status_of(refusal: Refusal, unverified: u16) -> StatusCode {
+    match refusal {
         Refusal::PlainHttp => StatusCode::FORBIDDEN,
         Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -84,22 +109,7 @@ pub(crate) fn refusal(
         Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-    };
-    let mut response = problem(status, outside_code(status), request);
-    let headers = response.headers_mut();
-    if closes(refusal) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    match refusal {
-        Refusal::MethodNotAllowed => {
-            headers.insert(ALLOW, HeaderValue::from_static("POST"));
-        }
-        Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(STORE_RETRY_S));
-        }
-        _ => {}
-    }
-    response
 }
 
 /// Sends whoever reads over plain HTTP to the same place over https.
@@ -137,19 +147,134 @@ pub(crate) fn problem(status: StatusCode, code: &str, request: RequestId) -> Ans
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
         "code": code,
-        "request_id": request.to_string(),
+        "request": request.to_string(),
     });
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
-    *response.status_mut() = status;
+    let mut response = of_bytes(status, PROBLEM, Bytes::from(body.to_string()));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert("cache-control", HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
 }
 
+/// The status of a refusal of the API.
+pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
+    match refusal {
+        ApiRefusal::Unauthorized => StatusCode::UNAUTHORIZED,
+        ApiRefusal::PermissionMissing | ApiRefusal::OutOfReach => StatusCode::FORBIDDEN,
+        ApiRefusal::RouteUnknown | ApiRefusal::NotFound => StatusCode::NOT_FOUND,
+        ApiRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ApiRefusal::QueryInvalid
+        | ApiRefusal::CursorInvalid
+        | ApiRefusal::IdempotencyKeyMissing
+        | ApiRefusal::IdempotencyKeyInvalid
+        | ApiRefusal::BodyIncomplete
+        | ApiRefusal::BodyMalformed
+        | ApiRefusal::BodyInvalid => StatusCode::BAD_REQUEST,
+        ApiRefusal::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+        ApiRefusal::RequestRunning
+        | ApiRefusal::NotHeld
+        | ApiRefusal::BodyGone
+        | ApiRefusal::RedactedOriginalOnly
+        | ApiRefusal::DeliveryPending => StatusCode::CONFLICT,
+        ApiRefusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ApiRefusal::ContentType | ApiRefusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ApiRefusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        ApiRefusal::FailedTooOften | ApiRefusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ApiRefusal::TryAgain | ApiRefusal::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ApiRefusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The answer of the API to what the gate refused.
+pub(crate) fn api_refusal(refused: Refusal, request: RequestId) -> Answer {
+    if refused != Refusal::MethodNotAllowed {
+        return refusal(refused, None, 401, request);
+    }
+    // There is no route that has it.
+    let mut answer = api_problem(&ApiRefusal::MethodNotAllowed.into(), request);
+    let headers = answer.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static("GET,HEAD,POST"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// A refusal of the API: its code, what it is about and what to do.
+pub(crate) fn api_problem(told: &Problem, request: RequestId) -> Answer {
+    let (refusal, status) = (told.refusal, api_status(told.refusal));
+    let mut body = serde_json::json!({
+        "type": format!("urn:countersign:problem:{}", refusal.code()),
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "code": refusal.code(),
+        "detail": refusal.detail(),
+        "request": request.to_string(),
+    });
+    if let (Some(members), Some(place)) = (body.as_object_mut(), &told.place) {
+        members.insert("place".to_owned(), place.as_str().into());
+    }
+    let mut answer = of_bytes(status, PROBLEM, Bytes::from(body.to_string()));
+    let headers = answer.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    let unsaid = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(STORE_RETRY_S * 1000);
+    if let Some(wait_ms) = told.retry_after_ms.or(unsaid) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait_ms)));
+    }
+    answer
+}
+
+/// What the API answers when it did what was asked for.
+pub(crate) fn api_done(body: Bytes) -> Answer {
+    of_bytes(StatusCode::OK, JSON, body)
+}
+
+/// What the API answered before to the same request.
+pub(crate) fn api_replayed(status: u16, body: Bytes) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let kind = if status.is_success() { JSON } else { PROBLEM };
+    let mut answer = of_bytes(status, kind, body);
+    answer.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    answer
+}
+
+/// Whether the answer to a request that changes something is kept for whoever asks again: it was
+/// done, or it was looked at and cannot be done. What did not come so far may be sent again.
+pub(crate) fn api_is_kept(answer: &Answer) -> bool {
+    answer.status().is_success() || answer.status() == StatusCode::CONFLICT
+}
+
+/// What every answer of the API says to browsers and caches, and its request's id.
+pub(crate) fn api_headers(answer: &mut Answer, request: RequestId) {
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("x-xss-protection", "0"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(&request.to_string()) {
+        headers.insert("x-request-id", id);
+    }
+}
+
+fn of_bytes(status: StatusCode, kind: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
+/// Seconds to wait: never less than asked for, and at least one.
+pub(crate) fn whole_seconds(millis: i64) -> i64 {
+    ((millis.max(0) + 999) / 1000).max(1)
+}
+
 /// The code a sender sees: it follows from the status, so it tells nothing more.
-fn outside_code(status: StatusCode) -> &'static str {
+pub(crate) fn outside_code(status: StatusCode) -> &'static str {
     match status {
         StatusCode::FORBIDDEN => "https_required",
         StatusCode::NOT_FOUND => "not_found",
@@ -218,6 +343,25 @@ mod tests {
                     | Refusal::HttpVersion
             );
             assert_eq!(status.is_server_error(), ours, "{}", refused.code());
+        }
+    }
+
+    #[tokio::test]
+    async fn internal_tells_nothing_of_the_inside() {
+        let fault = Problem::failed(ApiRefusal::Internal, "page 7 of store.db is torn");
+        let answer = text(api_problem(&fault, id())).await;
+        assert!(answer.starts_with("500") && answer.contains("internal"), "{answer}");
+        assert!(!answer.contains("page 7") && !answer.contains("store.db"), "{answer}");
+        let place = Problem::at(ApiRefusal::QueryInvalid, "limit");
+        assert!(text(api_problem(&place, id())).await.contains("\"place\":\"limit\""));
+    }
+
+    #[test]
+    fn no_refusal_of_the_api_is_a_server_error_but_three() {
+        use ApiRefusal::{AuditUnavailable, Internal, TryAgain};
+        for refused in ApiRefusal::ALL {
+            let ours = matches!(refused, TryAgain | AuditUnavailable | Internal);
+            assert_eq!(api_status(*refused).is_server_error(), ours, "{}", refused.code());
         }
     }
 

@@ -8,11 +8,11 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use ipnet::IpNet;
 use model::Timestamp;
 
-use crate::Facts;
 use crate::inbound::address::source_address;
 use crate::listener::Peer;
 use crate::listener::proxy::{self, Behind};
 use crate::outbound::attempt::retry_after_ms;
+use crate::{Facts, api};
 
 /// Who sent it, by the lines of `X-Forwarded-For`; none where a line is no header value.
 pub fn sender(peer: IpAddr, lines: &[&[u8]], trusted: &[IpNet]) -> Option<IpAddr> {
@@ -49,6 +49,16 @@ pub fn behind(mut bytes: &[u8]) -> Option<(Option<IpAddr>, usize)> {
         Poll::Ready(Ok(Behind::Nobody)) => Some((None, bytes.len())),
         Poll::Ready(Err(_)) | Poll::Pending => None,
     }
+}
+
+/// The limit that a query of the API's list of events asks for, if it is taken.
+pub fn api_query(text: &str) -> Option<u8> {
+    api::fuzzing::limit(text)
+}
+
+/// The reason in the body of a request to the API, if it is taken.
+pub fn api_reason(bytes: &[u8]) -> Option<String> {
+    api::fuzzing::reason(bytes)
 }
 
 /// What the head of a request is judged to be: not whole yet, or so many bytes of head and of body;

@@ -6,15 +6,15 @@
 
 pub(crate) mod address;
 mod admit;
-mod body;
+pub(crate) mod body;
 mod judge;
-mod limits;
+pub(crate) mod limits;
 mod record;
 mod redaction;
-mod sharing;
-mod transport;
+pub(crate) mod transport;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -26,6 +26,7 @@ use sabotage::{Defect, Point};
 use store::Store;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::answer::{self, Answer, Limited};
 use crate::keys::KeyRing;
@@ -33,12 +34,12 @@ use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
 use crate::metrics::Metrics;
 use crate::secrets::SourceKeys;
+use crate::sharing::{Counter, Sharing};
 use crate::tallies::{Arrived, Tallies};
 use crate::{Clock, Format, Refusal, Source, entropy};
 use admit::Arrival;
 use limits::AddressLimit;
 pub(crate) use record::plan;
-pub(crate) use sharing::Counter;
 
 /// A source as it is served.
 pub(crate) struct ActiveSource {
@@ -108,6 +109,14 @@ impl Inbound {
             failed_signatures: AddressLimit::new(failed),
             log_budget: LogBudget::default(),
         }
+    }
+
+    /// Failed signatures are counted over all gateways.
+    pub(crate) async fn share_limits(self: Arc<Self>, counter: Counter, stop: CancellationToken) {
+        let sharing = Sharing { name: "failed_signatures", limit: &self.failed_signatures.0 };
+        let hash =
+            |address: IpAddr| self.parts.keys.index("window", &[address.to_string().as_bytes()]);
+        sharing.run(hash, counter, stop).await;
     }
 
     /// Takes one request to the public listener and answers it.

@@ -10,6 +10,7 @@
 
 mod admin;
 mod answer;
+pub mod api;
 pub mod api_keys;
 mod auditing;
 mod clock;
@@ -19,6 +20,7 @@ mod facts;
 pub mod fuzzing;
 mod inbound;
 mod keys;
+mod limit;
 mod listener;
 mod log_budget;
 mod metrics;
@@ -29,6 +31,8 @@ mod refusal;
 mod running;
 mod secrets;
 mod settings;
+mod sharing;
+pub mod shown;
 mod tallies;
 mod tls;
 mod windows;

@@ -9,18 +9,18 @@ use model::api_key::Overlap;
 use model::secret::{SecretKind, SecretState};
 use model::{EventId, RequestId, SecretId, Timestamp};
 use store::{
-    Action, Changed, Deed, EntryRow, EventRow, NewSecret, Note, SecretAdded, SecretRetired,
-    SecretRow, Store, TallyRow,
+    Action, Changed, Deed, EndpointState, EntryRow, EventRow, KeyKind, NewSecret, Note,
+    SecretAdded, SecretRetired, SecretRow, Store, StoreError, TallyRow,
 };
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeyRing};
-use crate::{Facts, Shown, inbound, personal, secrets};
+use crate::{Facts, Shown, inbound, personal, secrets, shown};
 
 /// A desk over a store: it can open what is sealed, and decide what waits.
 pub struct Desk {
     store: Store,
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
 }
 
 /// Who does something, why and from where. It goes to the audit log.
@@ -50,7 +50,7 @@ impl Desk {
         root: vault::RootKey,
         now: Timestamp,
     ) -> Result<Self, KeyError> {
-        let keys = KeyRing::open(root, store.clone(), now).await?;
+        let keys = Arc::new(KeyRing::open(root, store.clone(), now).await?);
         Ok(Self { store, keys })
     }
 
@@ -140,6 +140,11 @@ impl Desk {
         Ok(self.keys.audit_key(origin, now).await?.verifier().clone())
     }
 
+    /// A desk over a store and the keys that are open already.
+    pub(crate) fn over(store: Store, keys: Arc<KeyRing>) -> Self {
+        Self { store, keys }
+    }
+
     /// The store under the desk.
     pub fn store(&self) -> &Store {
         &self.store
@@ -153,6 +158,12 @@ impl Desk {
         let id = event.id.as_bytes();
         let bytes = self.keys.open_row("event", "facts", id, &event.facts).await?;
         Facts::from_bytes(&bytes).ok_or(KeyError::NotAuthentic)
+    }
+
+    /// The person that an event is about, as the store knows persons; none if it names none.
+    pub(crate) async fn subject(&self, event: &EventRow) -> Result<Option<[u8; 16]>, KeyError> {
+        let key = self.store.data_key(event.facts.key).await?.ok_or(KeyError::Missing)?;
+        Ok((key.kind == KeyKind::Subject).then_some(key.owner))
     }
 
     /// The exact bytes of the arrival that an event came in; empty once they are past retention.
@@ -209,5 +220,48 @@ impl Desk {
     pub async fn refuse(&self, event: EventId, order: Order) -> Result<Changed, KeyError> {
         let note = self.note(order).await?;
         Ok(self.store.deny(event, note).await?)
+    }
+}
+
+/// Of the endpoints that a source delivers to, those that get an event when it is released. Of a
+/// redacted one the original bytes are gone, so whoever takes those gets nothing of it; none if
+/// nobody is left for that reason.
+pub fn receivers(
+    event: &EventRow,
+    endpoints: &[String],
+    takes_originals: impl Fn(&str) -> bool,
+) -> Option<Vec<Arc<str>>> {
+    let gets = |name: &&String| event.original.is_none() || !takes_originals(name);
+    let receivers: Vec<_> = endpoints.iter().filter(gets).map(|name| Arc::from(&**name)).collect();
+    (!receivers.is_empty() || endpoints.is_empty()).then_some(receivers)
+}
+
+/// What is known of endpoints beside their configuration.
+pub struct EndpointsKnown {
+    states: Vec<(String, EndpointState, Timestamp)>,
+    rests: Vec<(String, Timestamp)>,
+}
+
+/// Looks how the endpoints stand.
+///
+/// # Errors
+/// The store fails.
+pub async fn endpoints(store: &Store) -> Result<EndpointsKnown, StoreError> {
+    let (states, rests) = (store.endpoint_states().await?, store.endpoint_rests().await?);
+    Ok(EndpointsKnown { states, rests })
+}
+
+impl EndpointsKnown {
+    /// An endpoint as it is shown.
+    pub fn shown(&self, name: &str, paused_by_configuration: bool) -> shown::Endpoint {
+        let kept = self.states.iter().find(|(known, ..)| known == name);
+        let rests = self.rests.iter().find(|(known, _)| known == name);
+        shown::Endpoint {
+            name: name.to_owned(),
+            state: kept.map_or(EndpointState::Active, |(_, state, _)| *state).into(),
+            since: kept.map(|(.., since)| since.to_string()),
+            paused_by_configuration,
+            left_alone_until: rests.map(|(_, until)| until.to_string()),
+        }
     }
 }

@@ -14,18 +14,20 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::api::{Api, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
 use crate::clock::Steps;
-use crate::inbound::Counter;
 use crate::inbound::{Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
+use crate::operations::Desk;
 use crate::outbound::{Client, Outbound};
 use crate::secrets::{EndpointKeys, Secrets};
+use crate::sharing::Counter;
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Settings, Tls, Windows, entropy};
+use crate::{Clock, Endpoint, Format, Settings, Source, Tls, entropy};
 
 const TALLY: Duration = Duration::from_millis(200);
 /// How often old dedup keys are forgotten: a day's worth each time at most.
@@ -65,6 +67,7 @@ pub struct Gateway;
 pub struct Running {
     public: SocketAddr,
     admin: SocketAddr,
+    api: SocketAddr,
     store: Store,
     keys: Arc<KeyRing>,
     tallies: Arc<Tallies>,
@@ -90,7 +93,7 @@ impl Gateway {
     ) -> Result<Running, StartError> {
         let public = listen("public", settings.public)?;
         let admin = listen("admin", settings.admin)?;
-        let addresses = (address_of(&public, settings.public), address_of(&admin, settings.admin));
+        let api = listen("api", settings.api)?;
         let keys = Arc::new(KeyRing::open(settings.root, store.clone(), clock.now()).await?);
         let api_keys =
             ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
@@ -105,8 +108,9 @@ impl Gateway {
             fresh_work: Arc::new(Notify::new()),
         };
         let mut running = Running {
-            public: addresses.0,
-            admin: addresses.1,
+            public: address_of(&public, settings.public),
+            admin: address_of(&admin, settings.admin),
+            api: address_of(&api, settings.api),
             store,
             keys,
             tallies: parts.tallies.clone(),
@@ -119,7 +123,9 @@ impl Gateway {
             stop_log: CancellationToken::new(),
             keeping: None,
         };
-        let certificates: Vec<_> = [("public", &settings.tls), ("admin", &settings.admin_tls)]
+        let shown =
+            [("public", &settings.tls), ("admin", &settings.admin_tls), ("api", &settings.api_tls)];
+        let certificates: Vec<_> = shown
             .into_iter()
             .filter_map(|(listener, tls)| Some((listener, tls.clone()?)))
             .collect();
@@ -132,6 +138,29 @@ impl Gateway {
             per_address_max: ADMIN_CONNECTIONS_MAX,
         };
         running.serve_admin(admin, admin_doors, certificates, &parts);
+        let api_doors = Doors {
+            trusted: settings.trusted_proxies.clone(),
+            allowed: Vec::new(),
+            proxy_protocol: false,
+            tls: settings.api_tls,
+            connections_max: limits::API_CONNECTIONS_MAX,
+            per_address_max: limits::API_CONNECTIONS_MAX,
+        };
+        let counter = Counter::of(&settings.windows, &parts.store);
+        let served = Served::new(Api {
+            clock: parts.clock.clone(),
+            desk: Desk::over(parts.store.clone(), parts.keys.clone()),
+            keys: parts.keys.clone(),
+            callers: running.api_keys.clone(),
+            environment: settings.environment,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            sources: settings.sources.iter().map(served_source).collect(),
+            endpoints: settings.endpoints.iter().map(served_endpoint).collect(),
+            fresh_work: parts.fresh_work.clone(),
+            limits: Default::default(),
+            log_budget: Default::default(),
+        });
+        running.serve_api(api, api_doors, served, counter.clone());
         let formats = settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
         let client = Arc::new(Client::new(&settings.resolver, settings.proxy.as_ref()));
         running.keep_log(&parts, settings.auditing, client.clone()).await?;
@@ -160,7 +189,7 @@ impl Gateway {
             keys: verifying,
             formats,
         };
-        running.serve_public(public, public_doors, parts, inbound, &settings.windows);
+        running.serve_public(public, public_doors, parts, inbound, counter);
         Ok(running)
     }
 }
@@ -179,6 +208,11 @@ impl Running {
     /// The API keys, as this gateway knows them.
     pub fn api_keys(&self) -> &Arc<ApiKeys> {
         &self.api_keys
+    }
+
+    /// Where applications ask.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api
     }
 
     /// Resolves when the store can no longer be trusted: the process must end rather than guess.
@@ -211,9 +245,8 @@ impl Running {
         doors: Doors,
         parts: Parts,
         settings: InboundSettings,
-        windows: &Windows,
+        counter: Option<Counter>,
     ) {
-        let counter = Counter::of(windows, &parts.store);
         let inbound = Arc::new(Inbound::new(parts, settings));
         if let Some(counter) = counter {
             let sharing = inbound.clone().share_limits(counter, self.stop_in.clone());
@@ -227,6 +260,30 @@ impl Running {
             move |peer, request| {
                 let inbound = inbound.clone();
                 async move { inbound.receive(peer, request).await }
+            },
+        )));
+    }
+
+    fn serve_api(
+        &mut self,
+        socket: TcpListener,
+        doors: Doors,
+        served: Served,
+        counter: Option<Counter>,
+    ) {
+        let served = Arc::new(served);
+        if let Some(counter) = counter {
+            let sharing = served.clone().share_limits(counter, self.stop_in.clone());
+            self.inward.push(tokio::spawn(sharing));
+        }
+        let stop = self.stop_in.clone();
+        self.inward.push(tokio::spawn(listener::serve(
+            socket,
+            doors,
+            stop,
+            move |peer, request| {
+                let served = served.clone();
+                async move { served.answer(peer, request).await }
             },
         )));
     }
@@ -398,6 +455,19 @@ async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {
             }
         }
         Err(error) => tracing::error!(%error, "refused arrivals were not counted"),
+    }
+}
+
+fn served_source(source: &Source) -> (String, ServedSource) {
+    let provider = source.profile.name().to_owned();
+    (source.name.clone(), ServedSource { provider, endpoints: source.endpoints.clone() })
+}
+
+fn served_endpoint(endpoint: &Endpoint) -> ServedEndpoint {
+    ServedEndpoint {
+        name: endpoint.name.clone(),
+        paused: endpoint.paused,
+        takes_originals: endpoint.format == Format::Original,
     }
 }
 

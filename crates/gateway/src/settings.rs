@@ -17,6 +17,8 @@ pub struct Settings {
     pub public: SocketAddr,
     /// Where health and metrics are served. Private.
     pub admin: SocketAddr,
+    /// Where applications ask. Serves `/v1`.
+    pub api: SocketAddr,
     /// Host names accepted on the public listener; empty accepts any.
     pub hosts: Vec<String>,
     /// Peers whose forwarding headers are believed.
@@ -27,6 +29,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// The same for the admin listener.
     pub admin_tls: Option<Tls>,
+    /// The same for the API listener.
+    pub api_tls: Option<Tls>,
     /// The only peers of the admin listener; any if there is none.
     pub admin_allow: Vec<IpNet>,
     /// The key that wraps all others.

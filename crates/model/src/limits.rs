@@ -35,12 +35,38 @@ pub const CONNECTIONS_MAX: usize = 16_384;
 pub const BACKLOG_MAX: u32 = 4096;
 /// Open connections of the public listener from one address.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
-/// Addresses that one limit remembers before it forgets the quietest.
-pub const ADDRESSES_TRACKED_MAX: usize = 65_536;
+/// Addresses, keys or customers that one limit remembers before it forgets the quietest.
+pub const LIMITED_TRACKED_MAX: usize = 65_536;
 /// Failed signatures of one address in [`FAILED_SIGNATURES_PERIOD_MS`].
 pub const FAILED_SIGNATURES_MAX: u32 = 10;
 /// See [`FAILED_SIGNATURES_MAX`].
 pub const FAILED_SIGNATURES_PERIOD_MS: i64 = 60_000;
+/// Failed authentications of one address at the API in [`FAILED_KEYS_PERIOD_MS`].
+pub const FAILED_KEYS_MAX: u32 = 10;
+/// See [`FAILED_KEYS_MAX`].
+pub const FAILED_KEYS_PERIOD_MS: i64 = 60_000;
+/// Requests of one API key in a second.
+pub const REQUESTS_PER_KEY_MAX: u32 = 100;
+/// Requests for one customer in [`REQUESTS_PER_CUSTOMER_PERIOD_MS`], by whatever key is bound to it.
+pub const REQUESTS_PER_CUSTOMER_MAX: u32 = 100;
+/// See [`REQUESTS_PER_CUSTOMER_MAX`].
+pub const REQUESTS_PER_CUSTOMER_PERIOD_MS: i64 = 15 * 60_000;
+/// Bytes of the body of a request to the API.
+pub const API_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of an API key as it is presented.
+pub const API_KEY_BYTES_MAX: usize = 512;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long a request with an `Idempotency-Key` is taken to be under way: longer than one can take.
+pub const IDEMPOTENCY_LEASE_MS: i64 = 60_000;
+/// How long its answer is kept.
+pub const IDEMPOTENCY_KEPT_MS: i64 = 24 * 3_600_000;
+/// Things in one page of a list.
+pub const PAGE_MAX: u8 = 100;
+/// Characters of the reason that somebody gives for what they do.
+pub const REASON_CHARS_MAX: usize = 500;
+/// Open connections of the API listener, and from one address.
+pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// Commands that the store's writer commits in one transaction.
 pub const BATCH_COMMANDS_MAX: usize = 128;
 /// Commands that wait for the store's writer; more are refused with 503.

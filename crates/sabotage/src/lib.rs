@@ -121,6 +121,12 @@ coded! {
     PrivateDialled = "private-dialled",
     /// An IPv6 address is not looked at for the IPv4 address that it carries.
     CarriedAddress = "carried-address",
+    /// A key reaches whatever there is.
+    ReachIgnored = "reach-ignored",
+    /// A key may do whatever there is to do.
+    PermissionIgnored = "permission-ignored",
+    /// A request that came before with its key of idempotency is done again.
+    AnswerNotReplayed = "answer-not-replayed",
     /// An unknown source is told so.
     UnknownSourceTold = "unknown-source-told",
     /// Each attempt has its own `webhook-id`.

@@ -9,9 +9,9 @@ use crate::duty::Duty;
 use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
-    ApiKeyChanged, ApiKeyUse, Changed, Deed, EndpointState, LeaseRequest, Leased, NewApiKey,
-    NewDelivery, NewKey, Note, PartitionClass, Record, Recorded, Seal, Settle, Settled, StoreError,
-    Successor, Tally, WindowAdd, WindowCounts,
+    ApiKeyChanged, ApiKeyUse, Changed, Claimed, Deed, EndpointState, IdempotencyClaim,
+    LeaseRequest, Leased, NewApiKey, NewDelivery, NewKey, Note, PartitionClass, Record, Recorded,
+    Seal, SealedRow, Settle, Settled, StoreError, Successor, Tally, WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -78,6 +78,19 @@ pub(crate) enum Command {
         name: String,
         adds: Vec<WindowAdd>,
     },
+    /// Claims a request that takes effect once.
+    ClaimRequest(IdempotencyClaim),
+    /// Keeps the answer to it.
+    KeepAnswer {
+        key: [u8; 16],
+        holder: [u8; 16],
+        answer: SealedRow,
+    },
+    /// Nothing was done: it may be claimed again.
+    GiveUpClaim {
+        key: [u8; 16],
+        holder: [u8; 16],
+    },
     /// Makes the partitions of the next weeks, where there are any.
     EnsurePartitions,
     /// Drops partitions that are no longer needed, where there are any.
@@ -130,6 +143,7 @@ pub(crate) enum Answer {
     /// The fence of a duty that was taken.
     Duty(Option<i64>),
     Windows(Vec<WindowCounts>),
+    Claimed(Claimed),
     Sliced(Sliced),
     /// How far a copy has come.
     Begun(Begun),

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use model::retry::HEAD_ATTEMPTS;
-use model::{AttemptId, AttemptOutcome, DeliveryId, DeliveryStatus, EventId, Timestamp};
+use model::{AttemptId, AttemptOutcome, DeliveryId, DeliveryStatus, EventId, Reach, Timestamp};
 
 use crate::codes::State;
 use crate::{EventRow, SealedRow};
@@ -146,6 +146,11 @@ pub struct DeliveryQuery {
     pub since: Option<Timestamp>,
     /// Planned before this time.
     pub until: Option<Timestamp>,
+    /// With a lower number than this: the newest of them are found by their number, so that one page
+    /// follows the other.
+    pub before: Option<i64>,
+    /// Only those of events within reach.
+    pub reach: Reach,
     /// At most so many.
     pub limit: usize,
 }
@@ -153,6 +158,8 @@ pub struct DeliveryQuery {
 /// A delivery as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRow {
+    /// Grows with the event's sequence. Deliveries are listed in this order.
+    pub number: i64,
     /// The delivery.
     pub id: DeliveryId,
     /// Its event.

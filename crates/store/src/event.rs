@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use model::{ArrivalId, Covers, EventId, EventStatus, RequestId, Step, Steps, Timestamp};
+use model::{ArrivalId, Covers, EventId, EventStatus, Reach, RequestId, Step, Steps, Timestamp};
 
 use crate::{Personal, SealedRow};
 
@@ -17,6 +17,11 @@ pub struct EventQuery {
     pub since: Option<Timestamp>,
     /// Received before this time.
     pub until: Option<Timestamp>,
+    /// With a lower sequence than this: the newest of them are found by their sequence, so that one
+    /// page follows the other. Tallies have none.
+    pub before: Option<i64>,
+    /// Only those within reach. Of tallies it is not asked.
+    pub reach: Reach,
     /// At most so many.
     pub limit: usize,
 }

@@ -21,6 +21,7 @@ mod delivery;
 mod duty;
 mod error;
 mod event;
+mod idempotency;
 mod log;
 mod memory;
 mod options;
@@ -47,6 +48,7 @@ pub use delivery::{
 };
 pub use error::{OpenError, StoreError};
 pub use event::{Changed, Counts, EventQuery, EventRow, Note, TallyRow};
+pub use idempotency::{Claimed, IdempotencyClaim};
 pub use log::{CheckpointRow, Deed, LogHead, LogTile, Seal};
 pub use options::{Options, Synchronous};
 pub use partition::PartitionClass;

@@ -14,6 +14,7 @@ mod duty;
 mod facts;
 mod failure;
 mod grants;
+mod idempotency;
 mod import;
 mod keys;
 mod lease;

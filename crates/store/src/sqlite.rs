@@ -9,6 +9,7 @@ mod desk;
 mod duty;
 mod export;
 mod failure;
+mod idempotency;
 mod keys;
 mod lease;
 mod log;

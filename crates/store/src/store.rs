@@ -16,11 +16,11 @@ use crate::retention::{DAY_MS, Slice};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired, SecretRow};
 use crate::sqlite::Sqlite;
 use crate::{
-    AttemptRow, Changed, CheckpointRow, Counts, Deed, DeliveryQuery, DeliveryRow, EndpointState,
-    EntryRow, EventQuery, EventRow, KeyKind, LeaseRequest, Leased, LogHead, LogTile, MigrationName,
-    NewDelivery, NewKey, Note, OpenError, Options, PartitionClass, PostgresOptions, Record,
-    Recorded, Removed, Retention, Seal, SealedRow, ServerWarning, Settle, Settled, StoreError,
-    StoredKey, Tally, TallyRow, TransactionCount, WindowAdd, WindowCounts,
+    AttemptRow, Changed, CheckpointRow, Claimed, Counts, Deed, DeliveryQuery, DeliveryRow,
+    EndpointState, EntryRow, EventQuery, EventRow, IdempotencyClaim, KeyKind, LeaseRequest, Leased,
+    LogHead, LogTile, MigrationName, NewDelivery, NewKey, Note, OpenError, Options, PartitionClass,
+    PostgresOptions, Record, Recorded, Removed, Retention, Seal, SealedRow, ServerWarning, Settle,
+    Settled, StoreError, StoredKey, Tally, TallyRow, TransactionCount, WindowAdd, WindowCounts,
 };
 
 /// Deliveries set going again in one transaction: keeps the writer below 50 ms.
@@ -472,6 +472,29 @@ impl Store {
     /// Gives up a duty, if it is this holder's.
     pub async fn release_duty(&self, name: &str, holder: [u8; 16]) -> Result<(), StoreError> {
         self.done(Command::ReleaseDuty { name: name.to_owned(), holder }).await
+    }
+
+    /// Claims a request that takes effect once, before its effect; else says what became of it.
+    pub async fn claim_request(&self, claim: IdempotencyClaim) -> Result<Claimed, StoreError> {
+        match self.wait(Command::ClaimRequest(claim)).await? {
+            Answer::Claimed(claimed) => Ok(claimed),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Keeps the answer to a request, for whoever asks again with the same key.
+    pub async fn keep_answer(
+        &self,
+        key: [u8; 16],
+        holder: [u8; 16],
+        answer: SealedRow,
+    ) -> Result<(), StoreError> {
+        self.done(Command::KeepAnswer { key, holder, answer }).await
+    }
+
+    /// Gives up the claim of a request of which nothing was done.
+    pub async fn give_up_claim(&self, key: [u8; 16], holder: [u8; 16]) -> Result<(), StoreError> {
+        self.done(Command::GiveUpClaim { key, holder }).await
     }
 
     /// Adds to the counts of sliding windows and gives them, in the order in which they are asked

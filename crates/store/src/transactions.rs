@@ -74,6 +74,8 @@ names! {
     ApiKeyUses = "api_key_uses",
     /// Shared windows.
     Window = "window",
+    /// Requests that take effect once.
+    Idempotency = "idempotency",
     /// Partitions that are made or dropped.
     Partition = "partition",
     /// A secret that is added, retired, or first used.
@@ -109,6 +111,9 @@ impl Name {
             Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
             Command::TakeDuty(_) | Command::ReleaseDuty { .. } => Self::Duty,
             Command::CountWindows { .. } => Self::Window,
+            Command::ClaimRequest(_) | Command::KeepAnswer { .. } | Command::GiveUpClaim { .. } => {
+                Self::Idempotency
+            }
             Command::EnsurePartitions | Command::DropPartitions { .. } => Self::Partition,
             Command::Seal(_) | Command::MarkSink { .. } => Self::Seal,
             Command::AddSecret(..)

@@ -34,6 +34,28 @@ pub(super) fn json(bytes: &[u8]) {
     assert_eq!(schemes::fuzzing::compact(&compact).as_ref(), Some(&compact));
 }
 
+/// A query of the API: whatever is taken has known parameters, each once, and a limit in its bounds.
+pub(super) fn api_query(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Some(limit) = gateway::fuzzing::api_query(text) else { return };
+    assert!((1..=100).contains(&limit), "{limit}");
+    let known = ["status", "source", "since", "until", "limit", "cursor"];
+    let pairs = url::form_urlencoded::parse(text.as_bytes());
+    let mut names: Vec<String> = pairs.map(|(name, _)| name.into_owned()).collect();
+    names.sort();
+    assert!(names.iter().all(|name| known.contains(&name.as_str())), "{names:?}");
+    assert!(names.is_sorted_by(|one, next| one < next), "twice: {names:?}");
+}
+
+/// A body of the API: whatever is taken is JSON that has one reading, with the one member.
+pub(super) fn api_body(bytes: &[u8]) {
+    let Some(reason) = gateway::fuzzing::api_reason(bytes) else { return };
+    assert!(!reason.trim().is_empty() && reason.chars().count() <= 500);
+    assert_eq!(schemes::json::check(bytes), Ok(()), "two readers could read it in two ways");
+    let read: Value = serde_json::from_slice(bytes).expect("JSON");
+    assert_eq!(read, serde_json::json!({ "reason": reason }));
+}
+
 /// A leaf as the other reader would say it.
 fn meaning(leaf: &str) -> Value {
     match leaf.strip_prefix('"') {

@@ -1,8 +1,9 @@
 //! `deliveries`: what goes to the endpoints, and what is delivered again.
 
+use gateway::shown;
 use model::{DeliveryId, DeliveryStatus};
 use serde_json::{Value, json};
-use store::{AttemptRow, DeliveryQuery, DeliveryRow, Store};
+use store::{DeliveryQuery, DeliveryRow, Store};
 
 use super::beside::{Office, block_on, order, times};
 use super::{Ended, say};
@@ -35,6 +36,7 @@ async fn act(office: &Office, command: &Deliveries, json: bool) -> Ended {
                 since,
                 until,
                 limit: *limit,
+                ..DeliveryQuery::default()
             };
             list(&office.store().deliveries(query).await?, json)
         }
@@ -98,7 +100,7 @@ async fn show(store: &Store, id: DeliveryId, as_json: bool) -> Ended {
     if as_json {
         let mut shown = json(&delivery);
         if let Some(members) = shown.as_object_mut() {
-            let attempts = attempts.iter().map(attempt).collect();
+            let attempts = attempts.iter().map(|row| value(shown::Attempt::from(row))).collect();
             members.insert("tries".to_owned(), Value::Array(attempts));
         }
         say(shown)?;
@@ -120,14 +122,6 @@ async fn show(store: &Store, id: DeliveryId, as_json: bool) -> Ended {
         say(format_args!("\n{tries}"))?;
     }
     Ok(Outcome::Done)
-}
-
-fn attempt(row: &AttemptRow) -> Value {
-    json!({
-        "id": row.id.to_string(), "started_at": row.started_at.to_string(),
-        "ended_at": row.ended_at.to_string(), "outcome": row.outcome.code(),
-        "http_status": row.http_status,
-    })
 }
 
 async fn redeliver(
@@ -184,12 +178,11 @@ async fn without_body(store: &Store, chosen: &[DeliveryRow]) -> Result<usize, Fa
 
 /// A delivery for `--json`.
 pub(super) fn json(row: &DeliveryRow) -> Value {
-    json!({
-        "id": row.id.to_string(), "event": row.event.to_string(), "endpoint": row.endpoint,
-        "status": row.status.code(), "parked": row.parked, "attempts": row.attempts,
-        "next_at": row.next_at.map(|time| time.to_string()),
-        "created_at": row.created_at.to_string(), "updated_at": row.updated_at.to_string(),
-    })
+    value(shown::Delivery::from(row))
+}
+
+fn value(shown: impl serde::Serialize) -> Value {
+    serde_json::to_value(shown).unwrap_or_default()
 }
 
 /// Deliveries for people.

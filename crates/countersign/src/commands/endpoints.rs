@@ -29,28 +29,21 @@ pub(super) fn run(command: &Endpoints, arguments: &Arguments) -> Ended {
 }
 
 async fn list(office: &Office, json: bool) -> Ended {
-    let states = office.store().endpoint_states().await?;
-    let rests = office.store().endpoint_rests().await?;
+    let known = gateway::operations::endpoints(office.store()).await?;
     let mut table = Table::new(&["ENDPOINT", "STATE", "SINCE", "NOTE"]);
     for endpoint in &office.endpoints {
-        let kept = states.iter().find(|(name, ..)| *name == endpoint.name);
-        let state = kept.map_or(EndpointState::Active, |(_, state, _)| *state);
-        let rests_until = rests.iter().find(|(name, _)| *name == endpoint.name);
-        let rests_until = rests_until.map(|(_, until)| until.to_string());
-        let since = kept.map(|(_, _, since)| since.to_string());
+        let shown = known.shown(&endpoint.name, endpoint.paused);
         if json {
-            say(serde_json::json!({
-                "name": endpoint.name, "state": word(state), "since": since,
-                "paused_by_configuration": endpoint.paused, "left_alone_until": rests_until,
-            }))?;
+            say(serde_json::to_value(&shown).unwrap_or_default())?;
         }
-        let note = match (state, endpoint.paused, rests_until) {
+        let state = EndpointState::from(shown.state);
+        let note = match (state, endpoint.paused, shown.left_alone_until) {
             (EndpointState::Disabled, ..) => "it answered 410: endpoints enable".to_owned(),
             (_, true, _) => "paused by the configuration".to_owned(),
             (.., Some(until)) => format!("keeps failing: next probe at {until}"),
             _ => String::new(),
         };
-        table.row([endpoint.name.clone(), word(state).to_owned(), or_dash(since), note]);
+        table.row([shown.name, state.code().to_owned(), or_dash(shown.since), note]);
     }
     if !json {
         say(table)?;
@@ -102,17 +95,9 @@ async fn change(office: &Office, named: &EndpointName, state: EndpointState, jso
     let note = office.desk.note(order(&named.reason)).await?;
     office.store().set_endpoint_state(&named.name, state, note).await?;
     if json {
-        say(serde_json::json!({ "name": named.name, "state": word(state) }))?;
+        say(serde_json::json!({ "name": named.name, "state": state.code() }))?;
     } else {
-        say(format_args!("{} is {}", named.name, word(state)))?;
+        say(format_args!("{} is {}", named.name, state.code()))?;
     }
     Ok(Outcome::Done)
-}
-
-fn word(state: EndpointState) -> &'static str {
-    match state {
-        EndpointState::Active => "active",
-        EndpointState::Paused => "paused",
-        EndpointState::Disabled => "disabled",
-    }
 }

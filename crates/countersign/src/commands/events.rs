@@ -61,8 +61,14 @@ impl Filter {
 
 async fn list(office: &Office, filter: &Filter, range: &Range, limit: usize, json: bool) -> Ended {
     let (since, until) = times(range);
-    let query =
-        |statuses| EventQuery { statuses, source: filter.source.clone(), since, until, limit };
+    let query = |statuses| EventQuery {
+        statuses,
+        source: filter.source.clone(),
+        since,
+        until,
+        limit,
+        ..EventQuery::default()
+    };
     let mut lines = Vec::new();
     if let Some(statuses) = filter.statuses() {
         for event in office.store().events(query(statuses)).await? {
@@ -164,22 +170,19 @@ async fn show(office: &Office, id: EventId, raw: bool, json: bool) -> Ended {
     Ok(Outcome::Done)
 }
 
-/// The endpoints that get an event when it is released. Of a redacted one the original bytes are
-/// gone, so whoever takes those gets nothing of it.
+/// The endpoints that get an event when it is released.
 fn receivers(office: &Office, event: &EventRow) -> Result<Vec<Arc<str>>, Failure> {
     let named = office.sources.get(&event.source).map(|source| source.endpoints.as_slice());
-    let named = named.unwrap_or_default();
     let takes_originals = |name: &str| {
         office.endpoints.iter().any(|endpoint| endpoint.name == name && endpoint.takes_originals)
     };
-    let gets = |name: &&String| event.original.is_none() || !takes_originals(name);
-    let receivers: Vec<_> = named.iter().filter(gets).map(|name| Arc::from(&**name)).collect();
-    if receivers.is_empty() && !named.is_empty() {
+    let receivers =
+        gateway::operations::receivers(event, named.unwrap_or_default(), takes_originals);
+    receivers.ok_or_else(|| {
         let message = "every endpoint of the source takes the original bytes, which are not kept";
         let fix = "give the source an endpoint with format = \"event\", then release again";
-        return Err(Failure::new("redacted_original_only", message, fix));
-    }
-    Ok(receivers)
+        Failure::new("redacted_original_only", message, fix)
+    })
 }
 
 async fn judge(office: &Office, judgement: &Judgement, release: bool, json: bool) -> Ended {

@@ -21,7 +21,7 @@ pub(super) fn run(serve: &Serve, arguments: &Arguments) -> Ended {
 }
 
 async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
-    let Configuration { settings, api, store: place, certificates, notices } = configuration;
+    let Configuration { settings, store: place, certificates, notices } = configuration;
     if sabotage::UNAUDITED && settings.environment == Environment::Live {
         let message = "this build writes no audit log: it is for measurements";
         return Err(Failure::new("unaudited_build", message, "build it without that feature"));
@@ -29,7 +29,6 @@ async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
     let mut signals = Signals::new()?;
     let store = place.open().await?;
     let mut summary = Summary::of(&settings, &notices);
-    summary.api = api.to_string();
     summary.store = place.to_string();
     let warnings = store.server_facts(Clock::System.now()).await.unwrap_or_default();
     summary.notices.extend(warnings.iter().map(|warning| format!("store: {warning}")));
@@ -43,6 +42,7 @@ async fn serve_until_told(configuration: Configuration, json: bool) -> Ended {
     };
     summary.public = running.public_address().to_string();
     summary.admin = running.admin_address().to_string();
+    summary.api = running.api_address().to_string();
     if json {
         say(summary.json())?;
     } else {
@@ -78,6 +78,7 @@ struct Summary {
     environment: Environment,
     has_tls: bool,
     has_admin_tls: bool,
+    has_api_tls: bool,
     public: String,
     admin: String,
     api: String,
@@ -114,9 +115,10 @@ impl Summary {
             environment: settings.environment,
             has_tls: settings.tls.is_some(),
             has_admin_tls: settings.admin_tls.is_some(),
+            has_api_tls: settings.api_tls.is_some(),
             public: settings.public.to_string(),
             admin: settings.admin.to_string(),
-            api: String::new(),
+            api: settings.api.to_string(),
             store: String::new(),
             sources: sources.collect(),
             endpoints: endpoints.collect(),
@@ -146,7 +148,8 @@ impl Summary {
         serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "environment": self.environment.code(),
             "public": self.public, "public_tls": self.has_tls,
-            "admin": self.admin, "admin_tls": self.has_admin_tls, "api": null, "store": self.store,
+            "admin": self.admin, "admin_tls": self.has_admin_tls, "api": self.api,
+            "api_tls": self.has_api_tls, "store": self.store,
             "sources": sources, "endpoints": endpoints, "notices": self.notices,
         })
     }
@@ -160,7 +163,7 @@ impl Summary {
             "countersign {} ({})\n\n\
              webhooks  {}://{}/in/{{source}}\n\
              admin     {}://{}/healthz /readyz /metrics\n\
-             api       {} is reserved: this version serves nothing there\n\
+             api       {}://{}/v1\n\
              store     {}\n\n{sources}\n\n{endpoints}\n",
             env!("CARGO_PKG_VERSION"),
             self.environment,
@@ -168,6 +171,7 @@ impl Summary {
             self.public,
             scheme(self.has_admin_tls),
             self.admin,
+            scheme(self.has_api_tls),
             self.api,
             self.store,
         );

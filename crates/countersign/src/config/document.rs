@@ -45,6 +45,7 @@ pub(super) struct Server {
     pub(super) admin_allow: Option<Texts>,
     pub(super) tls: Option<Tls>,
     pub(super) admin_tls: Option<Tls>,
+    pub(super) api_tls: Option<Tls>,
 }
 
 /// `[store]`.
@@ -180,6 +181,7 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
             admin_allow: table.texts("admin_allow", found),
             tls: table.table("tls", found).map(|table| tls(&table, false, found)),
             admin_tls: table.table("admin_tls", found).map(|table| tls(&table, true, found)),
+            api_tls: table.table("api_tls", found).map(|table| tls(&table, false, found)),
         };
         table.finish(found);
     }

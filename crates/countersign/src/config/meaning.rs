@@ -159,16 +159,18 @@ pub(super) fn configuration(
         return None;
     }
     let Listeners { public, api, admin } = listeners?;
-    let Transport { tls, admin_tls, admin_allow, proxy_protocol } = transport;
+    let Transport { tls, admin_tls, api_tls, admin_allow, proxy_protocol } = transport;
     let settings = gateway::Settings {
         environment: environment?,
         public,
         admin,
+        api,
         hosts,
         trusted_proxies,
         proxy_protocol,
         tls: tls.as_ref().map(|shown| shown.tls.clone()),
         admin_tls: admin_tls.as_ref().map(|shown| shown.tls.clone()),
+        api_tls: api_tls.as_ref().map(|shown| shown.tls.clone()),
         admin_allow,
         root: root?,
         sources: sources.into_iter().collect::<Option<_>>()?,
@@ -179,8 +181,8 @@ pub(super) fn configuration(
         windows: windows?,
         auditing,
     };
-    let certificates = tls.into_iter().chain(admin_tls).collect();
-    Some(Configuration { settings, api, store: store?, certificates, notices })
+    let certificates = tls.into_iter().chain(admin_tls).chain(api_tls).collect();
+    Some(Configuration { settings, store: store?, certificates, notices })
 }
 
 /// What a command needs that works beside a running gateway: no provider's secret.
@@ -257,7 +259,7 @@ fn environment(document: &Document, found: &mut Found) -> Option<Environment> {
 /// Where the listeners are.
 pub(super) struct Listeners {
     public: SocketAddr,
-    api: SocketAddr,
+    pub(super) api: SocketAddr,
     pub(super) admin: SocketAddr,
 }
 
@@ -362,6 +364,10 @@ fn surroundings(
     let is_named = document.server.admin_allow.as_ref().is_some_and(|l| !l.value.is_empty());
     if !listeners.admin.ip().is_loopback() && document.server.admin_tls.is_none() && !is_named {
         notice("server.admin", "the admin listener is off loopback and open to everybody");
+    }
+    if !listeners.api.ip().is_loopback() && document.server.api_tls.is_none() {
+        let text = "API keys come in the clear: add [server.api_tls], or let a proxy end TLS";
+        notice("server.api", text);
     }
     if scope.environment == Environment::Test {
         notice("environment", "test: live events are quarantined");

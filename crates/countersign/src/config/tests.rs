@@ -95,7 +95,7 @@ fn the_good_configuration_starts() {
     let settings = &configuration.settings;
     assert_eq!(settings.public.to_string(), "127.0.0.1:8480");
     assert_eq!(settings.admin.to_string(), "127.0.0.1:8481");
-    assert_eq!(configuration.api.to_string(), "127.0.0.1:8482");
+    assert_eq!(configuration.settings.api.to_string(), "127.0.0.1:8482");
     let StorePlace::File(file) = &configuration.store else { panic!("a file") };
     assert!(file.ends_with("countersign.db") && file.is_absolute());
     let [source] = settings.sources.as_slice() else { panic!("one source") };

@@ -1,5 +1,5 @@
 //! `[server]`, how its listeners are reached: TLS, the PROXY protocol, and who may ask the admin
-//! listener.
+//! listener and the API.
 
 use ipnet::IpNet;
 use model::Environment;
@@ -15,6 +15,7 @@ use super::reference::Resolver;
 pub(super) struct Transport {
     pub(super) tls: Option<Shown>,
     pub(super) admin_tls: Option<Shown>,
+    pub(super) api_tls: Option<Shown>,
     pub(super) admin_allow: Vec<IpNet>,
     pub(super) proxy_protocol: bool,
 }
@@ -28,6 +29,7 @@ pub(super) fn transport(
     let server = &document.server;
     let tls = server.tls.as_ref().and_then(|tls| shown("public", tls, resolver, found));
     let admin_tls = server.admin_tls.as_ref().and_then(|tls| shown("admin", tls, resolver, found));
+    let api_tls = server.api_tls.as_ref().and_then(|tls| shown("api", tls, resolver, found));
     let admin_allow = network::networks(server.admin_allow.as_ref(), resolver, found);
     if let Some(place) = is_on(server.proxy_protocol.as_ref())
         && is_empty(server.trusted_proxies.as_ref())
@@ -37,7 +39,7 @@ pub(super) fn transport(
         found.add(Refusal::ProxyProtocolAlone, place, message, fix);
     }
     let proxy_protocol = is_on(server.proxy_protocol.as_ref()).is_some();
-    Transport { tls, admin_tls, admin_allow, proxy_protocol }
+    Transport { tls, admin_tls, api_tls, admin_allow, proxy_protocol }
 }
 
 /// What a live gateway must not be: one that takes nothing but plain HTTP, or whose admin listener
@@ -59,6 +61,15 @@ pub(super) fn live(
         let place = place(server.public.as_ref(), "server.public");
         let message = "a live gateway takes no plain HTTP, and nothing here ends TLS";
         let fix = "add [server.tls], or name the proxy that ends TLS in trusted_proxies";
+        found.add(Refusal::PlainHttpInLive, &place, message, fix);
+    }
+    let is_api_off_loopback = listeners.is_some_and(|l| !l.api.ip().to_canonical().is_loopback());
+    if is_api_off_loopback && server.api_tls.is_none() && is_empty(server.trusted_proxies.as_ref())
+    {
+        let place = place(server.api.as_ref(), "server.api");
+        let message = "API keys would cross a network in the clear";
+        let fix = "listen on loopback, add [server.api_tls], or name the proxy that ends TLS in \
+                   trusted_proxies";
         found.add(Refusal::PlainHttpInLive, &place, message, fix);
     }
     let is_off_loopback = listeners.is_some_and(|l| !l.admin.ip().to_canonical().is_loopback());

@@ -52,9 +52,8 @@ impl Observer {
         let query = EventQuery {
             statuses: vec![EventStatus::Quarantined],
             source: Some(source.to_owned()),
-            since: None,
-            until: None,
             limit: 1,
+            ..EventQuery::default()
         };
         let events = self.store.events(query).await.ok()?;
         events.into_iter().last()?.reason

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use model::limits::{BODY_BYTES_PER_SECOND_MIN, BODY_MS_MAX};
 use tokio::time::{Instant, timeout_at};
 
@@ -16,8 +16,8 @@ use crate::Refusal;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The whole body, at most so many bytes.
-pub(super) async fn read(
-    mut incoming: Incoming,
+pub(crate) async fn read<B: Body<Data = Bytes> + Unpin>(
+    mut incoming: B,
     headers: &HeaderMap,
     bytes_max: usize,
 ) -> Result<Bytes, Refusal> {

@@ -23,7 +23,7 @@ enum Said {
 }
 
 /// The sender's connection was encrypted: ours, or the one that a trusted proxy took it from.
-pub(super) fn is_secure(peer: Peer, headers: &HeaderMap) -> bool {
+pub(crate) fn is_secure(peer: Peer, headers: &HeaderMap) -> bool {
     if !peer.is_trusted && !sabotage::on(Defect::SchemeBelieved) {
         return peer.is_encrypted;
     }

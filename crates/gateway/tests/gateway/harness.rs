@@ -85,11 +85,13 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         environment: Environment::Test,
         public: any,
         admin: any,
+        api: any,
         hosts: Vec::new(),
         trusted_proxies: Vec::new(),
         proxy_protocol: false,
         tls: None,
         admin_tls: None,
+        api_tls: None,
         admin_allow: Vec::new(),
         root: root(),
         sources,
@@ -120,6 +122,7 @@ pub(crate) struct Harness {
     pub(crate) application: Application,
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
+    pub(crate) api: SocketAddr,
     pub(crate) store: Store,
     pub(crate) millis: Arc<AtomicI64>,
     dir: Arc<TempDir>,
@@ -165,6 +168,7 @@ impl Harness {
             application,
             public: running.public_address(),
             admin: running.admin_address(),
+            api: running.api_address(),
             store,
             millis,
             dir,
@@ -360,7 +364,7 @@ impl Reply {
     pub(crate) fn outside(&self) -> String {
         let id = serde_json::from_str::<serde_json::Value>(&self.body)
             .ok()
-            .and_then(|body| body.get("request_id")?.as_str().map(str::to_owned))
+            .and_then(|body| body.get("request")?.as_str().map(str::to_owned))
             .unwrap_or_default();
         let head: Vec<_> =
             self.head.lines().filter(|line| !line.to_lowercase().starts_with("date:")).collect();

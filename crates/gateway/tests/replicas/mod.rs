@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use model::DeliveryStatus;
+use model::{DeliveryStatus, EventStatus, Permission};
 use tokio::time::Instant;
 
+use crate::gateway::api::{Shop, get, is_refused, post};
 use crate::gateway::api_keys;
 use crate::gateway::application::Behaviour;
 use crate::gateway::auditing::{settled, verified};
-use crate::gateway::harness::{Harness, STRIPE_SECRET, Signed, stripe_event};
+use crate::gateway::harness::{Harness, STRIPE_SECRET, Signed, raw, stripe_event};
 
 /// How soon what one gateway found out holds at another.
 const SHARED_WITHIN: Duration = Duration::from_secs(1);
@@ -167,6 +168,53 @@ async fn two_gateways_keep_one_log() {
     settled(&gateways[1]).await;
     let verified = verified(&gateways[1], None).await;
     assert!(verified.size >= 400, "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_customer_had_at_one_gateway_counts_at_the_other() {
+    let shop = Shop::open().await;
+    let other = shop.gateway.beside().await;
+    let key = shop.key([Permission::EndpointsRead], shop.of_customer("cus_1")).await;
+    let request = get("/v1/endpoints", &key);
+    let status = async || raw(other.api, &request.bytes()).await.status;
+    let begun = Instant::now();
+    while status().await != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it never knew the key");
+        // Strangers are told to wait after ten times.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    for n in 0..100 {
+        assert_eq!(shop.ask(&request).await.status, 200, "{n}");
+    }
+    let begun = Instant::now();
+    while status().await != 429 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it is not heard of");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The same by the API; and the same request is good again as soon as there is room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audit_unavailable_leaves_everything_as_it_was() {
+    let shop = Shop::open().await;
+    let key = shop.full_key().await;
+    let event = shop.held(1).await;
+    let path = format!("/v1/events/{event}/deny");
+    let server = crate::server::started().await;
+    let database = server.store_at(&shop.gateway.place()).await;
+    let refuse = "CREATE FUNCTION no_entry() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+         CREATE TRIGGER no_entry BEFORE INSERT ON audit_entry EXECUTE FUNCTION no_entry()";
+    // What is said is sealed under the key of the day, which is an entry of its own.
+    let pause = post("/v1/endpoints/app/pause", &key, "1");
+    assert_eq!(shop.ask(&pause).await.status, 200);
+    server.run(&database, refuse).await;
+    let reply = shop.ask(&post(&path, &key, "2")).await;
+    is_refused(&reply, 503, "audit_unavailable");
+    assert_eq!(reply.header("retry-after"), Some("5"));
+    assert_eq!(shop.newest("weak", EventStatus::Held).await, event);
+    server.run(&database, "DROP TRIGGER no_entry ON audit_entry").await;
+    assert_eq!(shop.ask(&post(&path, &key, "2")).await.status, 200);
 }
 
 /// Only the audit log has no room: nothing is taken, nothing is decided, and it says why.

@@ -42,6 +42,7 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("api_key_version", "SELECT, UPDATE"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
+    ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 
 const SEQUENCES: [&str; 3] = ["event_sequence", "tally_row", "audit_entry_sequence_seq"];

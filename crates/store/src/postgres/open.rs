@@ -23,8 +23,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V2__copied", include_str!("../../migrations/postgres/V2__copied.sql")),
     ("V3__sealed_log", include_str!("../../migrations/postgres/V3__sealed_log.sql")),
     ("V4__api_keys", include_str!("../../migrations/postgres/V4__api_keys.sql")),
+    ("V5__idempotency", include_str!("../../migrations/postgres/V5__idempotency.sql")),
     ("V6__sinks", include_str!("../../migrations/postgres/V6__sinks.sql")),
-    ("V8__secrets", include_str!("../../migrations/postgres/V8__secrets.sql")),
+    ("V7__secrets", include_str!("../../migrations/postgres/V7__secrets.sql")),
 ];
 
 /// What opening waits for, milliseconds.

@@ -5,7 +5,7 @@ mod deliveries;
 mod events;
 mod tallies;
 
-use model::Timestamp;
+use model::{Reach, Timestamp};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use vault::{KeyId, Sealed};
@@ -14,7 +14,8 @@ use super::bind::Owned;
 use super::codes::Sixteen;
 use super::failure::{Failure, Result};
 use super::session::column;
-use crate::{SealedRow, StoreError};
+use crate::codes::Coded as _;
+use crate::{KeyKind, SealedRow, StoreError};
 
 pub(super) use events::event_row;
 
@@ -46,6 +47,24 @@ impl Filter {
         }
         if let Some(until) = until {
             self.and("id < ?", id_bound(until.plus_millis(ID_SLACK_MS)), Type::UUID);
+        }
+    }
+
+    /// Narrows to events within reach. Whose an event is says the key that its facts are sealed
+    /// under: a person's own, where it names one.
+    fn and_within(&mut self, reach: &Reach) {
+        for (column, names) in [("source", &reach.sources), ("provider", &reach.providers)] {
+            let Some(names) = names else { continue };
+            let names: Vec<String> = names.iter().cloned().collect();
+            let condition = format!("event.{column} IN (SELECT id FROM name WHERE text = ANY (?))");
+            self.and(&condition, names, Type::TEXT_ARRAY);
+        }
+        if let Some(customer) = reach.customer {
+            let condition = format!(
+                "event.sealed_key IN (SELECT id FROM data_key WHERE kind = {} AND owner = ?)",
+                KeyKind::Subject.number()
+            );
+            self.and(&condition, Sixteen(customer), Type::BYTEA);
         }
     }
 

@@ -157,6 +157,13 @@ impl<'c> Session<'c> {
             Command::CountWindows { name, adds } => {
                 self.count_windows(name, adds).await.map(Answer::Windows)
             }
+            Command::ClaimRequest(claim) => self.claim_request(claim).await.map(Answer::Claimed),
+            Command::KeepAnswer { key, holder, answer } => {
+                self.keep_answer(*key, *holder, answer).await.map(|()| Answer::Done)
+            }
+            Command::GiveUpClaim { key, holder } => {
+                self.give_up_claim(*key, *holder).await.map(|()| Answer::Done)
+            }
             Command::EnsurePartitions => self.ensure_partitions().await.map(Answer::Count),
             Command::DropPartitions { class, before } => {
                 self.drop_partitions(*class, *before).await.map(Answer::Count)

@@ -27,8 +27,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V4__duties", include_str!("../../migrations/sqlite/V4__duties.sql")),
     ("V5__sealed_log", include_str!("../../migrations/sqlite/V5__sealed_log.sql")),
     ("V6__api_keys", include_str!("../../migrations/sqlite/V6__api_keys.sql")),
+    ("V7__idempotency", include_str!("../../migrations/sqlite/V7__idempotency.sql")),
     ("V8__sinks", include_str!("../../migrations/sqlite/V8__sinks.sql")),
-    ("V10__secrets", include_str!("../../migrations/sqlite/V10__secrets.sql")),
+    ("V9__secrets", include_str!("../../migrations/sqlite/V9__secrets.sql")),
 ];
 
 /// Only the owner reads and writes.

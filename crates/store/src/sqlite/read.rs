@@ -5,8 +5,11 @@ mod deliveries;
 mod events;
 mod tallies;
 
-use model::Timestamp;
+use model::{Reach, Timestamp};
 use rusqlite::types::Value;
+
+use crate::KeyKind;
+use crate::codes::Coded as _;
 
 /// Ids are made when the thing happens, which is a moment away from the time written beside it. So
 /// far the time in an id may be off and the thing still be found, milliseconds.
@@ -36,6 +39,28 @@ impl Filter {
         }
         if let Some(until) = until {
             self.and("id < ?", id_bound(until.plus_millis(ID_SLACK_MS)));
+        }
+    }
+
+    /// Narrows to events within reach. Whose an event is says the key that its facts are sealed
+    /// under: a person's own, where it names one.
+    fn and_within(&mut self, reach: &Reach) {
+        for (column, names) in [("source", &reach.sources), ("provider", &reach.providers)] {
+            let Some(names) = names else { continue };
+            let first = self.values.len();
+            self.values.extend(names.iter().cloned().map(Value::from));
+            let places: Vec<_> = (first + 1..=self.values.len()).map(|n| format!("?{n}")).collect();
+            self.conditions.push(format!(
+                "event.{column} IN (SELECT id FROM name WHERE text IN ({}))",
+                places.join(", ")
+            ));
+        }
+        if let Some(customer) = reach.customer {
+            let keys = format!(
+                "event.sealed_key IN (SELECT id FROM data_key WHERE kind = {} AND owner = ?)",
+                KeyKind::Subject.number()
+            );
+            self.and(&keys, customer.to_vec());
         }
     }
 

@@ -156,6 +156,8 @@ fn is_owed(command: &Command) -> bool {
         | Command::RetireSecret(_)
         | Command::SeeConfigured(_)
         | Command::ProveSecret { .. }
+        | Command::KeepAnswer { .. }
+        | Command::GiveUpClaim { .. }
         | Command::EnsurePartitions
         | Command::KeepReserve
         | Command::Close => true,
@@ -169,6 +171,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Seal(_)
         | Command::MarkSink { .. }
         | Command::CountWindows { .. }
+        | Command::ClaimRequest(_)
         | Command::DropPartitions { .. }
         | Command::Copy(_)
         | Command::Probe => false,

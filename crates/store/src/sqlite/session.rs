@@ -232,6 +232,13 @@ impl<'c> Session<'c> {
             Command::Seal(seal) => self.seal(seal).map(Answer::Sealed),
             Command::MarkSink { name, size } => self.mark_sink(name, *size).map(|()| Answer::Done),
             Command::Deed(deed) => self.deed(deed).map(|()| Answer::Done),
+            Command::ClaimRequest(claim) => self.claim_request(claim).map(Answer::Claimed),
+            Command::KeepAnswer { key, holder, answer } => {
+                self.keep_answer(*key, *holder, answer).map(|()| Answer::Done)
+            }
+            Command::GiveUpClaim { key, holder } => {
+                self.give_up_claim(*key, *holder).map(|()| Answer::Done)
+            }
             // Everything is in one file.
             Command::EnsurePartitions | Command::DropPartitions { .. } => Ok(Answer::Count(0)),
             // A file is copied as a file.

@@ -6,6 +6,7 @@ pub(crate) mod delivery;
 pub(crate) mod desk;
 pub(crate) mod duties;
 pub(crate) mod fixture;
+pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod log;
 
@@ -101,6 +102,16 @@ macro_rules! every_case {
                 tallies_are_found_by_time_and_source,
                 counts_add_up,
                 entries_are_read_in_order,
+                events_are_read_page_by_page,
+                deliveries_are_read_page_by_page,
+                nothing_out_of_reach_is_found,
+            }
+            idempotency {
+                a_request_is_claimed_once_and_its_answer_kept,
+                a_key_with_another_request_is_told_apart,
+                a_claim_that_was_given_up_or_outlived_is_free,
+                one_of_many_claims_a_request,
+                answers_are_forgotten_in_time,
             }
             concurrency {
                 one_of_many_tasks_is_first,

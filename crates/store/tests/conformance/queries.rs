@@ -1,7 +1,10 @@
 //! What can be found, and that it adds up.
 
-use model::{DeliveryStatus, EventStatus, Step, Timestamp};
-use store::{Counts, DeliveryQuery, EventQuery, Store, Tally, Then};
+use std::collections::BTreeSet;
+
+use model::{DeliveryStatus, EventStatus, Reach, Step, Timestamp};
+use store::{Counts, DeliveryQuery, EventQuery, KeyKind, NewKey, SealedRow, Store, Tally, Then};
+use vault::KeyId;
 
 use super::fixture::*;
 
@@ -226,4 +229,109 @@ pub(crate) async fn entries_are_read_in_order(place: Place) {
     assert_eq!([first, rest].concat(), all);
     assert!(all.is_sorted_by_key(|entry| entry.sequence));
     assert_eq!(store.entries(i64::MAX, 100).await.unwrap(), []);
+}
+
+pub(crate) async fn events_are_read_page_by_page(place: Place) {
+    let store = place.open().await;
+    // Their ids are in another order than their sequences.
+    for n in [3, 1, 7, 2, 5, 4, 6] {
+        keep(&store, draft_at(n, after(i64::try_from(n).unwrap() * 1_000))).await;
+    }
+    let read = async |query: EventQuery| {
+        let mut pages = Vec::new();
+        let mut before = i64::MAX;
+        loop {
+            let query = EventQuery { before: Some(before), limit: 3, ..query.clone() };
+            let events = store.events(query).await.unwrap();
+            let Some(first) = events.first() else { return pages };
+            before = first.sequence;
+            pages.push(events.iter().map(|event| number(event.id)).collect::<Vec<_>>());
+        }
+    };
+    assert_eq!(read(EventQuery::default()).await, [vec![5, 4, 6], vec![1, 7, 2], vec![3]]);
+    let since = EventQuery { since: Some(after(2_000)), ..EventQuery::default() };
+    assert_eq!(read(since).await, [vec![5, 4, 6], vec![3, 7, 2]]);
+    let held = EventQuery { statuses: vec![EventStatus::Held], ..EventQuery::default() };
+    assert_eq!(read(held).await, [[0_u64; 0]; 0]);
+}
+
+pub(crate) async fn deliveries_are_read_page_by_page(place: Place) {
+    let store = place.open().await;
+    for n in [2, 1, 3] {
+        keep(&store, draft_at(n, after(i64::try_from(n).unwrap())).to("app").to("books")).await;
+    }
+    let leased = lease(&store, NOON, "app", 1).await;
+    settle(&store, &leased[0], after(9), Then::Delivered).await;
+    for query in [
+        DeliveryQuery::default(),
+        DeliveryQuery { since: Some(after(1)), ..DeliveryQuery::default() },
+    ] {
+        let mut events = Vec::new();
+        let mut before = i64::MAX;
+        loop {
+            let query = DeliveryQuery { before: Some(before), limit: 4, ..query.clone() };
+            let deliveries = store.deliveries(query).await.unwrap();
+            let Some(first) = deliveries.first() else { break };
+            before = first.number;
+            assert!(deliveries.is_sorted_by_key(|delivery| delivery.number));
+            events.extend(deliveries.iter().rev().map(|delivery| number(delivery.event)));
+        }
+        assert_eq!(events, [3, 3, 1, 1, 2, 2]);
+    }
+}
+
+/// A key of a person, and an event that is sealed under it.
+fn of_person(byte: u8, n: u64) -> (NewKey, Draft) {
+    let key = NewKey { kind: KeyKind::Subject, owner: [byte; 16], ..key(byte) };
+    let facts = SealedRow { key: KeyId([byte; 16]), ..sealed("facts") };
+    (key, draft(n).with(|event| event.facts = facts))
+}
+
+pub(crate) async fn nothing_out_of_reach_is_found(place: Place) {
+    let store = place.open().await;
+    keep(&store, draft(1).to("app")).await;
+    keep(&store, draft(2).from("square").to("app")).await;
+    for (byte, n) in [(21, 3), (22, 4)] {
+        let (key, draft) = of_person(byte, n);
+        store.add_key(key).await.unwrap();
+        keep(&store, draft.held().with(|event| event.deliveries.clear())).await;
+    }
+    // Another key of the same person, as replicas may make one each.
+    let (key, draft) = of_person(23, 5);
+    let record =
+        store::Record { keys: vec![NewKey { owner: [21; 16], ..key }], ..draft.to("app").record() };
+    store.record(record).await.unwrap();
+
+    let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let sources = |list: &[&str]| Reach { sources: names(list), ..Reach::default() };
+    let customer = |byte: u8| Reach { customer: Some([byte; 16]), ..Reach::default() };
+    for (reach, events, with_delivery) in [
+        (Reach::default(), vec![1, 2, 3, 4, 5], vec![1, 2, 5]),
+        (sources(&["square"]), vec![2], vec![2]),
+        (sources(&["square", "stripe", "nowhere"]), vec![1, 2, 3, 4, 5], vec![1, 2, 5]),
+        (sources(&[]), vec![], vec![]),
+        (Reach { providers: names(&["stripe"]), ..Reach::default() }, vec![1, 3, 4, 5], vec![1, 5]),
+        (customer(21), vec![3, 5], vec![5]),
+        (customer(22), vec![4], vec![]),
+        (customer(23), vec![], vec![]),
+        // The owner of a key that is no person's.
+        (customer(KEY), vec![], vec![]),
+        (
+            Reach { sources: Some(BTreeSet::from(["square".to_owned()])), ..customer(21) },
+            vec![],
+            vec![],
+        ),
+    ] {
+        let query = EventQuery { reach: reach.clone(), ..EventQuery::default() };
+        assert_eq!(found(&store, query.clone()).await, events, "{reach:?}");
+        let paged = EventQuery { before: Some(i64::MAX), since: Some(NOON), ..query.clone() };
+        assert_eq!(found(&store, paged).await, events, "{reach:?}");
+        let held = EventQuery { statuses: vec![EventStatus::Held], ..query };
+        let only_held: Vec<_> = events.iter().copied().filter(|n| [3, 4].contains(n)).collect();
+        assert_eq!(found(&store, held).await, only_held, "{reach:?}");
+        let query = DeliveryQuery { reach: reach.clone(), limit: 9, ..DeliveryQuery::default() };
+        let deliveries = store.deliveries(query).await.unwrap();
+        let of: Vec<_> = deliveries.iter().map(|delivery| number(delivery.event)).collect();
+        assert_eq!(of, with_delivery, "{reach:?}");
+    }
 }

@@ -146,6 +146,7 @@ async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
         DROP TABLE duty; DROP TABLE rate_window;
         DROP TABLE audit_head; DROP TABLE audit_tile; DROP TABLE audit_sink;
         DROP TABLE audit_checkpoint; DROP TABLE api_key; DROP TABLE api_key_version; DROP TABLE secret;
+        DROP TABLE idempotency;
         DELETE FROM refinery_schema_history WHERE version > 1";
     Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
     assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);

@@ -152,6 +152,27 @@ fn an_admin_listener_that_is_open_to_everybody_is_refused_where_it_is_live() {
 }
 
 #[test]
+fn api_keys_cross_no_network_in_the_clear_where_it_is_live() {
+    let folder = Folder::with(&until(2090));
+    let judged = |text: &str| judge(text, folder.path(".").as_path());
+    let over_tls = live().replace("[store]", &format!("{TLS}[store]"));
+    let open = over_tls.replace("127.0.0.1:8482", "0.0.0.0:8482");
+    assert!(judged(&over_tls).is_ok());
+    let problems = judged(&open).err().expect("it is refused");
+    let refused: Vec<_> = problems.iter().map(|p| (p.refusal, p.place.key.as_str())).collect();
+    assert_eq!(refused, [(Refusal::PlainHttpInLive, "server.api")]);
+    let proxied = open.replace("trusted_proxies = []", PROXIES);
+    assert!(judged(&proxied).is_ok());
+    let api = TLS.replace("server.tls", "server.api_tls");
+    let started = judged(&open.replace("[store]", &format!("{api}[store]")));
+    assert!(started.unwrap_or_else(|problems| panic!("{problems}")).settings.api_tls.is_some());
+    // A test gateway is warned.
+    let test = GOOD.replace("127.0.0.1:8482", "0.0.0.0:8482");
+    assert!(notices(&test).iter().any(|notice| notice.starts_with("server.api:")));
+    assert!(!notices(GOOD).iter().any(|notice| notice.starts_with("server.api:")));
+}
+
+#[test]
 fn the_proxy_protocol_needs_a_trusted_proxy() {
     let on = "trusted_proxies = []\nproxy_protocol = true";
     super::check(

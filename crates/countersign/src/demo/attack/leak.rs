@@ -89,7 +89,7 @@ fn answer_text(sent: &Sent) -> Option<String> {
 fn is_logged(sent: &Sent, log: &str) -> bool {
     let Ok(answer) = &sent.answer else { return false };
     let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let id = problem.get("request_id").and_then(serde_json::Value::as_str);
+    let id = problem.get("request").and_then(serde_json::Value::as_str);
     id.is_some_and(|id| log.contains(id))
 }
 
@@ -121,7 +121,7 @@ fn face(answer: &Answer) -> String {
     let headers = answer.headers.iter().filter(|(name, _)| name != "date");
     let headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value}")).collect();
     let mut body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    body.as_object_mut().and_then(|members| members.remove("request_id"));
+    body.as_object_mut().and_then(|members| members.remove("request"));
     format!("{} {body}", headers.join(", "))
 }
 

@@ -46,14 +46,28 @@ impl Postgres {
         if let Some(until) = query.until {
             filter.and("created_at < ?", until.as_millis(), Type::INT8);
         }
+        if let Some(before) = query.before {
+            filter.and("row < ?", before, Type::INT8);
+        }
+        if query.reach.is_bound() {
+            let parameters = std::mem::take(&mut filter.parameters);
+            let mut events = Filter { parameters, ..Filter::new() };
+            events.conditions.push("event.id = found.event".to_owned());
+            events.and_within(&query.reach);
+            filter.conditions.push(format!("EXISTS (SELECT 1 FROM event{})", events.sql()));
+            filter.parameters = events.parameters;
+        }
         let of = match query.status {
             None => format!("{PENDING} UNION ALL {OVER}"),
             Some(DeliveryStatus::Pending) => PENDING.to_owned(),
             Some(DeliveryStatus::Delivered) => format!("{OVER} WHERE state = 4"),
             Some(DeliveryStatus::Dead) => format!("{OVER} WHERE state = 5"),
         };
-        let order = if (query.since.is_some() || query.until.is_some()) && query.status.is_none() {
+        let by_time = (query.since.is_some() || query.until.is_some()) && query.status.is_none();
+        if by_time {
             filter.and_id_made(query.since, query.until);
+        }
+        let order = if by_time && query.before.is_none() {
             "id DESC".to_owned()
         } else {
             // In the words of the index, so that it is taken.
@@ -67,8 +81,8 @@ impl Postgres {
             count(query.limit)
         );
         let mut deliveries = all(&self.list(&sql, filter.parameters).await?, delivery_row)?;
-        deliveries.sort_by_key(|(row, _)| *row);
-        Ok(deliveries.into_iter().map(|(_, delivery)| delivery).collect())
+        deliveries.sort_by_key(|delivery| delivery.number);
+        Ok(deliveries)
     }
 
     pub(crate) async fn attempts(
@@ -134,13 +148,14 @@ impl Postgres {
     }
 }
 
-fn delivery_row(row: &Row) -> Result<(i64, DeliveryRow)> {
+fn delivery_row(row: &Row) -> Result<DeliveryRow> {
     let state = column::<Code<State>>(row, 3)?.0;
     let leased: bool = column(row, 4)?;
     let status = state.status();
     let waits = status == DeliveryStatus::Pending && !leased;
     let next_at = Timestamp::from_millis(column(row, 6)?);
-    let delivery = DeliveryRow {
+    Ok(DeliveryRow {
+        number: column(row, 9)?,
         id: column::<Sixteen>(row, 0)?.into(),
         event: column::<Sixteen>(row, 1)?.into(),
         endpoint: column(row, 2)?,
@@ -150,6 +165,5 @@ fn delivery_row(row: &Row) -> Result<(i64, DeliveryRow)> {
         next_at: waits.then_some(next_at),
         created_at: Timestamp::from_millis(column(row, 7)?),
         updated_at: Timestamp::from_millis(column(row, 8)?),
-    };
-    Ok((column(row, 9)?, delivery))
+    })
 }

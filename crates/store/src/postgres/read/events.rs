@@ -60,12 +60,13 @@ impl Postgres {
                 filter.conditions.push("status <> 0".to_owned());
             }
         }
-        let order = if query.since.is_some() || query.until.is_some() {
-            filter.and_id_made(query.since, query.until);
-            "id"
-        } else {
-            "sequence"
-        };
+        if let Some(before) = query.before {
+            filter.and("sequence < ?", before, Type::INT8);
+        }
+        filter.and_within(&query.reach);
+        filter.and_id_made(query.since, query.until);
+        let by_time = query.since.is_some() || query.until.is_some();
+        let order = if by_time && query.before.is_none() { "id" } else { "sequence" };
         let sql = format!(
             "SELECT {EVENT} FROM event{} ORDER BY {order} DESC LIMIT {}",
             filter.sql(),

@@ -117,18 +117,27 @@ fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Vec<Deli
     if let Some(until) = query.until {
         filter.and("created_at < ?", until.as_millis());
     }
+    if let Some(before) = query.before {
+        filter.and("row < ?", before);
+    }
+    if query.reach.is_bound() {
+        let mut events = Filter { values: std::mem::take(&mut filter.values), ..Filter::new() };
+        events.conditions.push(format!("event.sequence = row / {DELIVERIES_PER_EVENT}"));
+        events.and_within(&query.reach);
+        filter.conditions.push(format!("EXISTS (SELECT 1 FROM event{})", events.sql()));
+        filter.values = events.values;
+    }
     match query.status {
         None => {}
         Some(DeliveryStatus::Pending) => filter.conditions.push(PENDING.to_owned()),
         Some(DeliveryStatus::Delivered) => filter.conditions.push("state = 4".to_owned()),
         Some(DeliveryStatus::Dead) => filter.conditions.push("state = 5".to_owned()),
     }
-    let order = if (query.since.is_some() || query.until.is_some()) && query.status.is_none() {
+    let by_time = (query.since.is_some() || query.until.is_some()) && query.status.is_none();
+    if by_time {
         filter.and_id_made(query.since, query.until);
-        "id"
-    } else {
-        "row"
-    };
+    }
+    let order = if by_time && query.before.is_none() { "id" } else { "row" };
     let sql = format!(
         "SELECT id, (SELECT id FROM event WHERE sequence = row / {DELIVERIES_PER_EVENT}),
             (SELECT name FROM endpoint WHERE endpoint.id = delivery.endpoint),
@@ -137,21 +146,22 @@ fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Vec<Deli
         filter.sql(),
         limit(query.limit)
     );
-    let mut deliveries: Vec<(i64, DeliveryRow)> = connection
+    let mut deliveries: Vec<DeliveryRow> = connection
         .prepare(&sql)?
         .query_map(params_from_iter(&filter.values), delivery_row)?
         .collect::<rusqlite::Result<_>>()?;
-    deliveries.sort_by_key(|(row, _)| *row);
-    Ok(deliveries.into_iter().map(|(_, delivery)| delivery).collect())
+    deliveries.sort_by_key(|delivery| delivery.number);
+    Ok(deliveries)
 }
 
-fn delivery_row(row: &Row<'_>) -> rusqlite::Result<(i64, DeliveryRow)> {
+fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let state = row.get::<_, Code<State>>(3)?.0;
     let leased: bool = row.get(4)?;
     let status = state.status();
     let waits = status == DeliveryStatus::Pending && !leased;
     let next_at = Timestamp::from_millis(row.get(6)?);
-    let delivery = DeliveryRow {
+    Ok(DeliveryRow {
+        number: row.get(9)?,
         id: DeliveryId::from_bytes(row.get(0)?),
         event: EventId::from_bytes(row.get(1)?),
         endpoint: row.get(2)?,
@@ -161,6 +171,5 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<(i64, DeliveryRow)> {
         next_at: waits.then_some(next_at),
         created_at: Timestamp::from_millis(row.get(7)?),
         updated_at: Timestamp::from_millis(row.get(8)?),
-    };
-    Ok((row.get(9)?, delivery))
+    })
 }

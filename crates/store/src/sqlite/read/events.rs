@@ -126,6 +126,10 @@ fn events(connection: &Connection, query: &EventQuery) -> Result<Vec<EventRow>> 
     if let Some(until) = query.until {
         filter.and("received_at < ?", until.as_millis());
     }
+    if let Some(before) = query.before {
+        filter.and("sequence < ?", before);
+    }
+    filter.and_within(&query.reach);
     let sql = sequences(query, &mut filter);
     let sql = format!("SELECT {EVENT} FROM event WHERE sequence IN ({sql})");
     let mut events: Vec<EventRow> = connection
@@ -157,12 +161,9 @@ fn sequences(query: &EventQuery, filter: &mut Filter) -> String {
         let codes: Vec<_> = query.statuses.iter().map(|status| number(*status)).collect();
         filter.conditions.push(format!("status IN ({})", codes.join(", ")));
     }
-    let order = if query.since.is_some() || query.until.is_some() {
-        filter.and_id_made(query.since, query.until);
-        "id"
-    } else {
-        "sequence"
-    };
+    filter.and_id_made(query.since, query.until);
+    let by_time = query.since.is_some() || query.until.is_some();
+    let order = if by_time && query.before.is_none() { "id" } else { "sequence" };
     format!("SELECT sequence FROM event{} ORDER BY {order} DESC LIMIT {newest}", filter.sql())
 }
 

@@ -1,0 +1,166 @@
+//! Why a request to the API was not carried out, and what its sender is told.
+
+use model::Permission;
+
+/// On which routes a refusal can be met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Met {
+    /// On those that need a key.
+    WithAKey,
+    /// On those that change something.
+    Changing,
+    /// Where there is no route for what was asked.
+    Nowhere,
+}
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $met:ident, $detail:literal;)*) => {
+        /// Why a request to the API was not carried out.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ApiRefusal { $($(#[$doc])* $variant,)* }
+
+        impl ApiRefusal {
+            /// Every one of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// What it means, and what to do.
+            pub const fn detail(self) -> &'static str {
+                match self { $(Self::$variant => $detail,)* }
+            }
+
+            pub(crate) const fn met(self) -> Met {
+                match self { $(Self::$variant => Met::$met,)* }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// There is no route with this path.
+    RouteUnknown = "route_unknown", Nowhere,
+        "No route has this path: see /v1/openapi.json.";
+    /// The route does not know this method.
+    MethodNotAllowed = "method_not_allowed", Nowhere,
+        "The route has other methods: see Allow.";
+    /// Nobody is known by what was presented, or not from here, or not any more.
+    Unauthorized = "unauthorized", WithAKey,
+        "Send `Authorization: Bearer` with an API key of this gateway that has not ended and may be used from your address.";
+    /// The address failed to authenticate too often.
+    FailedTooOften = "failed_too_often", WithAKey,
+        "Your address presented keys that do not count too often: wait as long as Retry-After says. Good keys are still taken.";
+    /// The key or its customer had its share.
+    RateLimited = "rate_limited", WithAKey,
+        "Too many requests: wait as long as Retry-After says.";
+    /// The key lacks the permission that the route needs.
+    PermissionMissing = "permission_missing", WithAKey,
+        "The key lacks the permission named in `place`: use one that has it.";
+    /// It is another's, or not there: a bound key is not told which.
+    OutOfReach = "out_of_reach", WithAKey,
+        "It is not within the reach of the key, whether it exists or not.";
+    /// There is no such thing.
+    NotFound = "not_found", WithAKey,
+        "There is nothing with this id or name.";
+    /// A parameter of the query is unknown, repeated or not what it must be.
+    QueryInvalid = "query_invalid", WithAKey,
+        "The parameter named in `place` is unknown, repeated, or not as /v1/openapi.json says.";
+    /// The cursor was not made by this list for this key.
+    CursorInvalid = "cursor_invalid", WithAKey,
+        "Take `next` of the page before, unchanged, of the same list; or begin without a cursor.";
+    /// The key of idempotency is absent.
+    IdempotencyKeyMissing = "idempotency_key_missing", Changing,
+        "Send `Idempotency-Key` with a value of your own, such as a random UUID: new for each thing that you want done, the same when you ask for it again.";
+    /// The key of idempotency is not one.
+    IdempotencyKeyInvalid = "idempotency_key_invalid", Changing,
+        "An `Idempotency-Key` is 1 to 255 visible ASCII characters, sent once.";
+    /// The key of idempotency came before with another request.
+    IdempotencyKeyReused = "idempotency_key_reused", Changing,
+        "This `Idempotency-Key` came before with another request: take a new one.";
+    /// The first request with this key of idempotency is under way.
+    RequestRunning = "request_running", Changing,
+        "The first request with this `Idempotency-Key` is under way: send it again in a moment.";
+    /// The body is in another format.
+    ContentType = "content_type", Changing,
+        "Send the body as `Content-Type: application/json`.";
+    /// The body is compressed.
+    ContentEncoding = "content_encoding", Changing,
+        "Send the body without `Content-Encoding`.";
+    /// The body is too long.
+    BodyTooLarge = "body_too_large", Changing,
+        "The body is longer than 16 KiB.";
+    /// The body came too slowly.
+    BodyTooSlow = "body_too_slow", Changing,
+        "The body came too slowly: send it again.";
+    /// The body ended early.
+    BodyIncomplete = "body_incomplete", Changing,
+        "The body ended before its length: send it again.";
+    /// The body is not JSON.
+    BodyMalformed = "body_malformed", Changing,
+        "The body is not JSON: `place` says where it ceases to be.";
+    /// A member of the body is unknown, repeated or not what it must be.
+    BodyInvalid = "body_invalid", Changing,
+        "The member named in `place` is unknown, repeated, missing, or not as /v1/openapi.json says.";
+    /// The event is not held.
+    NotHeld = "not_held", Changing,
+        "Only held events are decided on; `place` says what it is.";
+    /// The body of the event was deleted by retention.
+    BodyGone = "body_gone", Changing,
+        "The body of the event was deleted by retention, so there is nothing to deliver: ask the provider to send it again.";
+    /// Every endpoint of the source takes original bytes, which are not kept.
+    RedactedOriginalOnly = "redacted_original_only", Changing,
+        "Every endpoint of the source takes the original bytes, which are not kept of this event: give the source an endpoint with format = \"event\".";
+    /// The delivery is on its way already.
+    DeliveryPending = "delivery_pending", Changing,
+        "The delivery is on its way already: wait until it is delivered or dead.";
+    /// The audit entry could not be written, so nothing was done.
+    AuditUnavailable = "audit_unavailable", Changing,
+        "What leaves no audit entry is not done: send it again, with the same `Idempotency-Key`, after as long as Retry-After says.";
+    /// It cannot be done now.
+    TryAgain = "try_again", WithAKey,
+        "It cannot be done now: send it again, with the same `Idempotency-Key`, after as long as Retry-After says.";
+    /// A fault of ours.
+    Internal = "internal", WithAKey,
+        "A fault of the gateway: its log tells of it under the id in `request`.";
+}
+
+/// A refusal, and what its sender is told beyond its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) refusal: ApiRefusal,
+    /// What of the request it is about.
+    pub(crate) place: Option<String>,
+    /// How long to wait, milliseconds.
+    pub(crate) retry_after_ms: Option<i64>,
+    /// What failed here, for the log alone.
+    pub(crate) fault: Option<String>,
+}
+
+impl Problem {
+    /// With the place that it is about.
+    pub(crate) fn at(refusal: ApiRefusal, place: impl Into<String>) -> Self {
+        Self { place: Some(place.into()), ..refusal.into() }
+    }
+
+    pub(crate) fn lacks(permission: Permission) -> Self {
+        Self::at(ApiRefusal::PermissionMissing, permission.code())
+    }
+
+    /// Of what failed here.
+    pub(crate) fn failed(refusal: ApiRefusal, fault: impl ToString) -> Self {
+        Self { fault: Some(fault.to_string()), ..refusal.into() }
+    }
+
+    pub(crate) fn wait(refusal: ApiRefusal, retry_after_ms: i64) -> Self {
+        Self { retry_after_ms: Some(retry_after_ms), ..refusal.into() }
+    }
+}
+
+impl From<ApiRefusal> for Problem {
+    fn from(refusal: ApiRefusal) -> Self {
+        Self { refusal, place: None, retry_after_ms: None, fault: None }
+    }
+}
