@@ -8,6 +8,7 @@ mod stores;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -303,6 +304,57 @@ fn the_log_is_read_proved_and_verified_far_from_the_store(backend: Backend) {
     assert_eq!(ended(folder, &["audit", "show", "9999999"]).0, Some(4));
 }
 
+fn a_secret_is_rolled_while_the_gateway_runs(backend: Backend) {
+    let gateway = Gateway::start(backend);
+    let folder = gateway.folder.path();
+    let listed = gateway.lines(&["secrets", "list", "--json"]);
+    let kept: Vec<_> = listed.iter().map(|one| text_of(one, "kept")).collect();
+    assert_eq!(kept, ["configuration"; 3]);
+    assert_eq!(listed[0]["age_days"], 0);
+
+    std::fs::write(folder.join("new"), "whsec_test_0123456789abcdef0123456789\n").expect("written");
+    std::fs::set_permissions(folder.join("new"), std::fs::Permissions::from_mode(0o600))
+        .expect("private");
+    let roll = ["secrets", "roll", "--source", "stripe", "--secret-file", "new"];
+    let rolled = gateway.one(&[&roll[..], &["--reason", "due", "--json"]].concat());
+    assert_eq!((&rolled["overlap"], &rolled["secret"]), (&"24h".into(), &Value::Null));
+    let again = ended(folder, &[&roll[..], &["--reason", "due"]].concat());
+    assert!(again.0 == Some(4) && again.1.contains("secret_known"), "{again:?}");
+    let mut env =
+        std::fs::OpenOptions::new().append(true).open(folder.join(".env")).expect("there");
+    env.write_all(b"NEW_SECRET=whsec_test_0123456789abcdef0123456789\n").expect("written");
+    let accepted = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        gateway.send("stripe", "stripe", "NEW_SECRET", STRIPE_BODY) == "HTTP/1.1 200 OK"
+    });
+    assert!(accepted, "the new secret verifies");
+    let old = gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
+    assert_eq!(old, "HTTP/1.1 200 OK");
+
+    let made = gateway.one(&["secrets", "add", "--endpoint", "app", "--reason", "new", "--json"]);
+    assert!(text_of(&made, "secret").starts_with("whsec_"));
+    let shown = run(folder, &["secrets", "list"]);
+    assert!(!shown.contains("whsec_") && shown.contains("store"), "{shown}");
+    let id = text_of(&made, "id");
+    let retired = gateway.one(&["secrets", "retire", &id, "--reason", "not used", "--json"]);
+    assert_eq!(retired["state"], "retired");
+    let configured = text_of(&listed[0], "id");
+    for (arguments, code, says) in [
+        (&["secrets", "retire", &configured, "--reason", "x"][..], 4, "secret_configured"),
+        (&["secrets", "retire", &id, "--reason", "x"], 4, "not_found"),
+        (&["secrets", "add", "--source", "nobody", "--reason", "x"], 4, "not_found"),
+        (&["secrets", "add", "--source", "stripe", "--reason", "x"], 2, "--secret-file"),
+        (&["secrets", "add", "--reason", "x"], 2, "--source"),
+        (&["secrets", "roll", "--endpoint", "app", "--overlap", "2h", "--reason", "x"], 2, "24h"),
+    ] {
+        let (ended, said) = ended(folder, arguments);
+        assert!(ended == Some(code) && said.contains(says), "{arguments:?}: {said}");
+    }
+    std::fs::write(folder.join("new"), "nonsense\n").expect("written");
+    let bad = ended(folder, &[&roll[..], &["--reason", "due"]].concat());
+    assert!(bad.0 == Some(4) && !bad.1.contains("nonsense"), "{bad:?}");
+}
+
 /// What needs a witness: a store from a backup is true in itself.
 #[test]
 fn a_store_that_was_put_back_is_not_signed_on() {
@@ -341,6 +393,7 @@ fn a_store_that_was_put_back_is_not_signed_on() {
 
 on_both! {
     the_log_is_read_proved_and_verified_far_from_the_store,
+    a_secret_is_rolled_while_the_gateway_runs,
     an_operator_sees_what_arrived_and_decides_what_waits,
     an_operator_pauses_an_endpoint_and_delivers_again,
     a_stop_is_graceful_and_no_log_line_says_a_secret,

@@ -107,22 +107,12 @@ impl Gateway {
             tallies: Arc::new(Tallies::default()),
             fresh_work: Arc::new(Notify::new()),
         };
-        let mut running = Running {
-            public: address_of(&public, settings.public),
-            admin: address_of(&admin, settings.admin),
-            api: address_of(&api, settings.api),
-            store,
-            keys,
-            tallies: parts.tallies.clone(),
-            api_keys: Arc::new(api_keys),
-            stop_in: CancellationToken::new(),
-            stop_out: CancellationToken::new(),
-            failed: CancellationToken::new(),
-            inward: Vec::new(),
-            outward: Vec::new(),
-            stop_log: CancellationToken::new(),
-            keeping: None,
-        };
+        let addresses = [
+            address_of(&public, settings.public),
+            address_of(&admin, settings.admin),
+            address_of(&api, settings.api),
+        ];
+        let mut running = Running::over(&parts, addresses, api_keys);
         let shown =
             [("public", &settings.tls), ("admin", &settings.admin_tls), ("api", &settings.api_tls)];
         let certificates: Vec<_> = shown
@@ -164,9 +154,7 @@ impl Gateway {
         let formats = settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
         let client = Arc::new(Client::new(&settings.resolver, settings.proxy.as_ref()));
         running.keep_log(&parts, settings.auditing, client.clone()).await?;
-        let around =
-            (parts.store.clone(), parts.keys.clone(), clock.clone(), parts.metrics.clone());
-        let secrets = Secrets::open(around, &settings.sources, &settings.endpoints).await?;
+        let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
         let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
@@ -195,6 +183,26 @@ impl Gateway {
 }
 
 impl Running {
+    /// Nothing runs yet.
+    fn over(parts: &Parts, [public, admin, api]: [SocketAddr; 3], api_keys: ApiKeys) -> Self {
+        Self {
+            public,
+            admin,
+            api,
+            store: parts.store.clone(),
+            keys: parts.keys.clone(),
+            tallies: parts.tallies.clone(),
+            api_keys: Arc::new(api_keys),
+            stop_in: CancellationToken::new(),
+            stop_out: CancellationToken::new(),
+            failed: CancellationToken::new(),
+            inward: Vec::new(),
+            outward: Vec::new(),
+            stop_log: CancellationToken::new(),
+            keeping: None,
+        }
+    }
+
     /// Where webhooks are taken.
     pub fn public_address(&self) -> SocketAddr {
         self.public

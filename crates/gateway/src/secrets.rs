@@ -17,6 +17,7 @@ use store::{Configured, SealedRow, SecretRow, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::inbound::Parts;
 use crate::keys::{Held, KeyError, KeyRing};
 use crate::metrics::Metrics;
 use crate::{Clock, Endpoint, Source, entropy};
@@ -107,7 +108,7 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Notes which secrets stand in the configuration, and makes keys of all that count.
     pub(crate) async fn open(
-        (store, keys, clock, metrics): (Store, Arc<KeyRing>, Clock, Arc<Metrics>),
+        parts: &Parts,
         sources: &[Source],
         endpoints: &[Endpoint],
     ) -> Result<Self, KeyError> {
@@ -133,9 +134,18 @@ impl Secrets {
         }
         let (prover, proven) = mpsc::channel(PROOFS_MAX);
         let (sources, endpoints) = (of_sources, of_endpoints);
-        let (counted, told) = (Vec::new(), HashMap::new());
-        let mut secrets =
-            Self { store, keys, clock, metrics, sources, endpoints, proven, prover, counted, told };
+        let mut secrets = Self {
+            store: parts.store.clone(),
+            keys: parts.keys.clone(),
+            clock: parts.clock.clone(),
+            metrics: parts.metrics.clone(),
+            sources,
+            endpoints,
+            proven,
+            prover,
+            counted: Vec::new(),
+            told: HashMap::new(),
+        };
         secrets.see_configured().await?;
         secrets.refresh().await?;
         Ok(secrets)

@@ -183,7 +183,8 @@ async fn what_a_customer_had_at_one_gateway_counts_at_the_other() {
         // Strangers are told to wait after ten times.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    for n in 0..100 {
+    // Of the hundred that it has, the other may have told of its one already.
+    for n in 0..99 {
         assert_eq!(shop.ask(&request).await.status, 200, "{n}");
     }
     let begun = Instant::now();

@@ -348,6 +348,7 @@ async fn every_text_in_the_file_is_a_name_a_type_or_a_reason() {
         "event.reason",
         "name.text",
         "rate_window.name",
+        "secret.owner",
         "tally.reason",
     ];
     assert_eq!(texts, expected);
