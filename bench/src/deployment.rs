@@ -49,7 +49,8 @@ pub struct Deployment {
     pub public: SocketAddr,
     /// Where `/readyz` is.
     pub admin: SocketAddr,
-    api: SocketAddr,
+    /// Where applications ask.
+    pub api: SocketAddr,
     /// What every command is run under, such as `nsenter`.
     pub within: Vec<String>,
     /// Run the gateway with this defect; the binary must be built to have it.

@@ -1,5 +1,6 @@
 //! The topic `keys`: the audit log that cannot be changed unseen, what it costs, and API keys.
 
+mod api_keys;
 mod auditing;
 mod tamper;
 mod verification;
@@ -8,7 +9,8 @@ use anyhow::Result;
 
 use super::{Group, Proof, Tools, each};
 
-const GROUPS: [Group; 3] = [
+const GROUPS: [Group; 4] = [
+    ("api_keys", api_keys::prove),
     ("tamper", tamper::prove),
     ("verification", verification::prove),
     ("auditing", auditing::prove),
