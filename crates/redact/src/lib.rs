@@ -13,6 +13,7 @@
 mod cards;
 mod context;
 mod mask;
+mod persons;
 mod scan;
 mod track;
 mod unit;
@@ -42,6 +43,10 @@ pub enum Kind {
     PrivateKey,
     /// An e-mail address; looked for in log lines only.
     Email,
+    /// A telephone number; looked for in log lines only.
+    Phone,
+    /// An account at a bank; looked for in log lines only.
+    Account,
 }
 
 impl Kind {
@@ -56,6 +61,8 @@ impl Kind {
         Self::Key,
         Self::PrivateKey,
         Self::Email,
+        Self::Phone,
+        Self::Account,
     ];
 
     /// The stable code used in logs and metrics.
@@ -70,6 +77,8 @@ impl Kind {
             Self::Key => "key",
             Self::PrivateKey => "private_key",
             Self::Email => "email",
+            Self::Phone => "phone",
+            Self::Account => "account",
         }
     }
 }
@@ -79,7 +88,8 @@ impl Kind {
 pub enum Place {
     /// Into the store: what must not be kept is found, what the application needs is left.
     Payload,
-    /// Into a log or onto a terminal: e-mail addresses, signed tokens and client secrets as well.
+    /// Into a log or onto a terminal: e-mail addresses, telephone numbers, bank accounts, signed tokens
+    /// and client secrets as well.
     Line,
 }
 
@@ -124,6 +134,9 @@ impl Redacted {
 /// Finds what must not stand in bytes that go to this place, in order.
 pub fn find(bytes: &[u8], place: Place) -> Vec<Finding> {
     let mut findings = scan::scan(bytes, place);
+    if place == Place::Line {
+        findings.extend(persons::find(bytes));
+    }
     findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
     findings
 }
