@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 mod keeper;
+mod mail;
 mod reader;
 mod sink;
 mod syslog;
 mod witness;
 
 pub(crate) use keeper::Keeper;
+pub use mail::{BadMail, Mail};
 pub use reader::{AuditLog, LogError, Placed};
 pub(crate) use sink::Shipper;
 pub use sink::{Sink, Way};

@@ -38,7 +38,7 @@ mod tls;
 mod windows;
 
 pub use auditing::{
-    AuditLog, Auditing, LogError, Placed, Sink, Syslog, Way, Witness, WitnessError,
+    AuditLog, Auditing, BadMail, LogError, Mail, Placed, Sink, Syslog, Way, Witness, WitnessError,
 };
 pub use clock::Clock;
 pub use facts::Facts;

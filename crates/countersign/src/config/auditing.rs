@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gateway::{Auditing, Sink, Syslog, Way, Witness};
+use gateway::{Auditing, BadMail, Mail, Sink, Syslog, Way, Witness};
 use model::Environment;
 
 use super::document::{self, At};
@@ -60,19 +60,62 @@ fn place(
     found: &mut Found,
 ) -> Option<Witness> {
     let allow_private = written.allow_private.as_ref().is_some_and(|allow| allow.value);
-    match (&written.file, &written.url, &written.syslog) {
-        (Some(file), None, None) => {
+    match (&written.file, &written.url, &written.syslog, &written.mail) {
+        (Some(file), None, None, None) => {
             Some(Witness::File(resolver.path(&resolver.text(file, found)?)))
         }
-        (None, Some(url), None) => {
+        (None, Some(url), None, None) => {
             let url = web::endpoint(url, allow_private, environment, resolver, found)?;
             Some(Witness::Http { url, allow_private })
         }
-        (None, None, Some(address)) => syslog(address, resolver, found).map(Witness::Syslog),
+        (None, None, Some(address), None) => {
+            syslog(address, resolver, found).map(Witness::Syslog)
+        }
+        (None, None, None, Some(to)) => mail(written, to, environment, resolver, found),
         _ => {
             let message = "a witness is one place";
             let fix =
-                "write one of file, url and syslog, and another [[audit.witness]] for another";
+                "write one of file, url, syslog and mail, and another [[audit.witness]] for another";
+            found.add(Refusal::BadWitness, &written.place, message, fix);
+            None
+        }
+    }
+}
+
+/// The server's URL may hold a password, so it is a reference. In live it is spoken to over TLS.
+fn mail(
+    written: &document::Witness,
+    to: &At<String>,
+    environment: Environment,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<Witness> {
+    let (Some(from), Some(smtp)) = (&written.from, &written.smtp) else {
+        let fix = "add from = \"gateway@example.com\" and smtp = \"${env:SMTP_URL}\"";
+        found.add(Refusal::BadWitness, &to.place, "a mail needs a sender and a server", fix);
+        return None;
+    };
+    let server = resolver.text(smtp, found)?;
+    let (from, to) = (resolver.text(from, found)?, resolver.text(to, found)?);
+    let is_plain = !server.starts_with("smtps://") && !server.ends_with("?tls=required");
+    if is_plain && environment == Environment::Live {
+        let fix = "write smtps://…, or smtp://…?tls=required for STARTTLS";
+        let message = "a live gateway does not mail in the clear";
+        found.add(Refusal::BadWitness, &smtp.place, message, fix);
+        return None;
+    }
+    match Mail::new(&server, &from, &to) {
+        Ok(mail) => Some(Witness::Mail(mail)),
+        Err(bad) => {
+            let (message, fix) = match bad {
+                BadMail::Address => {
+                    ("an address is none", "write NAME@HOST in mail and in from".to_owned())
+                }
+                BadMail::Server => (
+                    "this is not the URL of a mail server",
+                    "write smtps://USER:PASSWORD@HOST:465".to_owned(),
+                ),
+            };
             found.add(Refusal::BadWitness, &written.place, message, fix);
             None
         }
@@ -140,6 +183,9 @@ mod tests {
             url: url.and_then(text),
             allow_private: None,
             syslog: syslog.and_then(text),
+            mail: None,
+            from: None,
+            smtp: None,
         }
     }
 
@@ -228,6 +274,32 @@ mod tests {
         assert!(judged("tcp://[2001:db8::1]:601").is_ok());
         for bad in ["192.0.2.1:514", "udp://syslog.example:514", "tls://192.0.2.1:6514", "udp://"] {
             assert_eq!(judged(bad), Err(Refusal::BadSyslog), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mailbox_has_a_sender_and_a_server_that_is_spoken_to_over_tls() {
+        let mail = |to: &str, from: Option<&str>, smtp: Option<&str>| {
+            let witness = document::Witness {
+                mail: text(to),
+                from: from.and_then(text),
+                smtp: smtp.and_then(text),
+                ..witness(None, None, None)
+            };
+            judge(None, vec![witness]).map(|meant| meant.witnesses.len())
+        };
+        let (from, tls) = (Some("gateway@shop.example"), Some("smtps://mail.example"));
+        assert_eq!(mail("auditor@bank.example", from, tls), Ok(1));
+        let starttls = Some("smtp://mail.example:587?tls=required");
+        assert_eq!(mail("auditor@bank.example", from, starttls), Ok(1));
+        for (to, from, smtp) in [
+            ("auditor@bank.example", None, tls),
+            ("auditor@bank.example", from, None),
+            ("auditor@bank.example", from, Some("smtp://mail.example")),
+            ("auditor@bank.example", from, Some("smtps:mail")),
+            ("nobody", from, tls),
+        ] {
+            assert_eq!(mail(to, from, smtp), Err(Refusal::BadWitness), "{to} {from:?} {smtp:?}");
         }
     }
 }

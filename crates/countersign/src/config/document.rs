@@ -106,6 +106,10 @@ pub(super) struct Witness {
     pub(super) url: Option<At<String>>,
     pub(super) allow_private: Option<At<bool>>,
     pub(super) syslog: Option<At<String>>,
+    pub(super) mail: Option<At<String>>,
+    /// Of `mail`: who sends it, and through which server.
+    pub(super) from: Option<At<String>>,
+    pub(super) smtp: Option<At<String>>,
 }
 
 /// `[server.tls]` and `[server.admin_tls]`.
@@ -256,6 +260,9 @@ fn witness(table: &Table<'_>, found: &mut Found) -> Witness {
         url: table.text("url", found),
         allow_private: table.boolean("allow_private", found),
         syslog: table.text("syslog", found),
+        mail: table.text("mail", found),
+        from: table.text("from", found),
+        smtp: table.text("smtp", found),
     };
     table.finish(found);
     witness

@@ -12,6 +12,7 @@ use http::{HeaderValue, Request};
 use http_body_util::Full;
 use model::Timestamp;
 
+use super::mail::{Mail, MailError};
 use super::syslog::{Syslog, SyslogError};
 use crate::outbound::Client;
 
@@ -36,6 +37,8 @@ pub enum Witness {
     },
     /// Each note is a message.
     Syslog(Syslog),
+    /// Each note is a mail.
+    Mail(Mail),
 }
 
 /// Why a witness cannot be told or asked.
@@ -52,6 +55,9 @@ pub enum WitnessError {
     /// The syslog server cannot be reached.
     #[error(transparent)]
     Syslog(#[from] SyslogError),
+    /// The mail server did not take it.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The URL did not take it.
     #[error("witness_refused: the witness's URL did not answer 2xx")]
     Refused,
@@ -66,6 +72,7 @@ impl fmt::Display for Witness {
             Self::File(_) => "file",
             Self::Http { .. } => "http",
             Self::Syslog(_) => "syslog",
+            Self::Mail(_) => "mail",
         })
     }
 }
@@ -88,6 +95,7 @@ impl Witness {
                 Self::Http { url, allow_private } => {
                     post(client, url, *allow_private, checkpoint.note()).await
                 }
+                Self::Mail(mail) => Ok(mail.send(checkpoint, LIMIT).await?),
                 Self::Syslog(syslog) => {
                     let note = std::iter::once(checkpoint.note().to_owned());
                     Ok(syslog.send("checkpoint", note, now).await?)
