@@ -23,6 +23,7 @@ use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::operations::Desk;
+use crate::operators::Operators;
 use crate::outbound::{Client, Outbound};
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
@@ -72,6 +73,7 @@ pub struct Running {
     keys: Arc<KeyRing>,
     tallies: Arc<Tallies>,
     api_keys: Arc<ApiKeys>,
+    operators: Arc<Operators>,
     stop_in: CancellationToken,
     stop_out: CancellationToken,
     failed: CancellationToken,
@@ -97,6 +99,7 @@ impl Gateway {
         let keys = Arc::new(KeyRing::open(settings.root, store.clone(), clock.now()).await?);
         let api_keys =
             ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
+        let operators = Operators::open(store.clone(), keys.clone(), clock.now()).await?;
         let names: Vec<Arc<str>> =
             settings.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
         let parts = Parts {
@@ -112,7 +115,7 @@ impl Gateway {
             address_of(&admin, settings.admin),
             address_of(&api, settings.api),
         ];
-        let mut running = Running::over(&parts, addresses, api_keys);
+        let mut running = Running::over(&parts, addresses, api_keys, operators);
         let shown =
             [("public", &settings.tls), ("admin", &settings.admin_tls), ("api", &settings.api_tls)];
         let certificates: Vec<_> = shown
@@ -160,6 +163,7 @@ impl Gateway {
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);
         running.keep_api_keys(clock);
+        running.keep_sessions();
         running.retain(&parts, settings.retention);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
@@ -184,7 +188,12 @@ impl Gateway {
 
 impl Running {
     /// Nothing runs yet.
-    fn over(parts: &Parts, [public, admin, api]: [SocketAddr; 3], api_keys: ApiKeys) -> Self {
+    fn over(
+        parts: &Parts,
+        [public, admin, api]: [SocketAddr; 3],
+        api_keys: ApiKeys,
+        operators: Operators,
+    ) -> Self {
         Self {
             public,
             admin,
@@ -193,6 +202,7 @@ impl Running {
             keys: parts.keys.clone(),
             tallies: parts.tallies.clone(),
             api_keys: Arc::new(api_keys),
+            operators: Arc::new(operators),
             stop_in: CancellationToken::new(),
             stop_out: CancellationToken::new(),
             failed: CancellationToken::new(),
@@ -216,6 +226,11 @@ impl Running {
     /// The API keys, as this gateway knows them.
     pub fn api_keys(&self) -> &Arc<ApiKeys> {
         &self.api_keys
+    }
+
+    /// The operators and their sessions.
+    pub fn operators(&self) -> &Arc<Operators> {
+        &self.operators
     }
 
     /// Where applications ask.
@@ -377,6 +392,11 @@ impl Running {
                 }
             }
         }));
+    }
+
+    fn keep_sessions(&mut self) {
+        let keeping = self.operators.clone().run(self.stop_out.clone());
+        self.outward.push(tokio::spawn(keeping));
     }
 
     fn keep_api_keys(&mut self, clock: Clock) {
