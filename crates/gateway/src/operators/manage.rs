@@ -35,6 +35,18 @@ pub enum NoOperator {
 }
 
 impl NoOperator {
+    /// Every reason.
+    pub const ALL: &'static [Self] = &[
+        Self::Weak(WeakPassword::Short),
+        Self::Weak(WeakPassword::Long),
+        Self::Weak(WeakPassword::Login),
+        Self::Weak(WeakPassword::Common),
+        Self::Changed(OperatorChanged::LoginTaken),
+        Self::Changed(OperatorChanged::AlreadySo),
+        Self::Changed(OperatorChanged::NotFound),
+        Self::NoMemory,
+    ];
+
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {

@@ -454,6 +454,26 @@ async fn a_new_password_or_seed_is_the_only_one() {
 }
 
 #[tokio::test]
+async fn a_new_operator_has_a_login_of_their_own() {
+    let office = Office::new().await;
+    let again = office.desk.add_operator(&login("ada"), Role::Viewer, order(NOON)).await;
+    let taken = again.expect("the store answers").map(drop);
+    assert_eq!(taken, Err(NoOperator::Changed(store::OperatorChanged::LoginTaken)));
+    let change = async |id, change| {
+        office.desk.change_operator(id, change, order(NOON)).await.expect("the store answers")
+    };
+    let enabled = change(office.ada.id, OperatorChange::Enable).await;
+    assert_eq!(enabled.map_err(NoOperator::code), Err("already_so"));
+    let nobody = OperatorId::new(NOON, [9; 10]);
+    let disabled = change(nobody, OperatorChange::Disable).await;
+    assert_eq!(disabled.map_err(NoOperator::code), Err("not_found"));
+    let mut codes: Vec<_> = NoOperator::ALL.iter().map(|no| no.code()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), NoOperator::ALL.len());
+}
+
+#[tokio::test]
 async fn nothing_of_it_stands_in_the_file_in_the_clear() {
     let office = Office::new().await;
     let grace = "grace.hopper.canary";
