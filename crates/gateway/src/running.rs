@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use model::limits;
 use store::Store;
 use tokio::net::{TcpListener, TcpSocket};
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::api::admin::{Office, ServedOffice};
 use crate::api::{Api, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
@@ -116,21 +118,16 @@ impl Gateway {
             address_of(&api, settings.api),
         ];
         let mut running = Running::over(&parts, addresses, api_keys, operators);
-        let shown =
-            [("public", &settings.tls), ("admin", &settings.admin_tls), ("api", &settings.api_tls)];
-        let certificates: Vec<_> = shown
-            .into_iter()
-            .filter_map(|(listener, tls)| Some((listener, tls.clone()?)))
-            .collect();
-        let admin_doors = Doors {
-            trusted: Vec::new(),
-            allowed: settings.admin_allow,
-            proxy_protocol: false,
-            tls: settings.admin_tls,
-            connections_max: ADMIN_CONNECTIONS_MAX,
-            per_address_max: ADMIN_CONNECTIONS_MAX,
-        };
-        running.serve_admin(admin, admin_doors, certificates, &parts);
+        let office = Office::new(
+            parts.clock.clone(),
+            Desk::over(parts.store.clone(), parts.keys.clone()),
+            running.operators.clone(),
+            settings.environment,
+            settings.sources.iter().map(served_source).collect(),
+        );
+        let certificates = certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
+        let admin_doors = admin_doors(settings.admin_allow, settings.admin_tls);
+        running.serve_admin(admin, admin_doors, certificates, office, &parts);
         let api_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
             allowed: Vec::new(),
@@ -316,12 +313,14 @@ impl Running {
         socket: TcpListener,
         doors: Doors,
         certificates: Vec<(&'static str, Tls)>,
+        office: Office,
         parts: &Parts,
     ) {
         let admin = Arc::new(Admin {
             clock: parts.clock.clone(),
             store: parts.store.clone(),
             metrics: parts.metrics.clone(),
+            office: ServedOffice::new(office),
             certificates,
         });
         let stop = self.stop_out.clone();
@@ -483,6 +482,23 @@ async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {
             }
         }
         Err(error) => tracing::error!(%error, "refused arrivals were not counted"),
+    }
+}
+
+/// What is shown by the public, the admin and the API listener.
+fn certificates(shown: [&Option<Tls>; 3]) -> Vec<(&'static str, Tls)> {
+    let of = |(listener, tls): (_, &Option<Tls>)| Some((listener, tls.clone()?));
+    ["public", "admin", "api"].into_iter().zip(shown).filter_map(of).collect()
+}
+
+fn admin_doors(allowed: Vec<IpNet>, tls: Option<Tls>) -> Doors {
+    Doors {
+        trusted: Vec::new(),
+        allowed,
+        proxy_protocol: false,
+        tls,
+        connections_max: ADMIN_CONNECTIONS_MAX,
+        per_address_max: ADMIN_CONNECTIONS_MAX,
     }
 }
 
