@@ -217,6 +217,19 @@ pub struct Operators {
 }
 
 impl Operators {
+    /// Those of a store by itself, without a gateway: for what measures them.
+    ///
+    /// # Errors
+    /// The store fails, or the root key is not the one it was made with.
+    pub async fn of_store(
+        store: Store,
+        root: vault::RootKey,
+        now: Timestamp,
+    ) -> Result<Self, KeyError> {
+        let ring = KeyRing::open(root, store.clone(), now).await?;
+        Self::open(store, Arc::new(ring), now).await
+    }
+
     pub(crate) async fn open(
         store: Store,
         ring: Arc<KeyRing>,
