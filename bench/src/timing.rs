@@ -130,7 +130,7 @@ fn commitment(samples: usize) -> Measured {
 }
 
 /// The largest |t| between two classes, each sample of which is of a class drawn at random.
-fn largest_t(samples: usize, mut time: impl FnMut(bool) -> u128) -> f64 {
+pub fn largest_t(samples: usize, mut time: impl FnMut(bool) -> u128) -> f64 {
     let mut drawn = crate::clock::fresh_seed() | 1;
     let mut timings = Vec::with_capacity(samples);
     for warm in 0..samples + samples / 10 {

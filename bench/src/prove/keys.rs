@@ -1,7 +1,8 @@
-//! The topic `keys`: the audit log that cannot be changed unseen, what it costs, and API keys.
+//! The topic `keys`: the audit log that cannot be changed unseen, what it costs, API keys, and signing in.
 
 mod api_keys;
 mod auditing;
+mod sign_in;
 mod tamper;
 mod verification;
 
@@ -9,8 +10,9 @@ use anyhow::Result;
 
 use super::{Group, Proof, Tools, each};
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     ("api_keys", api_keys::prove),
+    ("sign_in", sign_in::prove),
     ("tamper", tamper::prove),
     ("verification", verification::prove),
     ("auditing", auditing::prove),

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod keys;
+pub(crate) mod operators;
 pub(crate) mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// API keys: what applications show to be let in.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Operators: who signs in, and what they are trusted with.
+    #[command(subcommand)]
+    Operators(operators::Operators),
     /// The secrets of sources and endpoints: how old they are, and rolling them.
     #[command(subcommand)]
     Secrets(secrets::Secrets),

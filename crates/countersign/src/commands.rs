@@ -10,6 +10,7 @@ mod events;
 mod init;
 mod keys;
 mod migrate;
+mod operators;
 mod providers;
 mod secrets;
 mod serve;
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
         Command::Keys(keys) => keys::run(keys, arguments),
+        Command::Operators(operators) => operators::run(operators, arguments),
         Command::Demo(demo) => crate::demo::run(demo, arguments.json),
         Command::Audit(audit) => audit::run(audit, arguments),
         Command::Secrets(secrets) => secrets::run(secrets, arguments),

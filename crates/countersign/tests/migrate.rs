@@ -46,7 +46,7 @@ fn a_schema_is_planned_applied_and_refused_as_the_manual_says() {
         { "version": 1, "name": "spine" }, { "version": 2, "name": "copied" },
         { "version": 3, "name": "sealed_log" }, { "version": 4, "name": "api_keys" },
         { "version": 5, "name": "idempotency" }, { "version": 6, "name": "sinks" },
-        { "version": 7, "name": "secrets" },
+        { "version": 7, "name": "secrets" }, { "version": 8, "name": "operators" },
     ]);
     let pending = json!({ "applied": [], "pending": all, "serving_role": null });
 

@@ -1,4 +1,4 @@
-//! The admin listener: health, readiness and metrics. Private by default.
+//! The admin listener: health, readiness, metrics, and what operators ask. Private by default.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use model::RequestId;
 use store::Store;
 
 use crate::answer::{self, Answer, problem, stay_on_https};
+use crate::api::admin::ServedOffice;
 use crate::listener::{self, Peer};
 use crate::metrics::Metrics;
 use crate::{Clock, Tls, entropy};
@@ -22,6 +23,8 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) metrics: Arc<Metrics>,
+    /// What operators ask.
+    pub(crate) office: ServedOffice,
     /// By listener.
     pub(crate) certificates: Vec<(&'static str, Tls)>,
 }
@@ -29,7 +32,11 @@ pub(crate) struct Admin {
 impl Admin {
     /// Answers one request.
     pub(crate) async fn answer(&self, peer: Peer, request: hyper::Request<Incoming>) -> Answer {
-        let mut answer = self.page(request).await;
+        let mut answer = if ServedOffice::serves(request.uri().path()) {
+            self.office.answer(peer, request).await
+        } else {
+            self.page(request).await
+        };
         if peer.is_encrypted {
             stay_on_https(&mut answer);
         }

@@ -159,8 +159,13 @@ pub(crate) fn problem(status: StatusCode, code: &str, request: RequestId) -> Ans
 /// The status of a refusal of the API.
 pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
     match refusal {
-        ApiRefusal::Unauthorized => StatusCode::UNAUTHORIZED,
-        ApiRefusal::PermissionMissing | ApiRefusal::OutOfReach => StatusCode::FORBIDDEN,
+        ApiRefusal::Unauthorized | ApiRefusal::NotSignedIn | ApiRefusal::SignInRefused => {
+            StatusCode::UNAUTHORIZED
+        }
+        ApiRefusal::PermissionMissing
+        | ApiRefusal::OutOfReach
+        | ApiRefusal::ConfirmationNeeded
+        | ApiRefusal::CsrfHeaderMissing => StatusCode::FORBIDDEN,
         ApiRefusal::RouteUnknown | ApiRefusal::NotFound => StatusCode::NOT_FOUND,
         ApiRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ApiRefusal::QueryInvalid
@@ -175,12 +180,18 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::NotHeld
         | ApiRefusal::BodyGone
         | ApiRefusal::RedactedOriginalOnly
-        | ApiRefusal::DeliveryPending => StatusCode::CONFLICT,
+        | ApiRefusal::DeliveryPending
+        | ApiRefusal::AlreadyRolled
+        | ApiRefusal::AlreadyRevoked => StatusCode::CONFLICT,
         ApiRefusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ApiRefusal::ContentType | ApiRefusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ApiRefusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-        ApiRefusal::FailedTooOften | ApiRefusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        ApiRefusal::TryAgain | ApiRefusal::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ApiRefusal::FailedTooOften | ApiRefusal::RateLimited | ApiRefusal::SignInsLimited => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        ApiRefusal::TryAgain | ApiRefusal::AuditUnavailable | ApiRefusal::SignInsBusy => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         ApiRefusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -357,10 +368,10 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_of_the_api_is_a_server_error_but_three() {
-        use ApiRefusal::{AuditUnavailable, Internal, TryAgain};
+    fn no_refusal_of_the_api_is_a_server_error_but_four() {
+        use ApiRefusal::{AuditUnavailable, Internal, SignInsBusy, TryAgain};
         for refused in ApiRefusal::ALL {
-            let ours = matches!(refused, TryAgain | AuditUnavailable | Internal);
+            let ours = matches!(refused, TryAgain | AuditUnavailable | Internal | SignInsBusy);
             assert_eq!(api_status(*refused).is_server_error(), ours, "{}", refused.code());
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! axum finds the route; our own listener serves ([`crate::listener`]).
 
+pub mod admin;
 mod ask;
 mod cursor;
 mod deliveries;

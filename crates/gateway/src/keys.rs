@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use audit::SigningKey;
+use model::OperatorId;
 use model::Timestamp;
 use model::api_key::ApiKey;
 use moka::sync::Cache;
@@ -83,7 +84,13 @@ impl Held {
         SealedRow { key: self.key.id(), sealed }
     }
 
-    fn open(
+    /// A key that is kept nowhere, for values of nobody: opening them takes as long as any other.
+    pub(crate) fn of_nobody() -> Self {
+        let key = DataKey::new(KeyId(entropy::bytes()), entropy::bytes());
+        Self { key: Arc::new(key), subject: entropy::bytes(), new: None }
+    }
+
+    pub(crate) fn open(
         &self,
         table: &str,
         column: &str,
@@ -143,7 +150,7 @@ impl KeyRing {
         self.index.index(purpose, parts)
     }
 
-    /// The key of the hashes of API keys' secrets; made when it is first asked for.
+    /// The key of the hashes of API keys' secrets and of sessions' tokens; made when it is first asked for.
     pub(crate) async fn pepper(&self, now: Timestamp) -> Result<Pepper, KeyError> {
         let key = system_key(&self.root, &self.store, &PEPPER, now).await?;
         Ok(Pepper(IndexKey::new(&key)))
@@ -152,13 +159,23 @@ impl KeyRing {
     /// The key of a source's day. It is stored before it is used.
     pub(crate) async fn bucket(&self, source: &str, now: Timestamp) -> Result<Held, KeyError> {
         let owner = self.index("key.bucket", &[source.as_bytes(), &now.day().to_be_bytes()]);
+        self.kept(KeyKind::Bucket, owner, now).await
+    }
+
+    /// The key of an operator, who is a person. It is stored before it is used.
+    pub(crate) async fn operator(&self, id: OperatorId, now: Timestamp) -> Result<Held, KeyError> {
+        let owner = self.index("key.operator", &[id.as_bytes()]);
+        self.kept(KeyKind::Subject, owner, now).await
+    }
+
+    async fn kept(&self, kind: KeyKind, owner: [u8; 16], now: Timestamp) -> Result<Held, KeyError> {
         if let Some(held) = self.by_owner.get(&owner) {
             return Ok(held);
         }
-        let stored = match self.store.data_keys(KeyKind::Bucket, owner).await? {
+        let stored = match self.store.data_keys(kind, owner).await? {
             Some(stored) => stored,
             None => {
-                let (new, _) = self.make(KeyKind::Bucket, owner, now);
+                let (new, _) = self.make(kind, owner, now);
                 self.store.add_key(new).await?
             }
         };
@@ -236,7 +253,7 @@ impl KeyRing {
     }
 }
 
-/// What API keys' secrets are hashed with: whoever has the store alone can try none of them.
+/// What secrets and tokens are hashed with: whoever has the store alone can try none of them.
 pub(crate) struct Pepper(IndexKey);
 
 impl Pepper {
@@ -245,6 +262,11 @@ impl Pepper {
         let environment = key.environment.code().as_bytes();
         let secret = key.secret.as_bytes();
         self.0.index("api_key.secret", &[environment, key.id.as_bytes(), secret])
+    }
+
+    /// The hash of a session's token.
+    pub(crate) fn of_token(&self, token: &[u8; 32]) -> [u8; 16] {
+        self.0.index("session.token", &[token])
     }
 }
 

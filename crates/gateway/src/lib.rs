@@ -25,6 +25,7 @@ mod listener;
 mod log_budget;
 mod metrics;
 pub mod operations;
+pub mod operators;
 mod outbound;
 mod personal;
 mod refusal;

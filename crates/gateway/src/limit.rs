@@ -40,6 +40,17 @@ pub(crate) struct Left {
     pub(crate) reset_ms: i64,
 }
 
+impl<K: Copy + Eq + Hash> Generations<K> {
+    /// The window of a key, which is young from now on.
+    fn window(&mut self, key: K) -> &mut Window {
+        if self.young.len() >= LIMITED_TRACKED_MAX && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let carried = self.old.remove(&key);
+        self.young.entry(key).or_insert_with(|| carried.unwrap_or_default())
+    }
+}
+
 impl<K: Copy + Eq + Hash> Limit<K> {
     pub(crate) fn new(rate: Rate) -> Self {
         let (young, old, unshared) = Default::default();
@@ -49,12 +60,7 @@ impl<K: Copy + Eq + Hash> Limit<K> {
     /// Counts one for this key, or says that it has had its share.
     pub(crate) fn take(&self, key: K, now_ms: i64) -> Result<Left, Limited> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.young.len() >= LIMITED_TRACKED_MAX && !windows.young.contains_key(&key) {
-            windows.old = std::mem::take(&mut windows.young);
-        }
-        let carried = windows.old.remove(&key);
-        let window = windows.young.entry(key).or_insert_with(|| carried.unwrap_or_default());
-        match window.take(self.rate, now_ms) {
+        match windows.window(key).take(self.rate, now_ms) {
             Ok(count) => {
                 if windows.unshared.len() < LIMITED_TRACKED_MAX {
                     let unshared = windows.unshared.entry(key).or_default();
@@ -65,6 +71,18 @@ impl<K: Copy + Eq + Hash> Limit<K> {
             }
             Err(retry_after_ms) => Err(Limited { limit: self.rate.count, retry_after_ms }),
         }
+    }
+
+    /// Whether one more would be too many, those that are under way included; counts nothing.
+    pub(crate) fn look(&self, key: K, now_ms: i64, under_way: u32) -> Result<(), Limited> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = windows.window(key).count(self.rate, now_ms).saturating_add(under_way);
+        if used < self.rate.count {
+            return Ok(());
+        }
+        let period_ms = self.rate.period_ms.max(1);
+        let retry_after_ms = period_ms - now_ms.rem_euclid(period_ms);
+        Err(Limited { limit: self.rate.count, retry_after_ms })
     }
 
     /// The limit.
@@ -109,6 +127,22 @@ mod tests {
         assert_eq!(limited, Limited { limit: 2, retry_after_ms: 59_000 });
         assert!(limit.take(2, 1_000).is_ok());
         assert!(limit.take(1, 180_000).is_ok());
+    }
+
+    #[test]
+    fn looking_counts_nothing() {
+        let limit = Limit::new(RATE);
+        for _ in 0..5 {
+            assert_eq!(limit.look(1, 0, 0), Ok(()));
+        }
+        assert_eq!(limit.look(1, 0, 1), Ok(()));
+        let limited = Limited { limit: 2, retry_after_ms: 60_000 };
+        assert_eq!(limit.look(1, 0, 2), Err(limited));
+        assert!(limit.take(1, 0).is_ok() && limit.look(1, 500, 0).is_ok());
+        let limited = Limited { retry_after_ms: 59_500, ..limited };
+        assert_eq!(limit.look(1, 500, 1), Err(limited));
+        assert!(limit.take(1, 500).is_ok() && limit.look(1, 500, 0).is_err());
+        assert!(limit.look(2, 500, 0).is_ok());
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::{Facts, Shown, inbound, personal, secrets, shown};
 
 /// A desk over a store: it can open what is sealed, and decide what waits.
 pub struct Desk {
-    store: Store,
-    keys: Arc<KeyRing>,
+    pub(crate) store: Store,
+    pub(crate) keys: Arc<KeyRing>,
 }
 
 /// Who does something, why and from where. It goes to the audit log.

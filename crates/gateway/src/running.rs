@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use model::limits;
 use store::Store;
 use tokio::net::{TcpListener, TcpSocket};
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::api::admin::{Office, ServedOffice};
 use crate::api::{Api, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
@@ -23,6 +25,7 @@ use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::operations::Desk;
+use crate::operators::Operators;
 use crate::outbound::{Client, Outbound};
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
@@ -72,6 +75,7 @@ pub struct Running {
     keys: Arc<KeyRing>,
     tallies: Arc<Tallies>,
     api_keys: Arc<ApiKeys>,
+    operators: Arc<Operators>,
     stop_in: CancellationToken,
     stop_out: CancellationToken,
     failed: CancellationToken,
@@ -97,6 +101,7 @@ impl Gateway {
         let keys = Arc::new(KeyRing::open(settings.root, store.clone(), clock.now()).await?);
         let api_keys =
             ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
+        let operators = Operators::open(store.clone(), keys.clone(), clock.now()).await?;
         let names: Vec<Arc<str>> =
             settings.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
         let parts = Parts {
@@ -112,22 +117,17 @@ impl Gateway {
             address_of(&admin, settings.admin),
             address_of(&api, settings.api),
         ];
-        let mut running = Running::over(&parts, addresses, api_keys);
-        let shown =
-            [("public", &settings.tls), ("admin", &settings.admin_tls), ("api", &settings.api_tls)];
-        let certificates: Vec<_> = shown
-            .into_iter()
-            .filter_map(|(listener, tls)| Some((listener, tls.clone()?)))
-            .collect();
-        let admin_doors = Doors {
-            trusted: Vec::new(),
-            allowed: settings.admin_allow,
-            proxy_protocol: false,
-            tls: settings.admin_tls,
-            connections_max: ADMIN_CONNECTIONS_MAX,
-            per_address_max: ADMIN_CONNECTIONS_MAX,
-        };
-        running.serve_admin(admin, admin_doors, certificates, &parts);
+        let mut running = Running::over(&parts, addresses, api_keys, operators);
+        let office = Office::new(
+            parts.clock.clone(),
+            Desk::over(parts.store.clone(), parts.keys.clone()),
+            running.operators.clone(),
+            settings.environment,
+            settings.sources.iter().map(served_source).collect(),
+        );
+        let certificates = certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
+        let admin_doors = admin_doors(settings.admin_allow, settings.admin_tls);
+        running.serve_admin(admin, admin_doors, certificates, office, &parts);
         let api_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
             allowed: Vec::new(),
@@ -160,6 +160,7 @@ impl Gateway {
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);
         running.keep_api_keys(clock);
+        running.keep_sessions();
         running.retain(&parts, settings.retention);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
@@ -184,7 +185,12 @@ impl Gateway {
 
 impl Running {
     /// Nothing runs yet.
-    fn over(parts: &Parts, [public, admin, api]: [SocketAddr; 3], api_keys: ApiKeys) -> Self {
+    fn over(
+        parts: &Parts,
+        [public, admin, api]: [SocketAddr; 3],
+        api_keys: ApiKeys,
+        operators: Operators,
+    ) -> Self {
         Self {
             public,
             admin,
@@ -193,6 +199,7 @@ impl Running {
             keys: parts.keys.clone(),
             tallies: parts.tallies.clone(),
             api_keys: Arc::new(api_keys),
+            operators: Arc::new(operators),
             stop_in: CancellationToken::new(),
             stop_out: CancellationToken::new(),
             failed: CancellationToken::new(),
@@ -216,6 +223,11 @@ impl Running {
     /// The API keys, as this gateway knows them.
     pub fn api_keys(&self) -> &Arc<ApiKeys> {
         &self.api_keys
+    }
+
+    /// The operators and their sessions.
+    pub fn operators(&self) -> &Arc<Operators> {
+        &self.operators
     }
 
     /// Where applications ask.
@@ -301,12 +313,14 @@ impl Running {
         socket: TcpListener,
         doors: Doors,
         certificates: Vec<(&'static str, Tls)>,
+        office: Office,
         parts: &Parts,
     ) {
         let admin = Arc::new(Admin {
             clock: parts.clock.clone(),
             store: parts.store.clone(),
             metrics: parts.metrics.clone(),
+            office: ServedOffice::new(office),
             certificates,
         });
         let stop = self.stop_out.clone();
@@ -377,6 +391,11 @@ impl Running {
                 }
             }
         }));
+    }
+
+    fn keep_sessions(&mut self) {
+        let keeping = self.operators.clone().run(self.stop_out.clone());
+        self.outward.push(tokio::spawn(keeping));
     }
 
     fn keep_api_keys(&mut self, clock: Clock) {
@@ -463,6 +482,23 @@ async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {
             }
         }
         Err(error) => tracing::error!(%error, "refused arrivals were not counted"),
+    }
+}
+
+/// What is shown by the public, the admin and the API listener.
+fn certificates(shown: [&Option<Tls>; 3]) -> Vec<(&'static str, Tls)> {
+    let of = |(listener, tls): (_, &Option<Tls>)| Some((listener, tls.clone()?));
+    ["public", "admin", "api"].into_iter().zip(shown).filter_map(of).collect()
+}
+
+fn admin_doors(allowed: Vec<IpNet>, tls: Option<Tls>) -> Doors {
+    Doors {
+        trusted: Vec::new(),
+        allowed,
+        proxy_protocol: false,
+        tls,
+        connections_max: ADMIN_CONNECTIONS_MAX,
+        per_address_max: ADMIN_CONNECTIONS_MAX,
     }
 }
 

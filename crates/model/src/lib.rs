@@ -11,6 +11,7 @@ pub mod destination;
 pub mod event;
 pub mod id;
 pub mod limits;
+pub mod operator;
 pub mod rate;
 pub mod retry;
 pub mod secret;

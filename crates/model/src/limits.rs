@@ -124,6 +124,34 @@ pub const API_KEY_USES_MS: u64 = 1_000;
 pub const API_KEY_BOUNDS_MAX: usize = 15;
 /// Characters of an API key's name.
 pub const API_KEY_NAME_CHARS_MAX: usize = 64;
+/// Characters of what an operator signs in as.
+pub const LOGIN_CHARS_MAX: usize = 64;
+/// Characters of an operator's password.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Bytes of an operator's password.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// How long an operator's session may be without use.
+pub const SESSION_IDLE_MS_MAX: i64 = 15 * 60_000;
+/// How long an operator's session lasts, however much it is used.
+pub const SESSION_MS_MAX: i64 = 12 * 3_600_000;
+/// For how long it counts that an operator has said once more who they are.
+pub const CONFIRMED_MS: i64 = 5 * 60_000;
+/// Failed sign-ins of one operator, and of one address, in [`FAILED_SIGN_INS_PERIOD_MS`].
+pub const FAILED_SIGN_INS_MAX: u32 = 5;
+/// See [`FAILED_SIGN_INS_MAX`].
+pub const FAILED_SIGN_INS_PERIOD_MS: i64 = 15 * 60_000;
+/// Passwords that are hashed at once; each takes 19 MiB and a core.
+pub const PASSWORDS_HASHED_MAX: usize = 2;
+/// Sign-ins that wait for their password to be hashed; more are told to come again.
+pub const SIGN_INS_WAITING_MAX: usize = 32;
+/// Sessions of operators that are held in memory.
+pub const SESSIONS_CACHED_MAX: usize = 4_096;
+/// How often each gateway asks whether any operator or session has changed.
+pub const OPERATORS_POLL_MS: u64 = 250;
+/// For how long sessions in memory are believed when the store does not answer.
+pub const OPERATORS_STALE_MS_MAX: u64 = 1_000;
+/// How often it is written when sessions were used.
+pub const SESSION_USES_MS: u64 = 5_000;
 /// Requests that may still finish after a stop was asked for.
 pub const DRAIN_MS_MAX: u64 = 25_000;
 
@@ -136,5 +164,10 @@ const _: () = assert!(QUEUE_COMMANDS_MAX >= BATCH_COMMANDS_MAX);
 const _: () = assert!(API_KEY_DAYS_DEFAULT <= API_KEY_DAYS_MAX);
 // A revocation counts everywhere within a second.
 const _: () = assert!(API_KEYS_POLL_MS * 2 <= 1_000 && API_KEYS_POLL_MS < API_KEYS_STALE_MS_MAX);
+const _: () = assert!(OPERATORS_POLL_MS * 2 <= 1_000 && OPERATORS_POLL_MS < OPERATORS_STALE_MS_MAX);
+const _: () = assert!(CONFIRMED_MS < SESSION_IDLE_MS_MAX && SESSION_IDLE_MS_MAX < SESSION_MS_MAX);
+// A session is never idle only because its use was not written yet.
+const _: () = assert!((SESSION_USES_MS as i64) * 10 < SESSION_IDLE_MS_MAX);
+const _: () = assert!(PASSWORD_CHARS_MIN * 4 <= PASSWORD_BYTES_MAX);
 // A provider's longest known retry horizon is ten days.
 const _: () = assert!(DEDUP_DAYS > 10);

@@ -117,6 +117,8 @@ coded! {
     ProxyHeaderOfAnybody = "proxy-header-of-anybody",
     /// Clients of the admin listener need no certificate.
     ClientCertificateIgnored = "client-certificate-ignored",
+    /// Whoever signs in with a name that is not there is answered without hashing.
+    SignInLeaks = "sign-in-leaks",
     /// Private addresses are dialled.
     PrivateDialled = "private-dialled",
     /// An IPv6 address is not looked at for the IPv4 address that it carries.

@@ -1,7 +1,9 @@
 //! Audit entries: who changed what, when, in the transaction that changed it.
 
 use audit::{Body, Change, Commitment, EntryError, Parts, Value};
-use model::{ApiKeyId, ArrivalId, DeliveryId, EventId, EventStatus, RequestId, Step, Timestamp};
+use model::{
+    ApiKeyId, ArrivalId, DeliveryId, EventId, EventStatus, OperatorId, RequestId, Step, Timestamp,
+};
 use vault::KeyId;
 
 use crate::error::Kind;
@@ -63,6 +65,19 @@ actions! {
     LogExported = 11 "audit.exported",
     /// What an event says was shown in the clear. The resource is the event.
     EventRevealed = 12 "event.revealed",
+    /// An operator was added. The resource is the operator.
+    OperatorAdded = 13 "operator.added",
+    /// An operator's role, state, password or seed was changed. The resource is the operator.
+    OperatorChanged = 14 "operator.changed",
+    /// Somebody signed in. The resource is the operator.
+    SessionOpened = 15 "session.opened",
+    /// Somebody was not signed in, or could not say who they are. The resource is the operator, or a
+    /// keyed hash of whom they wanted to be.
+    SessionRefused = 16 "session.refused",
+    /// A session was ended, or all of an operator. The resource is the operator.
+    SessionEnded = 17 "session.ended",
+    /// Somebody who was signed in has said once more who they are. The resource is the operator.
+    SessionConfirmed = 18 "session.confirmed",
     /// A secret was added. The resource is its source or endpoint.
     SecretAdded = 19 "secret.added",
     /// A secret was added, and those before it end. The resource is its source or endpoint.
@@ -285,6 +300,15 @@ pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
         (Action::ApiKeyCreated | Action::ApiKeyRolled | Action::ApiKeyRevoked, Ok(id)) => {
             ApiKeyId::from_bytes(id).to_string()
         }
+        (
+            Action::OperatorAdded
+            | Action::OperatorChanged
+            | Action::SessionOpened
+            | Action::SessionRefused
+            | Action::SessionEnded
+            | Action::SessionConfirmed,
+            Ok(id),
+        ) => OperatorId::from_bytes(id).to_string(),
         (Action::KeyAdded, Ok(id)) => format!("{:?}", KeyId(id)),
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }

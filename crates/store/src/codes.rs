@@ -1,7 +1,7 @@
 //! Enums as the small numbers that stand in the store. A number never changes its meaning.
 
 use model::api_key::Cause;
-use model::{AttemptOutcome, Covers, DeliveryStatus, Environment, EventStatus, Step, Steps};
+use model::{AttemptOutcome, Covers, DeliveryStatus, Environment, EventStatus, Role, Step, Steps};
 
 use model::secret::SecretKind;
 
@@ -43,6 +43,7 @@ codes! {
     Step { Admit = 1, Verify = 2, Read = 3, Decide = 4, Record = 5, }
     KeyKind { Subject = 0, Bucket = 1, System = 2, }
     Environment { Test = 0, Live = 1, }
+    Role { Viewer = 0, Operator = 1, Administrator = 2, }
     Cause { Retired = 0, Leaked = 1, Suspected = 2, }
     EndpointState { Active = 0, Paused = 1, Disabled = 2, }
     SecretKind { Source = 0, Endpoint = 1, }

@@ -1,7 +1,7 @@
 //! The commands of the writer: plain data in, plain data out, so that a batch can be run again.
 
 use model::api_key::Cause;
-use model::{ApiKeyId, DeliveryId, EventId, SecretId, Timestamp};
+use model::{ApiKeyId, DeliveryId, EventId, OperatorId, SecretId, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::copy::{Begun, CopyCommand};
@@ -10,8 +10,9 @@ use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
     ApiKeyChanged, ApiKeyUse, Changed, Claimed, Deed, EndpointState, IdempotencyClaim,
-    LeaseRequest, Leased, NewApiKey, NewDelivery, NewKey, Note, PartitionClass, Record, Recorded,
-    Seal, SealedRow, Settle, Settled, StoreError, Successor, Tally, WindowAdd, WindowCounts,
+    LeaseRequest, Leased, NewApiKey, NewDelivery, NewKey, NewOperator, NewSession, Note,
+    OperatorChange, OperatorChanged, PartitionClass, Record, Recorded, Seal, SealedRow,
+    SessionOpened, Settle, Settled, StoreError, Successor, Tally, WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -69,6 +70,29 @@ pub(crate) enum Command {
         note: Note,
     },
     NoteApiKeyUses(Vec<ApiKeyUse>),
+    AddOperator {
+        operator: NewOperator,
+        note: Note,
+    },
+    ChangeOperator {
+        id: OperatorId,
+        change: OperatorChange,
+        note: Note,
+    },
+    OpenSession {
+        session: NewSession,
+        note: Note,
+    },
+    /// Hashes of tokens, and when each was used.
+    NoteSessionUses(Vec<([u8; 16], Timestamp)>),
+    EndSession {
+        token_hash: [u8; 16],
+        note: Note,
+    },
+    EndSessions {
+        operator: OperatorId,
+        note: Note,
+    },
     TakeDuty(Duty),
     ReleaseDuty {
         name: String,
@@ -135,6 +159,8 @@ pub(crate) enum Answer {
     Settled(Settled),
     Changed(Changed),
     ApiKeyChanged(ApiKeyChanged),
+    OperatorChanged(OperatorChanged),
+    SessionOpened(SessionOpened),
     Count(usize),
     SecretAdded(SecretAdded),
     SecretRetired(SecretRetired),

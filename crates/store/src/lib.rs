@@ -24,6 +24,7 @@ mod event;
 mod idempotency;
 mod log;
 mod memory;
+mod operator;
 mod options;
 mod partition;
 mod postgres;
@@ -50,6 +51,10 @@ pub use error::{OpenError, StoreError};
 pub use event::{Changed, Counts, EventQuery, EventRow, Note, TallyRow};
 pub use idempotency::{Claimed, IdempotencyClaim};
 pub use log::{CheckpointRow, Deed, LogHead, LogTile, Seal};
+pub use operator::{
+    NewOperator, NewSession, OperatorChange, OperatorChanged, OperatorRow, SessionOpened,
+    SessionRow,
+};
 pub use options::{Options, Synchronous};
 pub use partition::PartitionClass;
 pub use postgres::{MigrationName, PostgresOptions, ServerWarning};

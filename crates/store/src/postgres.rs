@@ -23,6 +23,7 @@ mod log;
 mod migrate;
 mod names;
 mod open;
+mod operators;
 mod options;
 mod partitions;
 mod pool;

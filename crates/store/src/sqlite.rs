@@ -15,6 +15,7 @@ mod lease;
 mod log;
 mod names;
 mod open;
+mod operators;
 mod read;
 mod record;
 mod retain;

@@ -72,6 +72,12 @@ names! {
     ApiKey = "api_key",
     /// How API keys were used.
     ApiKeyUses = "api_key_uses",
+    /// An operator who is added or changed.
+    Operator = "operator",
+    /// A session that is opened, goes on or ends.
+    Session = "session",
+    /// When sessions were used.
+    SessionUses = "session_uses",
     /// Shared windows.
     Window = "window",
     /// Requests that take effect once.
@@ -109,6 +115,11 @@ impl Name {
             | Command::RevokeApiKey { .. }
             | Command::RevokeApiKeys { .. } => Self::ApiKey,
             Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
+            Command::AddOperator { .. } | Command::ChangeOperator { .. } => Self::Operator,
+            Command::OpenSession { .. }
+            | Command::EndSession { .. }
+            | Command::EndSessions { .. } => Self::Session,
+            Command::NoteSessionUses(_) => Self::SessionUses,
             Command::TakeDuty(_) | Command::ReleaseDuty { .. } => Self::Duty,
             Command::CountWindows { .. } => Self::Window,
             Command::ClaimRequest(_) | Command::KeepAnswer { .. } | Command::GiveUpClaim { .. } => {

@@ -49,6 +49,8 @@ fn enums() -> Vec<(&'static str, BTreeSet<&'static str>)> {
         ("Audit log", audit::FaultKind::ALL.iter().map(|r| r.code()).collect()),
         ("API keys", gateway::api_keys::Denied::ALL.iter().map(|r| r.code()).collect()),
         ("New API keys", gateway::api_keys::Unfit::ALL.iter().map(|r| r.code()).collect()),
+        ("Signing in", gateway::operators::Refused::ALL.iter().map(|r| r.code()).collect()),
+        ("Operators", gateway::operators::NoOperator::ALL.iter().map(|r| r.code()).collect()),
         ("HTTP API", gateway::api::ApiRefusal::ALL.iter().map(|r| r.code()).collect()),
         ("Store", store::OpenError::ALL.iter().map(|r| r.code()).collect()),
     ]

@@ -11,7 +11,9 @@ use model::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use serde::Serialize;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, HttpMethod, InfoBuilder, OpenApiBuilder, Paths, Ref, RefOr,
     Required, ResponseBuilder,
@@ -25,6 +27,30 @@ use crate::Refusal;
 use crate::answer::{self, Answer};
 
 const SCHEME: &str = "api_key";
+const SESSION: &str = "session";
+const COOKIE: &str = "cookie";
+
+/// What an operation asks of whoever calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// Nothing.
+    Nothing,
+    /// An API key with this permission.
+    Key(Permission),
+    /// A password and a code.
+    SignIn,
+    /// A session, and perhaps a password and a code.
+    Session { shows_password: bool },
+    /// A session whose operator has this permission, and perhaps has confirmed.
+    Operator { permission: Permission, confirmed: bool },
+}
+
+/// Whose document it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Api,
+    Admin,
+}
 
 /// What the gate refuses before any route sees it, or as a route sees it.
 const OF_THE_GATE: [Refusal; 11] = [
@@ -80,13 +106,10 @@ pub(super) fn show() -> Answer {
 
 impl Document {
     /// Adds an operation; gives its path and its method.
-    pub(super) fn add<D: Documented>(
-        &mut self,
-        needs: Option<Permission>,
-    ) -> (&'static str, HttpMethod) {
+    pub(super) fn add<D: Documented>(&mut self, asks: Asks) -> (&'static str, HttpMethod) {
         let methods = D::methods();
         let is_post = methods.contains(&HttpMethod::Post);
-        let operation = complete(D::operation(), needs, is_post);
+        let operation = complete(D::operation(), asks, is_post);
         // There is a handful of routes for as long as the process runs.
         let path: &'static str = D::path().leak();
         self.paths.add_path_operation(path, methods, operation);
@@ -95,24 +118,22 @@ impl Document {
     }
 
     /// The whole document.
-    pub(super) fn text(mut self) -> String {
+    pub(super) fn text(mut self, door: Door) -> String {
         self.schemas.push((Problem::name().into_owned(), Problem::schema()));
         Problem::schemas(&mut self.schemas);
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("cs_{environment}_…")
-            .description(Some(
-                "An API key. What a route needs stands with it: the key must have it.",
-            ))
-            .build();
-        let components = ComponentsBuilder::new()
-            .schemas_from_iter(self.schemas)
-            .security_scheme(SCHEME, SecurityScheme::Http(scheme))
-            .build();
+        let mut components = ComponentsBuilder::new().schemas_from_iter(self.schemas);
+        for (name, scheme) in schemes(door) {
+            components = components.security_scheme(name, scheme);
+        }
+        let components = components.build();
+        let about = match door {
+            Door::Api => "The API of the gateway for applications: docs/api.md.",
+            Door::Admin => "The API of the gateway for operators: docs/operators.md.",
+        };
         let info = InfoBuilder::new()
             .title("Countersign")
             .version(env!("CARGO_PKG_VERSION"))
-            .description(Some("The API of the gateway for applications: docs/api.md."))
+            .description(Some(about))
             .build();
         let document =
             OpenApiBuilder::new().info(info).paths(self.paths).components(Some(components)).build();
@@ -120,14 +141,47 @@ impl Document {
     }
 }
 
-/// What holds of every operation beside what its handler says.
-fn complete(mut operation: Operation, needs: Option<Permission>, is_post: bool) -> Operation {
-    let security = match needs {
-        Some(permission) => vec![SecurityRequirement::new(SCHEME, [permission.code()])],
-        None => Vec::new(),
+/// How somebody says who they are.
+fn schemes(door: Door) -> Vec<(&'static str, SecurityScheme)> {
+    let bearer = |format: &str, about: &str| {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format(format)
+            .description(Some(about));
+        SecurityScheme::Http(scheme.build())
     };
-    operation.security = Some(security);
-    if is_post {
+    match door {
+        Door::Api => {
+            let about = "An API key. What a route needs stands with it: the key must have it.";
+            vec![(SCHEME, bearer("cs_{environment}_…", about))]
+        }
+        Door::Admin => {
+            let about = "The token of a session. What a route needs stands with it: the role of \
+                         the operator must have it.";
+            let cookie = ApiKeyValue::with_description(
+                "__Host-countersign",
+                "The same token, over TLS, with `X-Countersign-Csrf: 1` beside it.",
+            );
+            vec![
+                (SESSION, bearer("cs_session_…", about)),
+                (COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+            ]
+        }
+    }
+}
+
+/// What holds of every operation beside what its handler says.
+fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
+    let session = |scopes: &[&str]| {
+        [SESSION, COOKIE].map(|scheme| SecurityRequirement::new(scheme, scopes.to_vec())).to_vec()
+    };
+    operation.security = Some(match asks {
+        Asks::Nothing | Asks::SignIn => Vec::new(),
+        Asks::Key(permission) => vec![SecurityRequirement::new(SCHEME, [permission.code()])],
+        Asks::Session { .. } => session(&[]),
+        Asks::Operator { permission, .. } => session(&[permission.code()]),
+    });
+    if is_post && matches!(asks, Asks::Key(_)) {
         let key = ObjectBuilder::new()
             .schema_type(SchemaType::Type(Type::String))
             .min_length(Some(1))
@@ -144,7 +198,7 @@ fn complete(mut operation: Operation, needs: Option<Permission>, is_post: bool) 
             .build();
         operation.parameters.get_or_insert_default().push(parameter.into());
     }
-    for (status, codes) in refusals(needs.is_some(), is_post) {
+    for (status, codes) in refusals(asks, is_post) {
         let content = ContentBuilder::new()
             .schema(Some(RefOr::Ref(Ref::from_schema_name(Problem::name()))))
             .build();
@@ -158,13 +212,17 @@ fn complete(mut operation: Operation, needs: Option<Permission>, is_post: bool) 
 }
 
 /// The statuses that an operation can refuse with, and what each means.
-fn refusals(needs_key: bool, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
+fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
     let mut statuses: BTreeMap<StatusCode, Vec<String>> = BTreeMap::new();
     for refusal in ApiRefusal::ALL {
-        let is_met = match refusal.met() {
-            Met::WithAKey => needs_key,
-            Met::Changing => is_post,
-            Met::Nowhere => false,
+        let is_met = match asks {
+            Asks::Key(_) => match refusal.met() {
+                Met::WithAKey => true,
+                Met::Changing => is_post,
+                Met::ByOperators | Met::Nowhere => false,
+            },
+            Asks::Nothing => false,
+            of_operators => is_met_by_operators(*refusal, of_operators, is_post),
         };
         if is_met {
             let told = format!("- `{}`: {}", refusal.code(), refusal.detail());
@@ -183,4 +241,35 @@ fn refusals(needs_key: bool, is_post: bool) -> BTreeMap<StatusCode, Vec<String>>
         }
     }
     statuses
+}
+
+/// Whether an operation for operators can refuse so.
+fn is_met_by_operators(refusal: ApiRefusal, asks: Asks, is_post: bool) -> bool {
+    let has_session = asks != Asks::SignIn;
+    let changes = matches!(asks, Asks::Operator { confirmed: true, .. });
+    match refusal {
+        ApiRefusal::SignInRefused | ApiRefusal::SignInsLimited | ApiRefusal::SignInsBusy => {
+            matches!(asks, Asks::SignIn | Asks::Session { shows_password: true })
+        }
+        ApiRefusal::NotSignedIn | ApiRefusal::CsrfHeaderMissing | ApiRefusal::FailedTooOften => {
+            has_session
+        }
+        ApiRefusal::PermissionMissing => matches!(asks, Asks::Operator { .. }),
+        ApiRefusal::ConfirmationNeeded
+        | ApiRefusal::NotFound
+        | ApiRefusal::AlreadyRolled
+        | ApiRefusal::AlreadyRevoked => changes,
+        ApiRefusal::ContentType
+        | ApiRefusal::ContentEncoding
+        | ApiRefusal::BodyTooLarge
+        | ApiRefusal::BodyTooSlow
+        | ApiRefusal::BodyIncomplete
+        | ApiRefusal::BodyMalformed
+        | ApiRefusal::BodyInvalid => is_post,
+        ApiRefusal::QueryInvalid
+        | ApiRefusal::AuditUnavailable
+        | ApiRefusal::TryAgain
+        | ApiRefusal::Internal => true,
+        _ => false,
+    }
 }

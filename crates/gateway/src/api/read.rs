@@ -136,7 +136,7 @@ pub(super) struct Because {
     pub(super) reason: String,
 }
 
-fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = <String as serde::Deserialize>::deserialize(deserializer)?;
     let is_plain = text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t');
     let is_short = text.chars().count() <= REASON_CHARS_MAX;

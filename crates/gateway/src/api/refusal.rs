@@ -9,6 +9,8 @@ pub(crate) enum Met {
     WithAKey,
     /// On those that change something.
     Changing,
+    /// On those for operators.
+    ByOperators,
     /// Where there is no route for what was asked.
     Nowhere,
 }
@@ -52,13 +54,13 @@ refusals! {
         "Send `Authorization: Bearer` with an API key of this gateway that has not ended and may be used from your address.";
     /// The address failed to authenticate too often.
     FailedTooOften = "failed_too_often", WithAKey,
-        "Your address presented keys that do not count too often: wait as long as Retry-After says. Good keys are still taken.";
+        "Your address presented keys or tokens that do not count too often: wait as long as Retry-After says. Good ones are still taken.";
     /// The key or its customer had its share.
     RateLimited = "rate_limited", WithAKey,
         "Too many requests: wait as long as Retry-After says.";
     /// The key lacks the permission that the route needs.
     PermissionMissing = "permission_missing", WithAKey,
-        "The key lacks the permission named in `place`: use one that has it.";
+        "The key, or the operator's role, lacks the permission named in `place`.";
     /// It is another's, or not there: a bound key is not told which.
     OutOfReach = "out_of_reach", WithAKey,
         "It is not within the reach of the key, whether it exists or not.";
@@ -119,6 +121,30 @@ refusals! {
     /// The audit entry could not be written, so nothing was done.
     AuditUnavailable = "audit_unavailable", Changing,
         "What leaves no audit entry is not done: send it again, with the same `Idempotency-Key`, after as long as Retry-After says.";
+    /// The key has a successor.
+    AlreadyRolled = "already_rolled", ByOperators,
+        "The key has a successor already: roll that one.";
+    /// The key was revoked.
+    AlreadyRevoked = "already_revoked", ByOperators,
+        "The key is revoked already.";
+    /// There is no session, or it is over.
+    NotSignedIn = "not_signed_in", ByOperators,
+        "Sign in at /admin/v1/sign-in, and send `Authorization: Bearer` with the token, or the cookie.";
+    /// Login, password and code do not belong together.
+    SignInRefused = "sign_in_refused", ByOperators,
+        "Login, password and code do not belong together, or the code was used before: try again with the next code.";
+    /// Too many sign-ins have failed.
+    SignInsLimited = "sign_ins_limited", ByOperators,
+        "Too many sign-ins have failed: wait as long as Retry-After says.";
+    /// Too many sign in at this moment.
+    SignInsBusy = "sign_ins_busy", ByOperators,
+        "Too many sign in at this moment: try again after as long as Retry-After says.";
+    /// The operator has not said lately who they are.
+    ConfirmationNeeded = "confirmation_needed", ByOperators,
+        "This needs an operator who has said within five minutes who they are: ask /admin/v1/confirm first.";
+    /// The cookie came without the header.
+    CsrfHeaderMissing = "csrf_header_missing", ByOperators,
+        "Send `X-Countersign-Csrf: 1` with the cookie.";
     /// It cannot be done now.
     TryAgain = "try_again", WithAKey,
         "It cannot be done now: send it again, with the same `Idempotency-Key`, after as long as Retry-After says.";

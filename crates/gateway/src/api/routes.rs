@@ -15,7 +15,7 @@ use model::Permission;
 use utoipa::openapi::HttpMethod;
 
 use super::ask::Ask;
-use super::document::Document;
+use super::document::{Asks, Document, Door};
 use super::refusal::{ApiRefusal, Problem};
 use super::serve::{Route, Routed, told};
 use super::{Api, Came, Reply, Seen, deliveries, document, endpoints, events};
@@ -61,7 +61,7 @@ impl Routes {
         H: Fn(Ask) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Reply, Problem>> + Send + 'static,
     {
-        let (path, method) = self.document.add::<D>(Some(needs));
+        let (path, method) = self.document.add::<D>(Asks::Key(needs));
         let handler: super::serve::Handler = Arc::new(move |ask| Box::pin(handler(ask)));
         let route = Route { path, needs, handler };
         let serve = move |State(api): State<Arc<Api>>, places: Places, request: Request| {
@@ -83,7 +83,7 @@ impl Routes {
 
     /// A route for everybody.
     fn public<D: Documented>(mut self, show: fn() -> Answer) -> Self {
-        let (path, method) = self.document.add::<D>(None);
+        let (path, method) = self.document.add::<D>(Asks::Nothing);
         let serve = move || async move {
             let mut answer = show();
             answer.extensions_mut().insert(Seen { route: path, key: None, reason: None });
@@ -106,18 +106,18 @@ impl Routes {
 
     /// The OpenAPI document about them.
     pub(super) fn document(self) -> String {
-        self.document.text()
+        self.document.text(Door::Api)
     }
 }
 
 type Places = Result<RawPathParams, RawPathParamsRejection>;
 
-fn came(extensions: &Extensions) -> Came {
+pub(super) fn came(extensions: &Extensions) -> Came {
     // Every request is given it before it is routed.
     extensions.get::<Came>().copied().unwrap_or_else(Came::nowhere)
 }
 
-fn filter(method: &HttpMethod) -> MethodFilter {
+pub(super) fn filter(method: &HttpMethod) -> MethodFilter {
     match method {
         HttpMethod::Post => MethodFilter::POST,
         _ => MethodFilter::GET,

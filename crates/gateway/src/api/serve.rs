@@ -161,7 +161,7 @@ pub(super) fn told(problem: &Problem, came: Came) -> Answer {
 }
 
 /// The key in the one `Authorization` header.
-fn presented(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn presented(headers: &HeaderMap) -> Option<&str> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let (line, None) = (lines.next()?, lines.next()) else { return None };
     let (scheme, key) = line.to_str().ok()?.split_once(' ')?;
@@ -172,13 +172,13 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// What the sender says that it is, as far as it is text.
-fn agent(headers: &HeaderMap) -> Option<String> {
+pub(super) fn agent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(USER_AGENT)?.to_str().ok()?;
     Some(text.chars().take(AGENT_CHARS_MAX).collect())
 }
 
 /// A body is JSON, in UTF-8, as it is.
-fn is_json(head: &Parts) -> Result<(), ApiRefusal> {
+pub(super) fn is_json(head: &Parts) -> Result<(), ApiRefusal> {
     if head.headers.contains_key(CONTENT_ENCODING) {
         return Err(ApiRefusal::ContentEncoding);
     }
@@ -189,7 +189,7 @@ fn is_json(head: &Parts) -> Result<(), ApiRefusal> {
     if is_json && is_utf8 { Ok(()) } else { Err(ApiRefusal::ContentType) }
 }
 
-fn unread(refusal: Refusal) -> ApiRefusal {
+pub(super) fn unread(refusal: Refusal) -> ApiRefusal {
     match refusal {
         Refusal::BodyTooLarge => ApiRefusal::BodyTooLarge,
         Refusal::BodyTooSlow => ApiRefusal::BodyTooSlow,

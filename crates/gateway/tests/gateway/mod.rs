@@ -2,6 +2,7 @@
 //! application that answers what it is told to. Each backend runs all of it: `sqlite.rs` and
 //! `postgres.rs` beside this folder say how its stores are opened, in `backend()`.
 
+mod admin_api;
 pub(crate) mod api;
 pub(crate) mod api_keys;
 pub(crate) mod application;

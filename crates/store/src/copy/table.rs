@@ -29,6 +29,10 @@ pub enum CopiedTable {
     Tally,
     /// API keys, in the order in which they were created.
     ApiKey,
+    /// Operators, in the order in which they were added.
+    Operator,
+    /// Sessions of operators.
+    Session,
     /// Audit entries.
     Entry,
     /// Hashes over the entries that have their place in the log.
@@ -70,6 +74,8 @@ impl CopiedTable {
         Self::Attempt,
         Self::Tally,
         Self::ApiKey,
+        Self::Operator,
+        Self::Session,
         Self::Entry,
         Self::Tile,
         Self::Checkpoint,
@@ -87,6 +93,8 @@ impl CopiedTable {
         Self::Attempt,
         Self::Tally,
         Self::ApiKey,
+        Self::Operator,
+        Self::Session,
         Self::Tile,
         Self::Checkpoint,
         Self::Secret,
@@ -107,6 +115,8 @@ impl CopiedTable {
             Self::Attempt => "attempts",
             Self::Tally => "tallies",
             Self::ApiKey => "api_keys",
+            Self::Operator => "operators",
+            Self::Session => "sessions",
             Self::Entry => "audit",
             Self::Tile => "audit_tiles",
             Self::Checkpoint => "audit_checkpoints",
@@ -154,6 +164,16 @@ impl CopiedTable {
             ],
             Self::Tally => TALLY,
             Self::ApiKey => API_KEY,
+            Self::Operator => OPERATOR,
+            Self::Session => &[
+                ("token_hash", Kind::Bytes),
+                ("operator", Kind::Id),
+                ("created_at", Kind::Number),
+                ("last_seen_at", Kind::Number),
+                ("confirmed_at", Kind::Number),
+                ("ends_at", Kind::Number),
+                ("ended_at", Kind::Number),
+            ],
             Self::Entry => ENTRY,
             Self::Tile => &[
                 ("level", Kind::Small),
@@ -285,6 +305,21 @@ const API_KEY: &[Column] = &[
     ("last_address", Kind::Bytes),
     ("uses", Kind::Number),
     ("refusals", Kind::Number),
+];
+
+const OPERATOR: &[Column] = &[
+    ("id", Kind::Id),
+    ("login_key", Kind::Bytes),
+    ("role", Kind::Small),
+    ("sealed_key", Kind::Id),
+    ("login", Kind::Bytes),
+    ("password", Kind::Bytes),
+    ("totp", Kind::Bytes),
+    ("totp_step", Kind::Number),
+    ("generation", Kind::Number),
+    ("created_at", Kind::Number),
+    ("created_by", Kind::Text),
+    ("disabled_at", Kind::Number),
 ];
 
 #[cfg(test)]

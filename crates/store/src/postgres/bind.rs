@@ -3,7 +3,7 @@
 //! Only types that the server has built in: for any other the client would look the type up with a
 //! statement that has a name, which no pooler in transaction mode keeps.
 
-use model::{ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, RequestId, SecretId};
+use model::{ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId};
 use tokio_postgres::types::{ToSql, Type};
 use vault::KeyId;
 
@@ -64,7 +64,9 @@ macro_rules! ids {
     )*};
 }
 
-ids! { ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, RequestId, SecretId, }
+ids! {
+    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId,
+}
 
 impl From<KeyId> for Sixteen {
     fn from(id: KeyId) -> Self {

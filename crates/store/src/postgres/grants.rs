@@ -41,6 +41,12 @@ const TABLES: &[(&str, &str)] = &[
          last_address_key, last_address, uses, refusals)",
     ),
     ("api_key_version", "SELECT, UPDATE"),
+    (
+        "operator",
+        "SELECT, INSERT, UPDATE (role, password, totp, totp_step, generation, disabled_at)",
+    ),
+    ("session", "SELECT, INSERT, UPDATE (last_seen_at, ended_at)"),
+    ("operator_version", "SELECT, UPDATE"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
     ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),
 ];

@@ -26,6 +26,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V5__idempotency", include_str!("../../migrations/postgres/V5__idempotency.sql")),
     ("V6__sinks", include_str!("../../migrations/postgres/V6__sinks.sql")),
     ("V7__secrets", include_str!("../../migrations/postgres/V7__secrets.sql")),
+    ("V8__operators", include_str!("../../migrations/postgres/V8__operators.sql")),
 ];
 
 /// What opening waits for, milliseconds.

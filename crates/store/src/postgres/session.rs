@@ -150,6 +150,24 @@ impl<'c> Session<'c> {
             Command::NoteApiKeyUses(uses) => {
                 self.note_api_key_uses(uses).await.map(|()| Answer::Done)
             }
+            Command::AddOperator { operator, note } => {
+                self.add_operator(operator, note).await.map(Answer::OperatorChanged)
+            }
+            Command::ChangeOperator { id, change, note } => {
+                self.change_operator(*id, change, note).await.map(Answer::OperatorChanged)
+            }
+            Command::OpenSession { session, note } => {
+                self.open_session(session, note).await.map(Answer::SessionOpened)
+            }
+            Command::NoteSessionUses(uses) => {
+                self.note_session_uses(uses).await.map(|()| Answer::Done)
+            }
+            Command::EndSession { token_hash, note } => {
+                self.end_session(*token_hash, note).await.map(Answer::Count)
+            }
+            Command::EndSessions { operator, note } => {
+                self.end_sessions(*operator, note).await.map(Answer::Count)
+            }
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).await.map(|()| Answer::Done)

@@ -86,6 +86,8 @@ impl CopiedTable {
                     revoked_cause, last_used_at, last_address_key, last_address, uses, refusals
                  FROM api_key WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
             }
+            Self::Operator => OPERATOR,
+            Self::Session => SESSION,
             Self::Entry => {
                 "SELECT sequence, sequence, at, action, actor, resource, outcome, request, changes,
                     address, agent, note, sealed_key, sealed
@@ -128,6 +130,8 @@ impl CopiedTable {
             Self::Attempt => "SELECT count(*) FROM attempt",
             Self::Tally => "SELECT count(*) FROM tally",
             Self::ApiKey => "SELECT count(*) FROM api_key",
+            Self::Operator => "SELECT count(*) FROM operator",
+            Self::Session => "SELECT count(*) FROM session",
             Self::Entry => "SELECT count(*) FROM audit_entry",
             Self::Tile => "SELECT count(*) FROM audit_tile",
             Self::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
@@ -136,6 +140,14 @@ impl CopiedTable {
         }
     }
 }
+
+const OPERATOR: &str = "SELECT sequence, id, login_key, role, sealed_key, login, password, totp,
+        totp_step, generation, created_at, created_by, disabled_at
+     FROM operator WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+
+const SESSION: &str = "SELECT row, token_hash, operator, created_at, last_seen_at, confirmed_at,
+        ends_at, ended_at
+     FROM session WHERE row > ?1 ORDER BY row LIMIT ?2";
 
 impl Sqlite {
     /// Rows of a table after one of them, or from the first on.

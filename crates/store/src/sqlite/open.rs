@@ -30,6 +30,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V7__idempotency", include_str!("../../migrations/sqlite/V7__idempotency.sql")),
     ("V8__sinks", include_str!("../../migrations/sqlite/V8__sinks.sql")),
     ("V9__secrets", include_str!("../../migrations/sqlite/V9__secrets.sql")),
+    ("V10__operators", include_str!("../../migrations/sqlite/V10__operators.sql")),
 ];
 
 /// Only the owner reads and writes.

@@ -150,6 +150,11 @@ fn is_owed(command: &Command) -> bool {
         | Command::RollApiKey { .. }
         | Command::RevokeApiKey { .. }
         | Command::RevokeApiKeys { .. }
+        | Command::AddOperator { .. }
+        | Command::ChangeOperator { .. }
+        | Command::OpenSession { .. }
+        | Command::EndSession { .. }
+        | Command::EndSessions { .. }
         | Command::ReleaseDuty { .. }
         | Command::Deed(_)
         | Command::AddSecret(..)
@@ -167,6 +172,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Sweep { .. }
         | Command::Retain(_)
         | Command::NoteApiKeyUses(_)
+        | Command::NoteSessionUses(_)
         | Command::TakeDuty(_)
         | Command::Seal(_)
         | Command::MarkSink { .. }

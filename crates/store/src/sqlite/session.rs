@@ -218,6 +218,22 @@ impl<'c> Session<'c> {
                 self.revoke_api_keys(*cause, note).map(Answer::Count)
             }
             Command::NoteApiKeyUses(uses) => self.note_api_key_uses(uses).map(|()| Answer::Done),
+            Command::AddOperator { operator, note } => {
+                self.add_operator(operator, note).map(Answer::OperatorChanged)
+            }
+            Command::ChangeOperator { id, change, note } => {
+                self.change_operator(*id, change, note).map(Answer::OperatorChanged)
+            }
+            Command::OpenSession { session, note } => {
+                self.open_session(session, note).map(Answer::SessionOpened)
+            }
+            Command::NoteSessionUses(uses) => self.note_session_uses(uses).map(|()| Answer::Done),
+            Command::EndSession { token_hash, note } => {
+                self.end_session(*token_hash, note).map(Answer::Count)
+            }
+            Command::EndSessions { operator, note } => {
+                self.end_sessions(*operator, note).map(Answer::Count)
+            }
             Command::TakeDuty(duty) => self.take_duty(duty).map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).map(|()| Answer::Done)

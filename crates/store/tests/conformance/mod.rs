@@ -9,7 +9,7 @@ pub(crate) mod fixture;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod log;
-
+pub(crate) mod operators;
 pub(crate) mod ordering;
 pub(crate) mod queries;
 pub(crate) mod record;
@@ -171,6 +171,22 @@ macro_rules! every_case {
                 every_change_is_a_new_version_and_no_use_is,
                 uses_add_up_and_the_latest_is_the_last,
                 of_several_that_roll_at_once_one_does,
+            }
+            operators {
+                an_added_operator_is_kept_as_they_were_given,
+                nobody_else_signs_in_as_that,
+                every_change_is_kept_and_told,
+                what_ends_sessions_ends_all_of_them_and_no_other,
+                a_code_opens_one_session,
+                of_several_with_one_code_one_is_let_in,
+                nobody_is_let_in_who_is_disabled_or_was_changed_meanwhile,
+                a_session_goes_on_under_a_new_token,
+                a_session_that_is_over_does_not_go_on,
+                a_session_is_ended_once,
+                uses_are_noted_and_never_go_back,
+                every_end_is_a_new_version_and_no_use_is,
+                what_nobody_could_open_is_refused,
+                what_is_unknown_changes_nothing,
             }
             windows {
                 counts_are_those_of_a_sliding_window,

@@ -12,6 +12,7 @@ use store::{
 
 use crate::conformance::api_keys::{api_key, api_key_id, successor, used};
 use crate::conformance::fixture::*;
+use crate::conformance::operators::{operator, operator_id, session};
 use crate::patient;
 use crate::server::{self, Server};
 
@@ -132,6 +133,10 @@ async fn fill(store: &Store) {
     let next = successor(3, after(2_000), Overlap::Day);
     store.roll_api_key(api_key_id(1), next, note()).await.unwrap();
     store.note_api_key_uses(vec![used(1, 3, 1, Some(2_500))]).await.unwrap();
+    for n in [1, 2] {
+        store.add_operator(operator(n), note()).await.unwrap();
+        store.open_session(session(n, n, 7), note()).await.unwrap();
+    }
     grow_log(store, 20, after(30)).await;
     let print = hash_bytes(70);
     let (kind, owner) = (model::secret::SecretKind::Source, "stripe".to_owned());
@@ -200,6 +205,13 @@ async fn a_finished_copy_is_the_same_store() {
     let all = || store::EventQuery { limit: 100, ..Default::default() };
     assert_eq!(target.tallies(all()).await.unwrap(), source.tallies(all()).await.unwrap());
     assert_eq!(target.api_keys().await.unwrap(), source.api_keys().await.unwrap());
+    assert_eq!(target.operators().await.unwrap(), source.operators().await.unwrap());
+    for n in [1, 2] {
+        let hash = hash_bytes(n);
+        let session = source.session(hash).await.unwrap();
+        assert_eq!(target.session(hash).await.unwrap(), session);
+        assert!(session.is_some());
+    }
     for row in deliveries(&source).await {
         let attempts = source.attempts(row.id).await.unwrap();
         assert_eq!(target.attempts(row.id).await.unwrap(), attempts);
@@ -292,6 +304,8 @@ async fn it_may_end_at_any_page_and_goes_on_while_the_source_receives() {
     source.deny(draft(51).event.id, note()).await.unwrap();
     source.revoke_api_key(api_key_id(2), Cause::Leaked, note()).await.unwrap();
     source.note_api_key_uses(vec![used(3, 3, 1, Some(9_000))]).await.unwrap();
+    let disable = store::OperatorChange::Disable;
+    source.change_operator(operator_id(2), disable, note()).await.unwrap();
     source
         .record(draft(93).unreadable().with(|e| e.body_key = hash_bytes(52)).record())
         .await
@@ -312,6 +326,9 @@ async fn it_may_end_at_any_page_and_goes_on_while_the_source_receives() {
     assert_eq!(deliveries(&target).await, deliveries(&source).await);
     assert_eq!(target.counts().await.unwrap(), source.counts().await.unwrap());
     assert_eq!(target.api_keys().await.unwrap(), source.api_keys().await.unwrap());
+    assert_eq!(target.operators().await.unwrap(), source.operators().await.unwrap());
+    let ended = target.session(hash_bytes(2)).await.unwrap().unwrap();
+    assert!(ended.is_disabled && ended.life.ended_at.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -333,6 +350,11 @@ async fn a_changed_row_on_the_target_is_found() {
         ("UPDATE attempt SET http_status = 418 WHERE number = 1", CopiedTable::Attempt),
         ("UPDATE audit_entry SET actor = 'nobody' WHERE sequence = 2", CopiedTable::Entry),
         ("UPDATE api_key SET permissions = 'keys:change' WHERE uses = 0", CopiedTable::ApiKey),
+        (
+            "UPDATE operator SET login_key = decode(repeat('ab', 16), 'hex') WHERE role = 1",
+            CopiedTable::Operator,
+        ),
+        ("UPDATE session SET ends_at = ends_at + 1", CopiedTable::Session),
         ("INSERT INTO name (text) VALUES ('more')", CopiedTable::Name),
         (
             "INSERT INTO quarantine (body_key, dedup_key, event)

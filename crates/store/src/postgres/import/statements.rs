@@ -62,6 +62,8 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         ],
         CopiedTable::Tally => TALLY,
         CopiedTable::ApiKey => API_KEY,
+        CopiedTable::Operator => OPERATOR,
+        CopiedTable::Session => SESSION,
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -139,6 +141,22 @@ const API_KEY: &[&str] = &["INSERT INTO api_key (id, environment, name, secret_h
         last_address_key = excluded.last_address_key, last_address = excluded.last_address,
         uses = excluded.uses, refusals = excluded.refusals"];
 
+const OPERATOR: &[&str] =
+    &["INSERT INTO operator (id, login_key, role, sealed_key, login, password, totp, totp_step,
+        generation, created_at, created_by, disabled_at)
+     SELECT * FROM {new}
+     ON CONFLICT (id) DO UPDATE SET
+        role = excluded.role, password = excluded.password, totp = excluded.totp,
+        totp_step = excluded.totp_step, generation = excluded.generation,
+        disabled_at = excluded.disabled_at"];
+
+const SESSION: &[&str] =
+    &["INSERT INTO session (token_hash, operator, created_at, last_seen_at, confirmed_at, ends_at,
+        ended_at)
+     SELECT * FROM {new}
+     ON CONFLICT (token_hash) DO UPDATE SET
+        last_seen_at = excluded.last_seen_at, ended_at = excluded.ended_at"];
+
 /// A statement that finds the rows of these keys.
 pub(super) fn find(table: CopiedTable) -> String {
     let keys = unnested(table, "wanted", table.key_columns());
@@ -201,6 +219,15 @@ const fn finds(table: CopiedTable) -> &'static str {
                 revoked_cause, last_used_at, last_address_key, last_address, uses, refusals
              FROM api_key WHERE id = ANY ($1)"
         }
+        CopiedTable::Operator => {
+            "SELECT id, login_key, role, sealed_key, login, password, totp, totp_step, generation,
+                created_at, created_by, disabled_at
+             FROM operator WHERE id = ANY ($1)"
+        }
+        CopiedTable::Session => {
+            "SELECT token_hash, operator, created_at, last_seen_at, confirmed_at, ends_at, ended_at
+             FROM session WHERE token_hash = ANY ($1)"
+        }
         CopiedTable::Entry => {
             "SELECT sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed
@@ -237,6 +264,8 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Attempt => "SELECT count(*) FROM attempt",
         CopiedTable::Tally => "SELECT count(*) FROM tally",
         CopiedTable::ApiKey => "SELECT count(*) FROM api_key",
+        CopiedTable::Operator => "SELECT count(*) FROM operator",
+        CopiedTable::Session => "SELECT count(*) FROM session",
         CopiedTable::Entry => "SELECT count(*) FROM audit_entry",
         CopiedTable::Tile => "SELECT count(*) FROM audit_tile",
         CopiedTable::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
@@ -260,6 +289,8 @@ pub(super) fn anything() -> String {
         "attempt",
         "tally",
         "api_key",
+        "operator",
+        "session",
         "audit_entry",
         "audit_tile",
         "secret",

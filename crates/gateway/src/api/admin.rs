@@ -1,0 +1,244 @@
+//! The HTTP API for operators, `/admin/v1` on the admin listener.
+//!
+//! Operators sign in and have a session (`docs/operators.md`). Its token is presented as a bearer
+//! token, or comes back in a cookie: over TLS only, and never without a header that no page of
+//! another origin can send. A request is **let in** ([`serve`]: the session, its operator's role, that
+//! they have confirmed where it is needed, the body) and becomes an [`Asked`]. [`routes`] is the list
+//! of routes, each with what it needs; the OpenAPI document is made from the same list.
+//!
+//! There is no `Idempotency-Key` here: what is answered may be a secret that is shown once, which no
+//! kept answer may hold. What changes something twice is refused instead.
+
+mod audit;
+mod door;
+mod keys;
+mod operators;
+mod routes;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use bytes::Bytes;
+use http::HeaderValue;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use model::limits::{FAILED_KEYS_MAX, FAILED_KEYS_PERIOD_MS};
+use model::rate::Rate;
+use model::{Environment, OperatorId, RequestId, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tower::ServiceExt as _;
+
+use super::read;
+use super::refusal::{ApiRefusal, Problem};
+use super::{Came, Reply, ServedSource};
+use crate::answer::{self, Answer};
+use crate::inbound::limits::AddressLimit;
+use crate::listener::{self, Peer};
+use crate::log_budget::{Line, LogBudget};
+use crate::operations::{Desk, Order};
+use crate::operators::{Asking, Operator, Operators, Refused};
+use crate::{Clock, Refusal, entropy};
+
+/// What every path of it begins with.
+const PREFIX: &str = "/admin/v1/";
+
+/// Tokens of one address that let nobody in.
+const FAILED: Rate = Rate { count: FAILED_KEYS_MAX, period_ms: FAILED_KEYS_PERIOD_MS };
+
+/// The OpenAPI document, as it is served at `/admin/v1/openapi.json`.
+pub fn openapi() -> String {
+    routes::all().document()
+}
+
+/// What it works with.
+pub(crate) struct Office {
+    clock: Clock,
+    desk: Desk,
+    operators: Arc<Operators>,
+    environment: Environment,
+    sources: BTreeMap<String, ServedSource>,
+    failed: AddressLimit,
+    log_budget: LogBudget,
+}
+
+impl Office {
+    pub(crate) fn new(
+        clock: Clock,
+        desk: Desk,
+        operators: Arc<Operators>,
+        environment: Environment,
+        sources: BTreeMap<String, ServedSource>,
+    ) -> Self {
+        let (failed, log_budget) = (AddressLimit::new(FAILED), LogBudget::default());
+        Self { clock, desk, operators, environment, sources, failed, log_budget }
+    }
+}
+
+/// The API with its routes.
+pub(crate) struct ServedOffice {
+    office: Arc<Office>,
+    router: Router,
+}
+
+/// Whether a request came over TLS.
+#[derive(Clone, Copy)]
+struct Secure(bool);
+
+/// What the log says of a request, beside its answer.
+#[derive(Clone, Copy)]
+struct Passed {
+    route: &'static str,
+    operator: Option<OperatorId>,
+    /// Why it was not carried out.
+    reason: Option<&'static str>,
+}
+
+/// A request that is let in, whoever it is of.
+struct Asked {
+    office: Arc<Office>,
+    came: Came,
+    agent: Option<String>,
+    is_secure: bool,
+    places: Vec<(String, String)>,
+    query: Option<String>,
+    body: Bytes,
+}
+
+/// A query without parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
+
+impl Asked {
+    fn place(&self, name: &str) -> &str {
+        let found = self.places.iter().find(|(place, _)| place == name);
+        found.map_or("", |(_, text)| text.as_str())
+    }
+
+    fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        read::query(self.query.as_deref())
+    }
+
+    fn no_query(&self) -> Result<(), Problem> {
+        self.query::<NoParameters>().map(drop)
+    }
+
+    /// What the body says. Where there is one, there are no parameters.
+    fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        self.no_query()?;
+        read::body(&self.body)
+    }
+
+    fn asking(&self) -> Asking {
+        let Came { request, at, address } = self.came;
+        Asking { request, address, agent: self.agent.clone(), now: at }
+    }
+
+    /// Who asks for something and why, as it goes to the audit log with what is done.
+    fn order(&self, operator: &Operator, reason: String) -> Order {
+        Order {
+            actor: operator.id.to_string(),
+            reason,
+            at: self.came.at,
+            request: Some(self.came.request),
+            address: Some(self.came.address),
+            agent: self.agent.clone(),
+        }
+    }
+}
+
+/// What a handler answers, and the cookie that goes with it.
+struct Given {
+    reply: Reply,
+    cookie: Option<HeaderValue>,
+}
+
+impl From<Reply> for Given {
+    fn from(reply: Reply) -> Self {
+        Self { reply, cookie: None }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::SignIn => ApiRefusal::SignInRefused.into(),
+            Refused::Limited { retry_after_ms } => {
+                Self::wait(ApiRefusal::SignInsLimited, retry_after_ms)
+            }
+            Refused::Busy => ApiRefusal::SignInsBusy.into(),
+            Refused::Session => ApiRefusal::NotSignedIn.into(),
+            // What failed is in the log already.
+            Refused::Unavailable => ApiRefusal::TryAgain.into(),
+        }
+    }
+}
+
+impl ServedOffice {
+    pub(crate) fn new(office: Office) -> Self {
+        let office = Arc::new(office);
+        Self { router: routes::all().router(office.clone()), office }
+    }
+
+    /// Whether a path is one of these.
+    pub(crate) fn serves(path: &str) -> bool {
+        path.starts_with(PREFIX)
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, peer: Peer, request: hyper::Request<Incoming>) -> Answer {
+        let at = self.office.clock.now();
+        let (id, address) = (RequestId::new(at, entropy::bytes()), peer.address);
+        let refusal = listener::refused(&request).or_else(|| {
+            // On this machine nobody listens in between.
+            let is_in_the_clear = !peer.is_encrypted && !address.is_loopback();
+            let is_live = self.office.environment == Environment::Live;
+            (is_live && is_in_the_clear).then_some(Refusal::PlainHttp)
+        });
+        let mut answer = match refusal {
+            Some(refusal) => answer::api_refusal(refusal, id),
+            None => {
+                let came = Came { request: id, at, address };
+                self.routed(came, Secure(peer.is_encrypted), request).await
+            }
+        };
+        answer::api_headers(&mut answer, id);
+        self.log(id, at, &answer);
+        answer
+    }
+
+    async fn routed(
+        &self,
+        came: Came,
+        secure: Secure,
+        mut request: hyper::Request<Incoming>,
+    ) -> Answer {
+        request.extensions_mut().insert(came);
+        request.extensions_mut().insert(secure);
+        let answered = match self.router.clone().oneshot(request).await {
+            Ok(answered) => answered,
+            Err(never) => match never {},
+        };
+        let (parts, body) = answered.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Answer::from_parts(parts, Full::new(body))
+    }
+
+    /// One line a request, within a budget: never what was presented or sent.
+    fn log(&self, request: RequestId, at: Timestamp, answer: &Answer) {
+        let Line::Write { skipped } = self.office.log_budget.line(at.as_seconds()) else { return };
+        let passed = answer.extensions().get::<Passed>();
+        tracing::info!(
+            request = %request,
+            route = passed.map(|passed| passed.route),
+            status = answer.status().as_u16(),
+            operator = passed.and_then(|passed| passed.operator).map(|id| id.to_string()),
+            reason = passed.and_then(|passed| passed.reason),
+            skipped,
+            "admin request"
+        );
+    }
+}

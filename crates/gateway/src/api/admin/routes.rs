@@ -1,0 +1,152 @@
+//! The routes for operators, each with what it needs: nothing, a session, or one whose operator's role
+//! has a permission, and has confirmed where what is done cannot be undone.
+//!
+//! There is no other way to add a route, so there is none whose permission nobody thought of.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
+use axum::routing::on;
+use bytes::Bytes;
+use model::Permission;
+
+use super::serve::{Handler, Needs, Route, Routed};
+use super::{Asked, Given, Office, Passed, Secure, audit, door, keys, operators};
+use crate::answer::{self, Answer};
+use crate::api::document::{Asks, Document, Door};
+use crate::api::refusal::{ApiRefusal, Problem};
+use crate::api::routes::{Documented, came, filter};
+use crate::api::serve::told;
+use crate::operators::Operator;
+
+/// Every route there is.
+pub(super) fn all() -> Routes {
+    use Permission::{AuditRead, KeysChange, KeysRead, OperatorsRead};
+    Routes::default()
+        .public::<__path_show>(show)
+        .open::<door::__path_sign_in, _, _>(door::sign_in)
+        .signed_in::<door::__path_sign_out, _, _>(false, door::sign_out)
+        .signed_in::<door::__path_confirm, _, _>(true, door::confirm)
+        .signed_in::<door::__path_me, _, _>(false, door::me)
+        .needs::<operators::__path_list, _, _>(OperatorsRead, false, operators::list)
+        .needs::<keys::__path_list, _, _>(KeysRead, false, keys::list)
+        .needs::<keys::__path_create, _, _>(KeysChange, true, keys::create)
+        .needs::<keys::__path_roll, _, _>(KeysChange, true, keys::roll)
+        .needs::<keys::__path_revoke, _, _>(KeysChange, true, keys::revoke)
+        .needs::<audit::__path_list, _, _>(AuditRead, false, audit::list)
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/admin/v1/openapi.json", operation_id = "admin_openapi", tag = "document",
+    responses((status = 200, description = "The document.", body = serde_json::Value))
+)]
+fn show() -> Answer {
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(super::openapi()));
+    answer::api_done(DOCUMENT.clone())
+}
+
+/// Routes, and the document about them.
+#[derive(Default)]
+pub(super) struct Routes {
+    router: Router<Arc<Office>>,
+    document: Document,
+}
+
+impl Routes {
+    /// A route for an operator whose role has this permission, and who has confirmed if they must.
+    fn needs<D, H, F>(self, permission: Permission, confirmed: bool, handler: H) -> Self
+    where
+        D: Documented,
+        H: Fn(Asked, Operator) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Given, Problem>> + Send + 'static,
+    {
+        let asks = Asks::Operator { permission, confirmed };
+        self.add::<D>(asks, Needs::Permission { permission, confirmed }, of_operator(handler))
+    }
+
+    /// A route for every operator, who may have to show their password.
+    fn signed_in<D, H, F>(self, shows_password: bool, handler: H) -> Self
+    where
+        D: Documented,
+        H: Fn(Asked, Operator) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Given, Problem>> + Send + 'static,
+    {
+        self.add::<D>(Asks::Session { shows_password }, Needs::Session, of_operator(handler))
+    }
+
+    /// A route for whoever wants to sign in.
+    fn open<D, H, F>(self, handler: H) -> Self
+    where
+        D: Documented,
+        H: Fn(Asked) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Given, Problem>> + Send + 'static,
+    {
+        let handler: Handler = Arc::new(move |asked, _| Box::pin(handler(asked)));
+        self.add::<D>(Asks::SignIn, Needs::Nobody, handler)
+    }
+
+    fn add<D: Documented>(mut self, asks: Asks, needs: Needs, handler: Handler) -> Self {
+        let (path, method) = self.document.add::<D>(asks);
+        let route = Route { path, needs, handler };
+        let serve = move |State(office): State<Arc<Office>>, places: Places, request: Request| {
+            let route = route.clone();
+            async move {
+                let came = came(request.extensions());
+                let Ok(places) = places else {
+                    // It is no text, and so it is no path of ours.
+                    return told(&ApiRefusal::RouteUnknown.into(), came);
+                };
+                let places = places.iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+                let secure = request.extensions().get::<Secure>().is_some_and(|secure| secure.0);
+                let places = places.collect();
+                office.serve(route, Routed { came, is_secure: secure, places, request }).await
+            }
+        };
+        self.router = self.router.route(path, on(filter(&method), serve));
+        self
+    }
+
+    /// A route for everybody.
+    fn public<D: Documented>(mut self, show: fn() -> Answer) -> Self {
+        let (path, method) = self.document.add::<D>(Asks::Nothing);
+        let serve = move || async move {
+            let mut answer = show();
+            answer.extensions_mut().insert(Passed { route: path, operator: None, reason: None });
+            answer
+        };
+        self.router = self.router.route(path, on(filter(&method), serve));
+        self
+    }
+
+    /// What serves them.
+    pub(super) fn router(self, office: Arc<Office>) -> Router {
+        let unknown = |request: Request| async move {
+            told(&ApiRefusal::RouteUnknown.into(), came(request.extensions()))
+        };
+        let other_method = |request: Request| async move {
+            told(&ApiRefusal::MethodNotAllowed.into(), came(request.extensions()))
+        };
+        self.router.fallback(unknown).method_not_allowed_fallback(other_method).with_state(office)
+    }
+
+    /// The OpenAPI document about them.
+    pub(super) fn document(self) -> String {
+        self.document.text(Door::Admin)
+    }
+}
+
+type Places = Result<RawPathParams, RawPathParamsRejection>;
+
+fn of_operator<H, F>(handler: H) -> Handler
+where
+    H: Fn(Asked, Operator) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Given, Problem>> + Send + 'static,
+{
+    Arc::new(move |asked, operator| match operator {
+        Some(operator) => Box::pin(handler(asked, operator)),
+        None => Box::pin(std::future::ready(Err(ApiRefusal::NotSignedIn.into()))),
+    })
+}
