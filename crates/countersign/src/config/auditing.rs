@@ -68,14 +68,11 @@ fn place(
             let url = web::endpoint(url, allow_private, environment, resolver, found)?;
             Some(Witness::Http { url, allow_private })
         }
-        (None, None, Some(address), None) => {
-            syslog(address, resolver, found).map(Witness::Syslog)
-        }
+        (None, None, Some(address), None) => syslog(address, resolver, found).map(Witness::Syslog),
         (None, None, None, Some(to)) => mail(written, to, environment, resolver, found),
         _ => {
             let message = "a witness is one place";
-            let fix =
-                "write one of file, url, syslog and mail, and another [[audit.witness]] for another";
+            let fix = "write one of file, url, syslog and mail, and another [[audit.witness]] for another";
             found.add(Refusal::BadWitness, &written.place, message, fix);
             None
         }

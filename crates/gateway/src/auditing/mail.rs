@@ -58,11 +58,7 @@ impl Mail {
     }
 
     /// Mails a checkpoint.
-    pub(super) async fn send(
-        &self,
-        checkpoint: &Signed,
-        limit: Duration,
-    ) -> Result<(), MailError> {
+    pub(super) async fn send(&self, checkpoint: &Signed, limit: Duration) -> Result<(), MailError> {
         let (origin, size) = (&checkpoint.checkpoint().origin, checkpoint.size());
         let message = Message::builder()
             .from(self.from.clone())
