@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""Asks a gateway whatever its OpenAPI document allows, and whatever it forbids.
+"""Asks a gateway whatever its OpenAPI documents allow, and whatever they forbid.
 
-Starts a gateway of its own with an event, a delivery and an endpoint, and lets schemathesis ask with
-no key, a key that may only read, one that may do everything, and one of another customer: each as long
-as the seconds given. No answer may be a server's error, have a status or a shape that the document does
+Starts a gateway of its own with an event, a delivery and an endpoint, and lets schemathesis ask the API
+for applications with no key, a key that may only read, one that may do everything, and one of another
+customer; and the API for operators with no session, and as a viewer, an operator and an administrator:
+each as long as the seconds given. No answer may be a server's error, have a status or a shape that the document does
 not have, or be let in without a key.
 
     COUNTERSIGN=target/debug/countersign tests/api/walk.py [SECONDS]
 """
 
+import base64
+import hashlib
+import hmac
 import http.server
 import json
 import os
@@ -88,6 +92,16 @@ class Gateway:
         [made] = self.run("keys", "create", "walk", *allow, *words, "--json")
         return made["key"]
 
+    def operator(self, role):
+        """Adds an operator, and signs them in; gives the token."""
+        [made] = self.run("operators", "add", role, "--role", role, "--json")
+        shown = {"login": role, "password": made["password"], "code": code(made["totp_secret"])}
+        request = urllib.request.Request(
+            f"http://{self.addresses['admin']}/admin/v1/sign-in", json.dumps(shown).encode(),
+            {"content-type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            return json.loads(answer.read())["token"]
+
     def receive(self, body):
         """Takes a webhook, and waits until it is delivered."""
         secrets = dict(line.split("=", 1) for line in self.environment.read_text().splitlines()
@@ -118,6 +132,15 @@ class Gateway:
         self.log.close()
 
 
+def code(secret):
+    """The code of this moment (RFC 6238)."""
+    step = int(time.time()) // 30
+    tag = hmac.new(base64.b32decode(secret), step.to_bytes(8, "big"), hashlib.sha1).digest()
+    at = tag[-1] & 15
+    number = int.from_bytes(tag[at:at + 4], "big") & 0x7FFFFFFF
+    return f"{number % 1_000_000:06}"
+
+
 def with_examples(document, delivery):
     """The document with things that there are, so that some requests are good ones."""
     for path, item in document["paths"].items():
@@ -132,7 +155,7 @@ def with_examples(document, delivery):
     return document
 
 
-def ask(document, url, seconds, key):
+def ask(document, url, seconds, key, *more):
     """Lets schemathesis ask."""
     words = [
         SCHEMATHESIS, "run", document, "--url", url, "--checks", ",".join(CHECKS),
@@ -141,10 +164,20 @@ def ask(document, url, seconds, key):
         "--max-failures", "5", "--suppress-health-check", "all", "--no-color",
     ]
     words += ["--header", f"Authorization: Bearer {key}"] if key else []
+    words += more
     environment = {**os.environ, "DO_NOT_TRACK": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(words, capture_output=True, text=True, env=environment,
-                          cwd=Path(document).parent, timeout=seconds * 3 + 30)
+                          cwd=tempfile.gettempdir(), timeout=seconds * 3 + 30)
     return done
+
+
+def judge(name, done, wrong):
+    """Says how it went."""
+    said = [line for line in done.stdout.splitlines() if "generated" in line.lower()]
+    print(f"{name}: {'good' if done.returncode == 0 else 'WRONG'} {' '.join(said)}")
+    if done.returncode:
+        wrong.append(name)
+        print(done.stdout[-6000:], done.stderr[-2000:])
 
 
 def main():
@@ -168,11 +201,16 @@ def main():
             wrong = []
             for name, key in keys.items():
                 done = ask(str(file), f"http://{gateway.addresses['api']}", seconds, key)
-                said = [line for line in done.stdout.splitlines() if "generated" in line.lower()]
-                print(f"{name}: {'good' if done.returncode == 0 else 'WRONG'} {' '.join(said)}")
-                if done.returncode:
-                    wrong.append(name)
-                    print(done.stdout[-6000:], done.stderr[-2000:])
+                judge(name, done, wrong)
+            roles = ["viewer", "operator", "administrator"]
+            tokens = {"no session": None} | {role: gateway.operator(role) for role in roles}
+            admin = f"http://{gateway.addresses['admin']}"
+            for name, token in tokens.items():
+                # Who signs out is nobody any more.
+                done = ask(f"{admin}/admin/v1/openapi.json", admin, seconds, token,
+                           "--exclude-operation-id", "sign_out")
+                judge(name, done, wrong)
+                keys[name] = token
             log = (Path(folder) / "log").read_text()
             shown = [name for name, key in keys.items() if key and key in log]
             if shown:

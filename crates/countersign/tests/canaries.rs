@@ -19,10 +19,12 @@ use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gateway::operators::Seed;
+use model::Timestamp;
 use serde_json::Value;
 use stores::{Backend, SERVER};
 use tempfile::TempDir;
@@ -433,6 +435,59 @@ fn ask_api(gateway: &mut Gateway, canaries: &mut Canaries) {
     }
 }
 
+/// The bytes of a seed as it is printed (base32).
+fn seed(text: &str) -> Seed {
+    let digit = |byte: u8| if byte.is_ascii_uppercase() { byte - b'A' } else { byte - b'2' + 26 };
+    let bits = |eight: &[u8]| eight.iter().fold(0, |bits, b| bits << 5 | u64::from(digit(*b)));
+    let bytes = text.as_bytes().chunks(8).flat_map(|eight| bits(eight).to_be_bytes()[3..].to_vec());
+    Seed::new(bytes.collect::<Vec<u8>>().try_into().expect("20 bytes"))
+}
+
+/// What operators show, good and bad: each of it is a canary.
+fn ask_desk(gateway: &mut Gateway, canaries: &mut Canaries) {
+    let login = canaries.plant(|n| format!("canary{n}.operator"));
+    let add = ["--env-file", ".env", "operators", "add", &login, "--role", "viewer", "--json"];
+    let made = command(gateway.folder.path(), &add);
+    let made: Value = serde_json::from_slice(&made.stdout).expect("an operator");
+    let text = |member: &str| made[member].as_str().expect("a text").to_owned();
+    let (password, secret) = (text("password"), text("totp_secret"));
+    canaries.0.extend([password.clone(), secret.clone()]);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis();
+    let code = seed(&secret).code(Timestamp::from_millis(i64::try_from(now).expect("fits")));
+    let ask = |path: &str, more: &str, body: &str| {
+        format!(
+            "POST /admin/v1/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let shown = |login: &str, password: &str, code: &str| {
+        serde_json::json!({ "login": login, "password": password, "code": code }).to_string()
+    };
+    let (token, name) = (canaries.token(), canaries.name());
+    let agent = format!("user-agent: {name}\r\n");
+    for body in [shown(&login, &token, &code), shown(&token, &canaries.secret(), &name)] {
+        let answer = gateway.send("admin", &ask("sign-in", &agent, &body));
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    let right = ask("sign-in", &agent, &shown(&login, &password, &code));
+    let answer = gateway.send("admin", &right);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // It is shown this once.
+    gateway.written.pop();
+    let body = answer.split("\r\n\r\n").nth(1).expect("a body");
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    let token = body["token"].as_str().expect("a token").to_owned();
+    canaries.0.push(token.clone());
+    let bearer = |token: &str| format!("authorization: Bearer {token}\r\n{agent}");
+    let stranger = ask("sign-out", &bearer(&canaries.token()), "{}");
+    assert!(gateway.send("admin", &stranger).starts_with("HTTP/1.1 401 "));
+    let strange = format!(r#"{{"{}":"{}"}}"#, canaries.email(), canaries.token());
+    for (body, status) in [(strange.as_str(), "400"), ("{}", "200")] {
+        let answer = gateway.send("admin", &ask("sign-out", &bearer(&token), body));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{body}: {answer}");
+    }
+}
+
 /// Commands that list, and commands that go wrong.
 fn command_all(gateway: &mut Gateway, canaries: &mut Canaries) {
     let reason = format!("asked {} with {}", canaries.email(), canaries.card());
@@ -488,6 +543,7 @@ fn no_canary_stands_anywhere_but_under_seal(backend: Backend) {
     plant(&mut gateway, &mut canaries);
     wait_for_attempts(&gateway);
     ask_api(&mut gateway, &mut canaries);
+    ask_desk(&mut gateway, &mut canaries);
     command_all(&mut gateway, &mut canaries);
     let metrics = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert!(gateway.send("admin", metrics).contains("countersign_redacted_total"));

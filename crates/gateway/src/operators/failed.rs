@@ -21,6 +21,9 @@ const NAME: &str = "failed_sign_ins";
 
 const RATE: Rate = Rate { count: FAILED_SIGN_INS_MAX, period_ms: FAILED_SIGN_INS_PERIOD_MS };
 
+/// When to try again if too many tries are under way, milliseconds.
+const SOON_MS: i64 = 1_000;
+
 /// Who tries: as whom, and from where, as keyed hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Who {
@@ -78,7 +81,9 @@ impl Failed {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         for key in who.keys() {
             let others = under_way.get(&key).copied().unwrap_or(0);
-            self.limit.look(key, now.as_millis(), others).map_err(too_many)?;
+            // What is under way is known in a moment.
+            let soon = |_| TooMany { retry_after_ms: SOON_MS };
+            self.limit.look(key, now.as_millis(), others).map_err(soon)?;
         }
         for key in who.keys() {
             *under_way.entry(key).or_default() += 1;
@@ -200,8 +205,10 @@ mod tests {
         for _ in 0..5 {
             under_way.push(failed.begin(who(1, 1), NOON).await.map_err(drop).expect("five"));
         }
-        assert!(failed.begin(who(1, 2), NOON).await.is_err());
-        assert!(failed.begin(who(2, 1), NOON).await.is_err());
+        for one_more in [who(1, 2), who(2, 1)] {
+            let too_many = failed.begin(one_more, NOON).await.map(drop);
+            assert_eq!(too_many, Err(TooMany { retry_after_ms: SOON_MS }));
+        }
         drop(under_way.pop());
         assert!(failed.begin(who(1, 1), NOON).await.is_ok());
         drop(under_way);

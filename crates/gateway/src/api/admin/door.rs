@@ -20,14 +20,13 @@ pub(super) const COOKIE_NAME: &str = "__Host-countersign";
 #[serde(deny_unknown_fields)]
 pub(super) struct SignIn {
     /// As whom.
-    #[schema(max_length = 64)]
     login: String,
     /// The password.
-    #[schema(value_type = String, max_length = 256, format = Password)]
+    #[schema(value_type = String, format = Password)]
     #[serde(deserialize_with = "secret")]
     password: Zeroizing<String>,
     /// The six digits that the app shows now.
-    #[schema(value_type = String, max_length = 6)]
+    #[schema(value_type = String)]
     #[serde(deserialize_with = "secret")]
     code: Zeroizing<String>,
     /// The token comes back in a cookie instead of the answer; over TLS only.
@@ -40,11 +39,11 @@ pub(super) struct SignIn {
 #[serde(deny_unknown_fields)]
 pub(super) struct Confirm {
     /// The password.
-    #[schema(value_type = String, max_length = 256, format = Password)]
+    #[schema(value_type = String, format = Password)]
     #[serde(deserialize_with = "secret")]
     password: Zeroizing<String>,
     /// The six digits that the app shows now: others than those of the last time.
-    #[schema(value_type = String, max_length = 6)]
+    #[schema(value_type = String)]
     #[serde(deserialize_with = "secret")]
     code: Zeroizing<String>,
     /// The token comes back in a cookie instead of the answer; over TLS only.

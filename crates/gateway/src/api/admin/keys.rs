@@ -149,7 +149,7 @@ pub(super) struct Create {
     #[serde(default)]
     customer: Option<Customer>,
     /// It may be used only from these networks.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Vec<String>, required = false)]
     #[serde(default, deserialize_with = "parsed")]
     networks: Vec<IpNet>,
     /// In how many days it ends: 90 unless it is said.
