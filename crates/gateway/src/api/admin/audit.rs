@@ -1,5 +1,7 @@
 //! The audit log: its entries, in the order in which they were written.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use store::{Action, EntryRow};
 use utoipa::ToSchema;
@@ -61,16 +63,29 @@ pub(super) struct Entries {
 #[serde(deny_unknown_fields)]
 struct Which {
     #[serde(default, deserialize_with = "from_text")]
-    after: Option<u32>,
+    after: Option<After>,
     #[serde(default, deserialize_with = "from_text")]
     limit: Option<Limit>,
+}
+
+/// A sequence behind which entries are wanted.
+struct After(i64);
+
+impl FromStr for After {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = if is_plain { text.parse().ok() } else { None };
+        number.map(Self).ok_or(())
+    }
 }
 
 /// Lists entries of the audit log, oldest first. That it was read is an entry, too.
 #[utoipa::path(
     get, path = "/admin/v1/audit/entries", operation_id = "list_audit_entries", tag = "audit",
     params(
-        ("after" = Option<u32>, Query, description = "Entries behind this sequence."),
+        ("after" = Option<i64>, Query, minimum = 0, description = "Entries behind this sequence."),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "How many: 50 unless it is said."),
     ),
     responses((status = 200, description = "A page of them.", body = Entries))
@@ -81,7 +96,7 @@ pub(super) async fn list(asked: Asked, operator: Operator) -> Result<Given, Prob
     let order = asked.order(&operator, String::new());
     desk.audit(Action::LogRead, "entries", order).await?;
     let limit = usize::from(limit.unwrap_or_default().0);
-    let after = i64::from(after.unwrap_or(0));
+    let after = after.map_or(0, |after| after.0);
     let mut rows = desk.store().entries(after, limit + 1).await?;
     let next = (rows.len() > limit).then(|| rows.get(limit - 1).map(|row| row.sequence)).flatten();
     rows.truncate(limit);
