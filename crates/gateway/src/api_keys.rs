@@ -247,6 +247,16 @@ impl ApiKeys {
         })
     }
 
+    /// Whether a key that was let in a moment ago would be now. It counts as no use.
+    pub(crate) fn still_works(&self, key: ApiKeyId, address: IpAddr, now: Timestamp) -> bool {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let works = |held: &Held| {
+            matches!(held.life.verdict(now), State::Active | State::Rolled)
+                && held.networks.lets_in(address)
+        };
+        keys.by_id.get(&key).is_some_and(works)
+    }
+
     /// The keys whose end is near, those that end first before the others.
     pub fn expiring(&self, now: Timestamp) -> Vec<Expiring> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);

@@ -219,62 +219,104 @@ impl Secrets {
         if counted == self.counted {
             return Ok(());
         }
+        let mut complete = true;
         for source in &self.sources {
-            let owned = self.owned(SecretKind::Source, &source.name, &source.configured, &counting);
-            let owned = newest(owned.await?);
-            let all: Vec<Secret> = owned.iter().map(|(_, secret)| secret.clone()).collect();
-            let Ok(keys) = source.profile.keys(&all) else {
-                tracing::error!(source = source.name, "bad_secret: a stored secret does not fit");
-                continue;
-            };
-            let alone = |(row, secret): &(&SecretRow, Secret)| {
-                let keys = source.profile.keys(std::slice::from_ref(secret)).ok()?;
-                row.life.proven_at.is_none().then_some((row.id, keys))
-            };
-            let unproven = owned.iter().filter_map(alone).collect();
-            source.now.store(Arc::new(Verifying { keys, unproven }));
+            complete &= self.renew_source(source, &rows, &counting).await;
         }
         for endpoint in &self.endpoints {
-            let (kind, configured) = (SecretKind::Endpoint, &endpoint.configured);
-            let owned = self.owned(kind, &endpoint.name, configured, &counting).await?;
-            let keys: Result<Vec<SigningKey>, _> =
-                owned.iter().map(|(_, secret)| SigningKey::parse(secret)).collect();
-            match keys {
-                Ok(keys) if !keys.is_empty() => endpoint.now.store(Arc::new(keys)),
-                _ => tracing::error!(
-                    endpoint = endpoint.name,
-                    "bad_secret: a stored secret does not fit"
-                ),
-            }
+            complete &= self.renew_endpoint(endpoint, &rows, &counting).await;
+        }
+        // What could not be opened is tried again.
+        if !complete {
+            return Ok(());
         }
         self.counted = counted;
         Ok(())
     }
 
+    /// Makes the keys of a source anew. What does not open or fit is left out, and said: the others
+    /// must not wait for it.
+    async fn renew_source(
+        &self,
+        source: &OfSource,
+        all: &[SecretRow],
+        counting: &[&SecretRow],
+    ) -> bool {
+        let (kind, configured) = (SecretKind::Source, &source.configured);
+        let (owned, complete) = self.owned(kind, &source.name, configured, all, counting).await;
+        let owned = newest(owned);
+        let secrets: Vec<Secret> = owned.iter().map(|(_, secret)| secret.clone()).collect();
+        let Ok(keys) = source.profile.keys(&secrets) else {
+            tracing::error!(source = source.name, "bad_secret: a stored secret does not fit");
+            return false;
+        };
+        let alone = |(row, secret): &(Option<&SecretRow>, Secret)| {
+            let row = row.filter(|row| row.life.proven_at.is_none())?;
+            Some((row.id, source.profile.keys(std::slice::from_ref(secret)).ok()?))
+        };
+        let unproven = owned.iter().filter_map(alone).collect();
+        source.now.store(Arc::new(Verifying { keys, unproven }));
+        complete
+    }
+
+    /// The same of an endpoint.
+    async fn renew_endpoint(
+        &self,
+        endpoint: &OfEndpoint,
+        all: &[SecretRow],
+        counting: &[&SecretRow],
+    ) -> bool {
+        let (kind, configured) = (SecretKind::Endpoint, &endpoint.configured);
+        let (owned, complete) = self.owned(kind, &endpoint.name, configured, all, counting).await;
+        let keys: Result<Vec<SigningKey>, _> =
+            owned.iter().map(|(_, secret)| SigningKey::parse(secret)).collect();
+        match keys {
+            Ok(keys) if !keys.is_empty() => endpoint.now.store(Arc::new(keys)),
+            _ => {
+                tracing::error!(
+                    endpoint = endpoint.name,
+                    "bad_secret: a stored secret does not fit"
+                );
+                return false;
+            }
+        }
+        complete
+    }
+
     /// The secrets of one owner that count: those that were added, the newest first, then those of the
     /// configuration in their order.
+    ///
+    /// What stands in this gateway's configuration counts here, whatever another gateway that was
+    /// configured otherwise has noted of it. Says whether all could be opened.
     async fn owned<'r>(
         &self,
         kind: SecretKind,
         owner: &str,
         configured: &[Secret],
+        all: &'r [SecretRow],
         counting: &[&'r SecretRow],
-    ) -> Result<Vec<(&'r SecretRow, Secret)>, KeyError> {
-        let mut owned = Vec::new();
-        let of_owner = |row: &&&SecretRow| row.life.kind == kind && row.owner == owner;
-        for row in counting.iter().rev().filter(of_owner) {
-            if let Some(sealed) = &row.sealed {
-                owned.push((*row, open(&self.keys, row.id, sealed).await?));
+    ) -> (Vec<(Option<&'r SecretRow>, Secret)>, bool) {
+        let (mut owned, mut complete) = (Vec::new(), true);
+        let is_of_owner = |row: &SecretRow| row.life.kind == kind && row.owner == owner;
+        for row in counting.iter().rev().filter(|row| is_of_owner(row)) {
+            let Some(sealed) = &row.sealed else { continue };
+            match open(&self.keys, row.id, sealed).await {
+                Ok(secret) => owned.push((Some(*row), secret)),
+                Err(error) => {
+                    complete = false;
+                    tracing::error!(secret = %row.id, owner, %error, "a secret does not open");
+                }
             }
         }
         for secret in configured {
             let print = print(&self.keys, kind, owner, secret);
-            let row = counting.iter().filter(of_owner).find(|row| row.print == print);
-            // One that was added with the same text is there already.
-            let row = row.filter(|row| row.sealed.is_none());
-            owned.extend(row.map(|row| (*row, secret.clone())));
+            let row = all.iter().filter(|row| is_of_owner(row)).find(|row| row.print == print);
+            // One that was added with the same text lives by its row.
+            if row.is_none_or(|row| row.sealed.is_none()) {
+                owned.push((row, secret.clone()));
+            }
         }
-        Ok(owned)
+        (owned, complete)
     }
 
     /// Shows the age of the oldest secret of each owner, and says once a day which are due.
@@ -303,9 +345,9 @@ impl Secrets {
 }
 
 /// At most as many as are tried, and says so if there are more.
-fn newest(mut owned: Vec<(&SecretRow, Secret)>) -> Vec<(&SecretRow, Secret)> {
+fn newest(mut owned: Vec<(Option<&SecretRow>, Secret)>) -> Vec<(Option<&SecretRow>, Secret)> {
     if owned.len() > KEYS_MAX {
-        let owner = owned.first().map(|(row, _)| row.owner.as_str());
+        let owner = owned.iter().find_map(|(row, _)| row.map(|row| row.owner.as_str()));
         tracing::error!(owner, "too_many_secrets: only the newest four count; retire some");
         owned.truncate(KEYS_MAX);
     }

@@ -2,7 +2,7 @@
 
 use model::{DeliveryStatus, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::DeliveryQuery;
+use store::{DeliveryQuery, DeliveryRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::Ask;
@@ -126,6 +126,11 @@ pub(super) async fn redeliver(ask: Ask) -> Result<Reply, Problem> {
         return Err(why.into());
     }
     ask.api.fresh_work.notify_one();
-    let delivery = ask.delivery(ask.place("id")).await?;
-    Reply::of(&shown::Delivery::from(&*delivery))
+    let again = DeliveryRow {
+        status: DeliveryStatus::Pending,
+        next_at: Some(ask.came.at),
+        updated_at: ask.came.at,
+        ..(*delivery).clone()
+    };
+    Reply::of(&shown::Delivery::from(&again))
 }

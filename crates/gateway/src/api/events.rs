@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use model::{EventStatus, Timestamp};
+use model::{EventStatus, Steps, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Changed, EventQuery};
+use store::{Changed, EventQuery, EventRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::Ask;
@@ -120,7 +120,13 @@ pub(super) async fn release(ask: Ask) -> Result<Reply, Problem> {
         .ok_or(ApiRefusal::RedactedOriginalOnly)?;
     let changed = ask.api.desk.release(event.id, ask.order(reason), &endpoints).await?;
     ask.api.fresh_work.notify_one();
-    decided(&ask, changed, &endpoints).await
+    let accepted = EventRow {
+        status: EventStatus::Accepted,
+        reason: None,
+        steps: Steps::PASSED,
+        ..(*event).clone()
+    };
+    decided(&ask, changed, &accepted, &endpoints)
 }
 
 /// Denies a held event: it will not be delivered.
@@ -134,10 +140,17 @@ pub(super) async fn deny(ask: Ask) -> Result<Reply, Problem> {
     let Because { reason } = ask.body()?;
     let event = ask.event(ask.place("id")).await?;
     let changed = ask.api.desk.refuse(event.id, ask.order(reason)).await?;
-    decided(&ask, changed, &[]).await
+    let denied = EventRow { status: EventStatus::Denied, ..(*event).clone() };
+    decided(&ask, changed, &denied, &[])
 }
 
-async fn decided(ask: &Ask, changed: Changed, to: &[Arc<str>]) -> Result<Reply, Problem> {
+/// What was decided is answered without asking the store again: it may fail, and the decision stands.
+fn decided(
+    ask: &Ask,
+    changed: Changed,
+    event: &EventRow,
+    to: &[Arc<str>],
+) -> Result<Reply, Problem> {
     match changed {
         Changed::Done => {}
         Changed::NotFound => return Err(ask.nothing()),
@@ -146,7 +159,6 @@ async fn decided(ask: &Ask, changed: Changed, to: &[Arc<str>]) -> Result<Reply, 
             return Err(Problem::at(ApiRefusal::NotHeld, status.code()));
         }
     }
-    let event = ask.event(ask.place("id")).await?;
     let endpoints = to.iter().map(|name| (**name).to_owned()).collect();
-    Reply::of(&Decided { event: shown::Event::from(&*event), endpoints })
+    Reply::of(&Decided { event: shown::Event::from(event), endpoints })
 }

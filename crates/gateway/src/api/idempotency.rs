@@ -67,7 +67,7 @@ impl Once {
         let kept = if answer::api_is_kept(&answer) {
             self.keep(&api, came, &answer).await
         } else {
-            Ok(store.give_up_claim(self.key, self.holder).await?)
+            store.give_up_claim(self.key, self.holder).await.map_err(Problem::from)
         };
         if let Err(problem) = kept {
             // It was done, and is answered; whoever asks again meanwhile is told to wait.

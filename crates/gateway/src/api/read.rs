@@ -2,6 +2,7 @@
 //! place of it is named. What stood there is not repeated in the answer.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,10 +30,9 @@ pub(super) fn query<T: DeserializeOwned>(raw: Option<&str>) -> Result<T, Problem
 }
 
 fn repeated<'a>(pairs: &'a [(Cow<'_, str>, Cow<'_, str>)]) -> Option<&'a str> {
-    let (name, _) = pairs.iter().enumerate().find_map(|(place, pair)| {
-        pairs.iter().take(place).any(|earlier| earlier.0 == pair.0).then_some(pair)
-    })?;
-    Some(name)
+    let mut seen = HashSet::new();
+    let again = pairs.iter().find(|(name, _)| !seen.insert(name.as_ref()))?;
+    Some(&again.0)
 }
 
 /// A body: one JSON value and nothing after it.

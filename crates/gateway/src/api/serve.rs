@@ -114,6 +114,10 @@ impl Api {
         let body = if is_changing {
             is_json(&head)?;
             let read = body::read(incoming, &head.headers, API_BODY_BYTES_MAX).await;
+            // A body may take its time, and a key be revoked meanwhile.
+            if !self.callers.still_works(caller.key, came.address, self.clock.now()) {
+                return Err(ApiRefusal::Unauthorized.into());
+            }
             read.map_err(unread)?
         } else {
             Default::default()

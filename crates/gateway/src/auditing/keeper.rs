@@ -13,11 +13,12 @@ use audit::tree::{Frontier, Node, Tile, TileId, consistency_plan, nodes_of};
 use audit::{Hash, Refused, Sealer, Signed, SigningKey};
 use model::Timestamp;
 use store::{CheckpointRow, EntryRow, LogTile, Seal, Store, StoreError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Auditing;
 use super::reader::Tiles;
-use super::witness::WitnessError;
+use super::witness::{Teller, WitnessError};
 use crate::metrics::Metrics;
 use crate::outbound::Client;
 use crate::{Clock, entropy};
@@ -71,8 +72,6 @@ pub(crate) struct Keeper {
     /// The log as it was last signed here.
     open: Option<Open>,
     last: Option<Signed>,
-    /// Until where each witness has heard of it.
-    witnessed: Vec<u64>,
 }
 
 /// A log that may be added to.
@@ -96,10 +95,9 @@ impl Keeper {
         auditing: Auditing,
         (client, metrics): (Arc<Client>, Arc<Metrics>),
     ) -> Self {
-        let witnessed = vec![0; auditing.witnesses.len()];
         let holder = entropy::bytes();
         let (open, last) = (None, None);
-        Self { store, clock, key, auditing, client, metrics, holder, open, last, witnessed }
+        Self { store, clock, key, auditing, client, metrics, holder, open, last }
     }
 
     /// Keeps the log until it is stopped; then what waits gets its place, and the witnesses hear of
@@ -107,7 +105,9 @@ impl Keeper {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut seal = tokio::time::interval(SEAL);
         seal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut witness = tokio::time::interval(self.auditing.witness_every);
+        let (signed, newest) = watch::channel(None);
+        let teller = Teller::new(&self.auditing, self.client.clone(), self.clock.clone());
+        let telling = tokio::spawn(teller.run(newest, self.metrics.clone()));
         loop {
             tokio::select! {
                 _ = seal.tick() => {
@@ -118,14 +118,17 @@ impl Keeper {
                         }
                     }
                 }
-                _ = witness.tick() => self.tell().await,
                 () = stop.cancelled() => {
                     self.keep().await;
-                    self.tell().await;
                     let _ = self.store.release_duty(DUTY, self.holder).await;
+                    signed.send_replace(self.last.clone());
+                    // It tells what is left, and ends.
+                    drop(signed);
+                    let _ = telling.await;
                     return;
                 }
             }
+            signed.send_replace(self.last.clone());
         }
     }
 
@@ -203,7 +206,9 @@ impl Keeper {
             let body = entry.body().map_err(|_| Stopped::Unfit(entry.sequence))?;
             let appended = open.sealer.append(&body)?;
             for (node, hash) in appended.nodes.into_iter().filter(|(node, _)| node.is_kept()) {
-                open.grow(node, hash, entry.sequence);
+                if !open.grow(node, hash, entry.sequence) {
+                    return Err(Refused::Rewritten.into());
+                }
                 grown.insert(node.tile());
             }
         }
@@ -252,37 +257,18 @@ impl Keeper {
         self.last = Some(last);
         Ok(Open { sealer, tiles })
     }
-
-    /// Hands the newest checkpoint to every witness that has not heard of it.
-    async fn tell(&mut self) {
-        let Some(last) = &self.last else { return };
-        for (witness, heard) in self.auditing.witnesses.iter().zip(&mut self.witnessed) {
-            if *heard == last.size() {
-                continue;
-            }
-            match witness.tell(last, &self.client, self.clock.now()).await {
-                Ok(()) => *heard = last.size(),
-                Err(error) => {
-                    tracing::error!(%witness, %error, "a witness did not hear of a checkpoint");
-                }
-            }
-        }
-        let behind = self.witnessed.iter().filter(|heard| **heard != last.size()).count();
-        self.metrics.witnesses_behind(behind);
-    }
 }
 
 impl Open {
-    /// Adds a kept node to its tile.
-    fn grow(&mut self, node: Node, hash: Hash, sequence: i64) {
+    /// Adds a kept node to its tile; false if the tile is not what it was.
+    fn grow(&mut self, node: Node, hash: Hash, sequence: i64) -> bool {
         let id = node.tile();
         let empty = || Growing { tile: Tile::empty(id), entries: Vec::new() };
         let growing = self.tiles.entry(id).or_insert_with(empty);
-        let fits = growing.tile.push(node, hash);
-        debug_assert!(fits, "nodes complete in their order");
         if node.level == 0 {
             growing.entries.push(sequence);
         }
+        growing.tile.push(node, hash)
     }
 }
 
@@ -313,6 +299,10 @@ async fn growing(store: &Store, size: u64) -> Result<BTreeMap<TileId, Growing>, 
     let mut growing = BTreeMap::new();
     for row in rows {
         let tile = Tile::from_bytes(row.id, &row.hashes).ok_or(Refused::Rewritten)?;
+        let is_whole = row.id.level > 0 || tile.hashes().len() == row.entries.len();
+        if !is_whole {
+            return Err(Refused::Rewritten.into());
+        }
         growing.insert(row.id, Growing { tile, entries: row.entries });
     }
     Ok(growing)

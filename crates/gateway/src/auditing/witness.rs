@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{Signed, VerifierKey};
@@ -11,9 +12,14 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 use model::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use super::Auditing;
 use super::mail::{Mail, MailError};
 use super::syslog::{Syslog, SyslogError};
+use crate::Clock;
+use crate::metrics::Metrics;
 use crate::outbound::Client;
 
 /// How long a witness may take.
@@ -117,6 +123,71 @@ impl Witness {
             }
         });
         read.await.map_err(io::Error::other)?
+    }
+}
+
+/// Hands checkpoints to witnesses, beside the keeper: one that takes its time holds nothing up.
+pub(super) struct Teller {
+    witnesses: Vec<Witness>,
+    every: Duration,
+    client: Arc<Client>,
+    clock: Clock,
+    /// Until where each has heard of the log.
+    heard: Vec<u64>,
+}
+
+impl Teller {
+    pub(super) fn new(auditing: &Auditing, client: Arc<Client>, clock: Clock) -> Self {
+        let (witnesses, every) = (auditing.witnesses.clone(), auditing.witness_every);
+        let heard = vec![0; witnesses.len()];
+        Self { witnesses, every, client, clock, heard }
+    }
+
+    /// Tells the newest checkpoint every so often, and the last one when there will be no more.
+    pub(super) async fn run(
+        mut self,
+        mut newest: watch::Receiver<Option<Signed>>,
+        metrics: Arc<Metrics>,
+    ) {
+        let mut tick = tokio::time::interval(self.every);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut goes_on = true;
+        while goes_on {
+            tokio::select! {
+                _ = tick.tick() => {}
+                // Fails once the keeper is gone.
+                ended = newest.wait_for(|_| false) => goes_on = ended.is_ok(),
+            }
+            let checkpoint = newest.borrow().clone();
+            if let Some(checkpoint) = checkpoint {
+                metrics.witnesses_behind(self.tell(&checkpoint).await);
+            }
+        }
+    }
+
+    /// Tells all that have not heard of it, at once; gives how many still have not.
+    async fn tell(&mut self, checkpoint: &Signed) -> usize {
+        let mut telling = JoinSet::new();
+        for (place, witness) in self.witnesses.iter().enumerate() {
+            if self.heard.get(place) == Some(&checkpoint.size()) {
+                continue;
+            }
+            let (witness, checkpoint) = (witness.clone(), checkpoint.clone());
+            let (client, now) = (self.client.clone(), self.clock.now());
+            telling.spawn(async move {
+                let told = witness.tell(&checkpoint, &client, now).await;
+                if let Err(error) = &told {
+                    tracing::error!(%witness, %error, "a witness did not hear of a checkpoint");
+                }
+                (place, told.is_ok())
+            });
+        }
+        while let Some(Ok((place, is_told))) = telling.join_next().await {
+            if let (true, Some(heard)) = (is_told, self.heard.get_mut(place)) {
+                *heard = checkpoint.size();
+            }
+        }
+        self.heard.iter().filter(|heard| **heard != checkpoint.size()).count()
     }
 }
 

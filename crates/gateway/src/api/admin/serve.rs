@@ -84,25 +84,13 @@ impl Office {
     ) -> Result<Answer, Problem> {
         let Routed { came, is_secure, places, request } = routed;
         let (head, incoming) = request.into_parts();
-        let operator = match route.needs {
-            Needs::Nobody => None,
-            Needs::Session => Some(self.signed_in(&head.headers, is_secure, came).await?),
-            Needs::Permission { permission, confirmed } => {
-                let operator = self.signed_in(&head.headers, is_secure, came).await?;
-                passed.operator = Some(operator.id);
-                if !operator.may(permission) {
-                    return Err(Problem::lacks(permission));
-                }
-                if confirmed && !operator.confirmed {
-                    return Err(ApiRefusal::ConfirmationNeeded.into());
-                }
-                Some(operator)
-            }
-        };
-        passed.operator = operator.map(|operator| operator.id);
+        let mut operator = self.allowed(&route, &head.headers, is_secure, came, passed).await?;
         let body = if head.method == Method::POST {
             is_json(&head)?;
             let read = body::read(incoming, &head.headers, API_BODY_BYTES_MAX).await;
+            // A body may take its time, and a session end meanwhile.
+            let now = Came { at: self.clock.now(), ..came };
+            operator = self.allowed(&route, &head.headers, is_secure, now, passed).await?;
             read.map_err(unread)?
         } else {
             Default::default()
@@ -124,6 +112,31 @@ impl Office {
             answer.headers_mut().insert(SET_COOKIE, cookie);
         }
         Ok(answer)
+    }
+
+    /// Who asks, if the route is for them.
+    async fn allowed(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        is_secure: bool,
+        came: Came,
+        passed: &mut Passed,
+    ) -> Result<Option<Operator>, Problem> {
+        if matches!(route.needs, Needs::Nobody) {
+            return Ok(None);
+        }
+        let operator = self.signed_in(headers, is_secure, came).await?;
+        passed.operator = Some(operator.id);
+        if let Needs::Permission { permission, confirmed } = route.needs {
+            if !operator.may(permission) {
+                return Err(Problem::lacks(permission));
+            }
+            if confirmed && !operator.confirmed {
+                return Err(ApiRefusal::ConfirmationNeeded.into());
+            }
+        }
+        Ok(Some(operator))
     }
 
     /// Whose session was presented.
