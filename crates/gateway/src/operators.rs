@@ -255,7 +255,7 @@ impl Operators {
     /// They are not let in.
     pub async fn sign_in(&self, shown: SignIn, asking: &Asking) -> Result<SignedIn, Refused> {
         let login = login_key(&self.ring, &shown.login);
-        let attempt = self.begin(login, asking).await?;
+        let attempt = self.begin(Who::new(&self.ring, login, asking.address), asking).await?;
         let row = self.store.operator_by_login(login).await.map_err(unavailable)?;
         let candidate = self.candidate(row).await.map_err(unavailable)?;
         self.prove(candidate, shown.password, &shown.code, attempt, None, asking).await
@@ -274,8 +274,10 @@ impl Operators {
     ) -> Result<SignedIn, Refused> {
         let row = self.store.operator(operator.id).await.map_err(unavailable)?;
         let row = row.ok_or(Refused::Session)?;
-        let login = login_of(&self.ring, &row).await.map_err(unavailable)?;
-        let attempt = self.begin(login_key(&self.ring, login.as_str()), asking).await?;
+        // Counted apart from sign-ins: strangers who know a login must not keep its operator, who is
+        // signed in, from what only a confirmation allows.
+        let who = Who::confirming(&self.ring, operator.id, asking.address);
+        let attempt = self.begin(who, asking).await?;
         let candidate = self.candidate(Some(row)).await.map_err(unavailable)?;
         let session = Some(operator.session);
         let confirmed = self.prove(candidate, password, code, attempt, session, asking).await?;
@@ -312,8 +314,7 @@ impl Operators {
         })
     }
 
-    async fn begin(&self, login: [u8; 16], asking: &Asking) -> Result<Attempt<'_>, Refused> {
-        let who = Who::new(&self.ring, login, asking.address);
+    async fn begin(&self, who: Who, asking: &Asking) -> Result<Attempt<'_>, Refused> {
         let begun = self.failed.begin(who, asking.now).await;
         begun.map_err(|TooMany { retry_after_ms }| Refused::Limited { retry_after_ms })
     }

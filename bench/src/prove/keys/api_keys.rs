@@ -76,20 +76,24 @@ impl Shop {
         self.fleet.deployments().map(|deployment| deployment.api).collect()
     }
 
-    /// Waits until every gateway answers a key so; gives when the last one did.
-    fn until(&self, key: &Key, wanted: u16) -> Result<Instant> {
+    /// Waits until every gateway lets a key in, or none does any more; gives when the last one did. A
+    /// new key is given the time to be heard of first: strangers who ask often are told to wait.
+    fn until(&self, key: &Key, is_let_in: bool) -> Result<Instant> {
+        if is_let_in {
+            std::thread::sleep(Duration::from_millis(500));
+        }
         let waiting = self.gateways().into_iter().map(|gateway| {
             let request = request(gateway, key);
             self.runtime.spawn(async move {
                 let begun = Instant::now();
                 let mut connection = Connection::open(gateway).await?;
                 while begun.elapsed() < PATIENCE {
-                    if connection.exchange(request.as_bytes()).await? == wanted {
+                    if (connection.exchange(request.as_bytes()).await? == 200) == is_let_in {
                         return Ok(Instant::now());
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(anyhow::anyhow!("never {wanted}"))
+                Err(anyhow::anyhow!("never {}", if is_let_in { "let in" } else { "refused" }))
             })
         });
         let waiting: Vec<_> = waiting.collect();
@@ -104,10 +108,10 @@ impl Shop {
         let mut longest = Duration::ZERO;
         for _ in 0..times {
             let key = self.create()?;
-            self.until(&key, 200)?;
+            self.until(&key, true)?;
             let begun = Instant::now();
             self.command(&["keys", "revoke", &key.id, "--cause", "leaked", "--json"])?;
-            longest = longest.max(self.until(&key, 401)?.saturating_duration_since(begun));
+            longest = longest.max(self.until(&key, false)?.saturating_duration_since(begun));
         }
         Ok(Got {
             got: json!(longest.as_millis()),
@@ -119,11 +123,10 @@ impl Shop {
 
     fn roll(&self, load: Duration) -> Result<Got> {
         let old = self.create()?;
-        self.until(&old, 200)?;
+        self.until(&old, true)?;
         let rolled = self.command(&["keys", "roll", &old.id, "--overlap", "1h", "--json"])?;
         let new = key(&rolled)?;
-        let learned = Instant::now();
-        let known = self.until(&new, 200)?.saturating_duration_since(learned);
+        self.until(&new, true)?;
         let mut asking = Vec::new();
         for gateway in self.gateways() {
             for key in [&old, &new] {
@@ -155,15 +158,13 @@ impl Shop {
         // Rolling the new one ends what is left of the old one's grace.
         let begun = Instant::now();
         self.command(&["keys", "roll", &new.id, "--overlap", "24h", "--json"])?;
-        let ended = self.until(&old, 401)?.saturating_duration_since(begun);
+        let ended = self.until(&old, false)?.saturating_duration_since(begun);
         Ok(Got {
             got: json!(bad),
             ok: bad == 0 && ended <= Duration::from_secs(1),
             n: good + bad,
             detail: format!(
-                "the new key was known everywhere after {} ms; the old one refused everywhere \
-                 {} ms after its grace was ended",
-                known.as_millis(),
+                "at three gateways; the old one is refused everywhere {} ms after its grace was ended",
                 ended.as_millis()
             ),
         })

@@ -83,7 +83,8 @@ impl Quotas {
     /// Says what is left.
     pub(super) fn told(&self, answer: &mut Answer) {
         for (name, parts) in [("ratelimit-policy", &self.policies), ("ratelimit", &self.left)] {
-            if let Ok(value) = HeaderValue::from_str(&parts.join(", ")) {
+            let value = HeaderValue::from_str(&parts.join(", "));
+            if let Some(value) = value.ok().filter(|value| !value.is_empty()) {
                 answer.headers_mut().insert(name, value);
             }
         }

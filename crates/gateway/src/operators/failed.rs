@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use model::Timestamp;
 use model::limits::{FAILED_SIGN_INS_MAX, FAILED_SIGN_INS_PERIOD_MS};
 use model::rate::Rate;
+use model::{OperatorId, Timestamp};
 use store::{Store, WindowAdd};
 
 use crate::keys::KeyRing;
@@ -34,6 +34,14 @@ pub(super) struct Who {
 impl Who {
     pub(super) fn new(ring: &KeyRing, login: [u8; 16], address: IpAddr) -> Self {
         Self { login, address: ring.index("sign_in.address", &[&network(address)]) }
+    }
+
+    /// An operator who is signed in and says once more who they are.
+    pub(super) fn confirming(ring: &KeyRing, operator: OperatorId, address: IpAddr) -> Self {
+        Self {
+            login: ring.index("operator.confirm", &[operator.as_bytes()]),
+            address: ring.index("confirm.address", &[&network(address)]),
+        }
     }
 
     fn keys(self) -> [[u8; 16]; 2] {
