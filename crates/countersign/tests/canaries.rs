@@ -19,12 +19,12 @@ use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gateway::Clock;
 use gateway::operators::Seed;
-use model::Timestamp;
 use serde_json::Value;
 use stores::{Backend, SERVER};
 use tempfile::TempDir;
@@ -452,8 +452,7 @@ fn ask_desk(gateway: &mut Gateway, canaries: &mut Canaries) {
     let text = |member: &str| made[member].as_str().expect("a text").to_owned();
     let (password, secret) = (text("password"), text("totp_secret"));
     canaries.0.extend([password.clone(), secret.clone()]);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis();
-    let code = seed(&secret).code(Timestamp::from_millis(i64::try_from(now).expect("fits")));
+    let code = seed(&secret).code(Clock::System.now());
     let ask = |path: &str, more: &str, body: &str| {
         format!(
             "POST /admin/v1/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

@@ -295,12 +295,14 @@ pub(super) async fn roll(asked: Asked, operator: Operator) -> Result<Given, Prob
 pub(super) async fn revoke(asked: Asked, operator: Operator) -> Result<Given, Problem> {
     let Revoke { cause, reason } = asked.body()?;
     let (desk, id) = (&asked.office.desk, id(&asked)?);
+    let mut row = desk.store().api_key(id).await?.ok_or(ApiRefusal::NotFound)?;
     let note = desk.note(asked.order(&operator, reason)).await?;
     match desk.store().revoke_api_key(id, cause, note).await? {
         ApiKeyChanged::Done => {}
         other => return Err(refused(other).into()),
     }
-    let row = desk.store().api_key(id).await?.ok_or(ApiRefusal::NotFound)?;
+    // It is answered without asking the store again, which may fail: the key has ended.
+    (row.life.revoked_at, row.cause) = (Some(asked.came.at), Some(cause));
     Ok(Reply::of(&Key::of(&row, asked.came.at))?.into())
 }
 
