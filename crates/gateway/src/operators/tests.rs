@@ -305,8 +305,9 @@ async fn guessing_with_a_stolen_session_is_counted_like_any_other() {
         assert_eq!(refused.map(drop), Err(Refused::SignIn));
     }
     let asking = asking_from(9, NOON.plus_millis(30_000));
-    let good = office.operators.confirm(&operator, password(), "000000", &asking).await.map(drop);
-    assert!(matches!(good, Err(Refused::Limited { .. })), "{good:?}");
+    let guess = Zeroizing::new("another guess".to_owned());
+    let limited = office.operators.confirm(&operator, guess, "000000", &asking).await.map(drop);
+    assert!(matches!(limited, Err(Refused::Limited { .. })), "{limited:?}");
     // Sign-ins are counted apart, the other way round too: nobody is kept out by strangers.
     office.sign_in(NOON.plus_millis(30_000)).await.expect("it is her");
 }
