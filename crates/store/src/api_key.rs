@@ -7,8 +7,9 @@ use std::str::FromStr;
 use model::api_key::{Cause, Grant, Life, State};
 use model::{ApiKeyId, Environment, Reach, Timestamp};
 
+use crate::audit::{Entry, text};
 use crate::error::Kind;
-use crate::{SealedRow, StoreError};
+use crate::{Action, SealedRow, StoreError};
 
 /// A key to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,31 @@ pub struct ApiKeyUse {
     pub refusals: u32,
     /// When it last let somebody in, and from where; nothing if it did not.
     pub last: Option<(Timestamp, SealedRow)>,
+    /// Until when it was counted.
+    pub at: Timestamp,
+}
+
+impl ApiKeyUse {
+    /// The entries about it: that it let somebody in, and that it did not, each with how often.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let told =
+            [(Action::ApiKeyUsed, self.uses, false), (Action::ApiKeyRefused, self.refusals, true)];
+        let resource: &[u8] =
+            if self.id == ApiKeyId::from_bytes([0; 16]) { b"unknown" } else { self.id.as_bytes() };
+        told.into_iter().filter(|(_, count, _)| *count > 0).map(move |(action, count, refused)| {
+            let count = count.to_string();
+            Entry {
+                at: self.at,
+                action,
+                actor: None,
+                resource,
+                refused,
+                request: None,
+                changes: Some(text(&[("count", None, Some(&count))])),
+                personal: None,
+            }
+        })
+    }
 }
 
 /// Whether a change of a key counted.

@@ -65,6 +65,10 @@ actions! {
     LogExported = 11 "audit.exported",
     /// What an event says was shown in the clear. The resource is the event.
     EventRevealed = 12 "event.revealed",
+    /// A key let somebody in, counted. The resource is the key.
+    ApiKeyUsed = 24 "api_key.used",
+    /// A key let nobody in, counted. The resource is the key, or `unknown` for what is none.
+    ApiKeyRefused = 25 "api_key.refused",
     /// An operator was added. The resource is the operator.
     OperatorAdded = 13 "operator.added",
     /// An operator's role, state, password or seed was changed. The resource is the operator.
@@ -297,9 +301,14 @@ pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
         (Action::Recorded, Ok(id)) => ArrivalId::from_bytes(id).to_string(),
         (Action::Released | Action::Denied, Ok(id)) => EventId::from_bytes(id).to_string(),
         (Action::Redelivered, Ok(id)) => DeliveryId::from_bytes(id).to_string(),
-        (Action::ApiKeyCreated | Action::ApiKeyRolled | Action::ApiKeyRevoked, Ok(id)) => {
-            ApiKeyId::from_bytes(id).to_string()
-        }
+        (
+            Action::ApiKeyCreated
+            | Action::ApiKeyRolled
+            | Action::ApiKeyRevoked
+            | Action::ApiKeyUsed
+            | Action::ApiKeyRefused,
+            Ok(id),
+        ) => ApiKeyId::from_bytes(id).to_string(),
         (
             Action::OperatorAdded
             | Action::OperatorChanged

@@ -43,8 +43,10 @@ use crate::{OpenError, Options, StoreError, TransactionCount};
 use failure::{Failure, Opening};
 use room::Room;
 
-/// Connections that read beside the writer.
+/// Connections that read beside the writer, and those of them that lists may take: a list may walk far,
+/// and whoever only looks for a key must not wait for it.
 const READERS: usize = 4;
+const LISTERS: usize = 2;
 
 /// The embedded backend.
 #[derive(Clone)]
@@ -58,6 +60,7 @@ struct Inner {
     full: Arc<AtomicBool>,
     readers: Mutex<Vec<Connection>>,
     free_readers: Arc<Semaphore>,
+    free_listers: Semaphore,
     transactions: Arc<Transactions>,
 }
 
@@ -142,6 +145,7 @@ impl Sqlite {
             full,
             readers: Mutex::new(readers),
             free_readers: Arc::new(Semaphore::new(READERS)),
+            free_listers: Semaphore::new(LISTERS),
             transactions,
         })))
     }
@@ -179,6 +183,16 @@ impl Sqlite {
 
     fn gone(&self) -> StoreError {
         StoreError::new(if self.poisoned() { Kind::Poisoned } else { Kind::Closed })
+    }
+
+    /// Runs a read that may take long, beside few others of its kind.
+    async fn list<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let place = self.0.free_listers.acquire().await;
+        let _place = place.map_err(|_| StoreError::new(Kind::Closed))?;
+        self.read(read).await
     }
 
     /// Runs a read on a connection of its own, away from the async threads.

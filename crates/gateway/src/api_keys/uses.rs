@@ -27,7 +27,7 @@ pub(super) struct Uses(Mutex<HashMap<ApiKeyId, Used>>);
 
 impl Uses {
     /// Counts that a key let somebody in, when and from where; or that it did not. Of those that are
-    /// not there it is counted as for one: it takes as long, and is never written.
+    /// not there it is counted as for one: it takes as long, and leaves an audit entry alone.
     pub(super) fn count(&self, key: Option<ApiKeyId>, let_in: Option<(Timestamp, IpAddr)>) {
         let (uses, refusals) = if let_in.is_some() { (1, 0) } else { (0, 1) };
         let key = key.unwrap_or(ApiKeyId::from_bytes(NOBODY));
@@ -49,11 +49,10 @@ impl Uses {
         ring: &KeyRing,
         now: Timestamp,
     ) -> Result<(), KeyError> {
-        let mut taken = {
+        let taken = {
             let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)
         };
-        taken.remove(&ApiKeyId::from_bytes(NOBODY));
         let written = write(&taken, store, ring, now).await;
         if written.is_err() {
             taken.into_iter().for_each(|(key, used)| self.add(key, used));
@@ -79,7 +78,7 @@ async fn write(
             let row = bucket.seal(table, column, key.as_bytes(), address.as_bytes());
             (at, row)
         });
-        ApiKeyUse { id: *key, uses: used.uses, refusals: used.refusals, last }
+        ApiKeyUse { id: *key, uses: used.uses, refusals: used.refusals, last, at: now }
     });
     Ok(store.note_api_key_uses(rows.collect()).await?)
 }

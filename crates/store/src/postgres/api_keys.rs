@@ -165,6 +165,12 @@ impl Session<'_> {
         addresses.iter().try_for_each(|row| kept.see(row))?;
 
         let ids: Vec<Sixteen> = uses.iter().map(|used| used.id.into()).collect();
+        // In one order, whatever order the updates take: of two gateways none waits for the other twice.
+        self.rows(
+            "SELECT 1 FROM api_key WHERE id = ANY ($1) ORDER BY id FOR UPDATE",
+            &[uuids(&ids)],
+        )
+        .await?;
         let counted = |count: fn(&ApiKeyUse) -> u32| -> Vec<i64> {
             uses.iter().map(|used| i64::from(count(used))).collect()
         };
@@ -189,7 +195,9 @@ impl Session<'_> {
             &[uuids(&ids), int8s(&at), uuids(&key), byteas(&sealed)],
         )
         .await?;
-        Ok(())
+        let mut entries = Entries::default();
+        uses.iter().flat_map(ApiKeyUse::entries).for_each(|entry| entries.push(&entry));
+        self.audit(&entries).await
     }
 
     /// Cuts the grace of a key short, if it is in grace.

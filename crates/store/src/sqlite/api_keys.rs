@@ -129,9 +129,12 @@ impl Session<'_> {
         Ok(ids.len())
     }
 
-    /// Notes how keys were used. Nobody decided it, so it is not in the audit log.
+    /// Notes how keys were used, with entries that count it.
     pub(super) fn note_api_key_uses(&mut self, uses: &[ApiKeyUse]) -> Result<()> {
         for used in uses {
+            for entry in used.entries() {
+                self.audit(&entry)?;
+            }
             let last = used.last.as_ref();
             if let Some((_, address)) = last {
                 self.see_key(address)?;

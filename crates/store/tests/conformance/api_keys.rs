@@ -44,7 +44,7 @@ pub(crate) fn successor(n: u64, at: Timestamp, overlap: Overlap) -> Successor {
 
 pub(crate) fn used(n: u64, uses: u32, refusals: u32, at: Option<i64>) -> ApiKeyUse {
     let last = at.map(|ms| (after(ms), sealed(&format!("address at {ms}"))));
-    ApiKeyUse { id: api_key_id(n), uses, refusals, last }
+    ApiKeyUse { id: api_key_id(n), uses, refusals, last, at: after(at.unwrap_or(0)) }
 }
 
 fn note_at(ms: i64) -> Note {
@@ -235,10 +235,10 @@ pub(crate) async fn what_is_unknown_changes_nothing(place: Place) {
     assert_eq!(rolled, ApiKeyChanged::NotFound);
     let revoked = store.revoke_api_key(api_key_id(1), Cause::Leaked, note()).await.unwrap();
     assert_eq!(revoked, ApiKeyChanged::NotFound);
+    assert_eq!(told(&store).await, []);
     store.note_api_key_uses(vec![used(1, 1, 1, None)]).await.unwrap();
     assert_eq!(store.api_key(api_key_id(1)).await.unwrap(), None);
     assert_eq!(store.api_keys().await.unwrap(), []);
-    assert_eq!(told(&store).await, []);
 }
 
 pub(crate) async fn every_change_is_a_new_version_and_no_use_is(place: Place) {
@@ -283,6 +283,15 @@ pub(crate) async fn uses_add_up_and_the_latest_is_the_last(place: Place) {
     let row = kept(&store, 2).await;
     assert_eq!((row.uses, row.refusals, row.last_used_at), (0, 3, None));
     assert_eq!(row.last_address, None);
+    let (let_in, not) = (Action::ApiKeyUsed, Action::ApiKeyRefused);
+    let expected = [
+        entry(let_in, 1, false),
+        entry(not, 1, true),
+        entry(not, 2, true),
+        entry(let_in, 1, false),
+        entry(let_in, 9, false),
+    ];
+    assert_eq!(told(&store).await.split_off(2), expected);
     store.note_api_key_uses(vec![used(1, 1, 0, Some(60))]).await.unwrap();
     assert_eq!(kept(&store, 1).await.last_address, Some(sealed("address at 60")));
     // What nobody could ever open is refused, with the counts beside it.

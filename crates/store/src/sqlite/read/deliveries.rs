@@ -21,7 +21,7 @@ impl Sqlite {
         &self,
         query: DeliveryQuery,
     ) -> std::result::Result<Vec<DeliveryRow>, StoreError> {
-        self.read(move |connection| deliveries(connection, &query)).await
+        self.list(move |connection| deliveries(connection, &query)).await
     }
 
     pub(crate) async fn attempts(

@@ -38,7 +38,7 @@ impl Sqlite {
         &self,
         query: EventQuery,
     ) -> std::result::Result<Vec<EventRow>, StoreError> {
-        self.read(move |connection| events(connection, &query)).await
+        self.list(move |connection| events(connection, &query)).await
     }
 
     pub(crate) async fn event(

@@ -15,7 +15,7 @@ impl Sqlite {
         &self,
         query: EventQuery,
     ) -> std::result::Result<Vec<TallyRow>, StoreError> {
-        self.read(move |connection| tallies(connection, &query)).await
+        self.list(move |connection| tallies(connection, &query)).await
     }
 }
 
