@@ -125,6 +125,9 @@ fn a_key_is_printed_once_and_never_again(backend: Backend) {
     assert!(ApiKey::parse(first).is_ok(), "{plain}");
     assert!(plain.contains("shown this once"), "{plain}");
     assert_eq!(shop.lines(&["keys", "list"]).len(), 2);
+    assert_eq!(shop.lines(&["keys", "list", "--unused", "0"]).len(), 2);
+    assert!(shop.lines(&["keys", "list", "--unused"]).is_empty(), "made less than 90 days ago");
+    assert_eq!(shop.refused(&["keys", "list", "--unused", "-1"]).0, Some(2));
 }
 
 fn a_key_is_rolled_and_revoked(backend: Backend) {

@@ -14,6 +14,9 @@ pub(crate) enum Keys {
         /// Also those that no longer work.
         #[arg(long)]
         all: bool,
+        /// Only those that let nobody in for so many days, or since they were made.
+        #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "90")]
+        unused: Option<u16>,
     },
     /// Show one key; never its secret.
     Show {

@@ -15,6 +15,9 @@ use crate::args::keys::{CreateKey, Keys, RevokeKey, RollKey};
 use crate::failure::{Failure, Outcome};
 use crate::table::{Table, or_dash, tame};
 
+/// A day, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
 /// What stands beside a key that is printed.
 const ONCE: &str = "This key is shown this once: keep it where the application reads its secrets.";
 
@@ -25,7 +28,7 @@ pub(super) fn run(command: &Keys, arguments: &Arguments) -> Ended {
         let json = arguments.json;
         let ended = match command {
             Keys::Create(create) => make(&office, create, json).await,
-            Keys::List { all } => list(&office, *all, json).await,
+            Keys::List { all, unused } => list(&office, *all, *unused, json).await,
             Keys::Show { id } => show(&office, *id, json).await,
             Keys::Roll(roll) => make_successor(&office, roll, json).await,
             Keys::Revoke(revoke) => end(&office, revoke, json).await,
@@ -87,10 +90,15 @@ fn named(
     Ok((!names.is_empty()).then(|| names.iter().cloned().collect()))
 }
 
-async fn list(office: &Office, all: bool, as_json: bool) -> Ended {
+async fn list(office: &Office, all: bool, unused: Option<u16>, as_json: bool) -> Ended {
     let now = now();
+    let idle = |row: &ApiKeyRow| {
+        let since = row.last_used_at.unwrap_or(row.created_at);
+        unused.is_none_or(|days| since <= now.plus_millis(-DAY_MS * i64::from(days)))
+    };
     let rows = office.store().api_keys().await?.into_iter();
-    let rows: Vec<ApiKeyRow> = rows.filter(|row| all || row.life.verdict(now).works()).collect();
+    let rows: Vec<ApiKeyRow> =
+        rows.filter(|row| (all || row.life.verdict(now).works()) && idle(row)).collect();
     if as_json {
         for row in &rows {
             say(line(row, now))?;
