@@ -2,83 +2,21 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test")]
 
+mod shop;
 #[macro_use]
 mod stores;
 
-use std::process::{Command, Output};
-
 use model::Environment;
 use model::api_key::ApiKey;
-use serde_json::{Value, json};
-use store::{Options, Store};
+use serde_json::json;
+use shop::{Shop, text_of};
 use stores::Backend;
-use tempfile::TempDir;
 
-/// A folder with a configuration and a store, as a gateway leaves it.
-struct Shop(TempDir);
-
-impl Shop {
-    fn new(backend: Backend) -> Self {
-        let shop = Self(tempfile::tempdir().expect("a folder"));
-        assert!(shop.run(&["init"]).status.success());
-        let config = shop.0.path().join("countersign.toml");
-        let text = std::fs::read_to_string(&config).expect("it is there");
-        std::fs::write(&config, backend.configure(&text)).expect("written");
-        if matches!(backend, Backend::Sqlite) {
-            let options = Options { reserve_bytes: 64 * 1024, ..Options::default() };
-            let file = shop.0.path().join("countersign.db");
-            drop(Store::open(&file, options).expect("a store"));
-        }
-        shop
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(arguments).current_dir(self.0.path()).env_clear();
-        if self.0.path().join(".env").exists() {
-            command.args(["--env-file", ".env"]);
-        }
-        command.output().expect("the binary runs")
-    }
-
-    fn text(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn lines(&self, arguments: &[&str]) -> Vec<Value> {
-        let out = self.text(&[arguments, &["--json"]].concat());
-        out.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
-    }
-
-    fn one(&self, arguments: &[&str]) -> Value {
-        let mut lines = self.lines(arguments);
-        assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
-        lines.remove(0)
-    }
-
-    /// The exit code and the code of what is wrong.
-    fn refused(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = self.run(&[arguments, &["--json"]].concat());
-        assert!(output.stdout.is_empty(), "{arguments:?}");
-        let errors: Value = serde_json::from_slice(&output.stderr).unwrap_or_default();
-        let error = &errors["errors"][0];
-        assert!(output.status.code() == Some(2) || error["fix"].is_string(), "{errors}");
-        (output.status.code(), error["code"].as_str().unwrap_or_default().to_owned())
-    }
-
-    /// Makes a key that may read events; gives its id and itself.
-    fn create(&self) -> (String, ApiKey) {
-        let made = self.one(&["keys", "create", "shop", "--allow", "events:read"]);
-        let key = ApiKey::parse(text_of(&made, "key")).expect("a key");
-        (text_of(&made, "id").to_owned(), key)
-    }
-}
-
-fn text_of<'v>(value: &'v Value, member: &str) -> &'v str {
-    value[member].as_str().unwrap_or_else(|| panic!("{member} in {value}"))
+/// Makes a key that may read events; gives its id and itself.
+fn create(shop: &Shop) -> (String, ApiKey) {
+    let made = shop.one(&["keys", "create", "shop", "--allow", "events:read"]);
+    let key = ApiKey::parse(text_of(&made, "key")).expect("a key");
+    (text_of(&made, "id").to_owned(), key)
 }
 
 fn a_key_is_printed_once_and_never_again(backend: Backend) {
@@ -132,7 +70,7 @@ fn a_key_is_printed_once_and_never_again(backend: Backend) {
 
 fn a_key_is_rolled_and_revoked(backend: Backend) {
     let shop = Shop::new(backend);
-    let (old, old_key) = shop.create();
+    let (old, old_key) = create(&shop);
     let rolled = shop.one(&["keys", "roll", &old, "--overlap", "1h", "--reason", "it is due"]);
     let new = text_of(&rolled, "id").to_owned();
     let new_key = ApiKey::parse(text_of(&rolled, "key")).expect("a key");
@@ -163,7 +101,7 @@ fn every_key_is_revoked_at_once(backend: Backend) {
     let none = shop.one(&["keys", "revoke", "--all", "--cause", "suspected"]);
     assert_eq!(none["revoked"], 0);
     for _ in 0..3 {
-        shop.create();
+        create(&shop);
     }
     let told = shop.text(&["keys", "revoke", "--all", "--cause", "suspected"]);
     assert!(told.starts_with("3 revoked"), "{told}");

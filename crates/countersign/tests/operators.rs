@@ -3,94 +3,21 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test")]
 
+mod shop;
 #[macro_use]
 mod stores;
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
-
 use serde_json::Value;
-use store::{Options, Store};
+use shop::{Shop, text_of};
 use stores::Backend;
-use tempfile::TempDir;
 
-/// A folder with a configuration and a store, as a gateway leaves it.
-struct Shop(TempDir);
-
-impl Shop {
-    fn new(backend: Backend) -> Self {
-        let shop = Self(tempfile::tempdir().expect("a folder"));
-        assert!(shop.run(&["init"], "").status.success());
-        let config = shop.0.path().join("countersign.toml");
-        let text = std::fs::read_to_string(&config).expect("it is there");
-        std::fs::write(&config, backend.configure(&text)).expect("written");
-        if matches!(backend, Backend::Sqlite) {
-            let options = Options { reserve_bytes: 64 * 1024, ..Options::default() };
-            let file = shop.0.path().join("countersign.db");
-            drop(Store::open(&file, options).expect("a store"));
-        }
-        shop
-    }
-
-    fn run(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(arguments).current_dir(self.0.path()).env_clear();
-        if self.0.path().join(".env").exists() {
-            command.args(["--env-file", ".env"]);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary runs");
-        let mut stdin = child.stdin.take().expect("an input");
-        // Whoever asks for nothing may be gone already.
-        let _ = stdin.write_all(input.as_bytes());
-        drop(stdin);
-        child.wait_with_output().expect("it ends")
-    }
-
-    fn text(&self, arguments: &[&str]) -> String {
-        self.told(arguments, "")
-    }
-
-    fn told(&self, arguments: &[&str], input: &str) -> String {
-        let output = self.run(arguments, input);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn lines(&self, arguments: &[&str]) -> Vec<Value> {
-        let out = self.text(&[arguments, &["--json"]].concat());
-        out.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
-    }
-
-    fn one(&self, arguments: &[&str]) -> Value {
-        let mut lines = self.lines(arguments);
-        assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
-        lines.remove(0)
-    }
-
-    /// The exit code and the code of what is wrong.
-    fn refused(&self, arguments: &[&str], input: &str) -> (Option<i32>, String) {
-        let output = self.run(&[arguments, &["--json"]].concat(), input);
-        assert!(output.stdout.is_empty(), "{arguments:?}");
-        let errors: Value = serde_json::from_slice(&output.stderr).unwrap_or_default();
-        let error = &errors["errors"][0];
-        assert!(output.status.code() == Some(2) || error["fix"].is_string(), "{errors}");
-        (output.status.code(), error["code"].as_str().unwrap_or_default().to_owned())
-    }
-
-    fn add(&self, login: &str, role: &str) -> Value {
-        self.one(&["operators", "add", login, "--role", role])
-    }
-}
-
-fn text_of<'v>(value: &'v Value, member: &str) -> &'v str {
-    value[member].as_str().unwrap_or_else(|| panic!("{member} in {value}"))
+fn add(shop: &Shop, login: &str, role: &str) -> Value {
+    shop.one(&["operators", "add", login, "--role", role])
 }
 
 fn what_somebody_signs_in_with_is_printed_once(backend: Backend) {
     let shop = Shop::new(backend);
-    let ada = shop.add("ada", "administrator");
+    let ada = add(&shop, "ada", "administrator");
     let (password, seed) = (text_of(&ada, "password"), text_of(&ada, "totp_secret"));
     assert_eq!((password.len(), seed.len()), (23, 32));
     let uri = text_of(&ada, "totp_uri");
@@ -116,12 +43,12 @@ fn what_somebody_signs_in_with_is_printed_once(backend: Backend) {
 
 fn somebody_is_changed_by_what_they_sign_in_as(backend: Backend) {
     let shop = Shop::new(backend);
-    let ada = shop.add("ada", "viewer");
+    let ada = add(&shop, "ada", "viewer");
     let listed = || shop.lines(&["operators", "list"]);
     assert_eq!(text_of(&listed()[0], "state"), "enabled");
     let changed = shop.one(&["operators", "role", "ada", "operator", "--reason", "on duty"]);
     assert_eq!((text_of(&changed, "role"), &changed["id"]), ("operator", &ada["id"]));
-    let same = shop.refused(&["operators", "role", "ada", "operator"], "");
+    let same = shop.refused(&["operators", "role", "ada", "operator"]);
     assert_eq!(same, (Some(4), "already_so".to_owned()));
     let disabled = shop.one(&["operators", "disable", "ada"]);
     assert_eq!(text_of(&disabled, "state"), "disabled");
@@ -130,7 +57,7 @@ fn somebody_is_changed_by_what_they_sign_in_as(backend: Backend) {
     assert_eq!(shop.text(&["operators", "list"]), "nobody\n");
     assert_eq!(shop.lines(&["operators", "list", "--all"]).len(), 1);
     // What somebody signed in as is not given to anybody else.
-    let taken = shop.refused(&["operators", "add", "ada", "--role", "viewer"], "");
+    let taken = shop.refused(&["operators", "add", "ada", "--role", "viewer"]);
     assert_eq!(taken, (Some(4), "login_taken".to_owned()));
     assert_eq!(shop.text(&["operators", "enable", "ada"]), "ada: operator, enabled\n");
     let again = shop.one(&["operators", "totp", "ada"]);
@@ -141,7 +68,7 @@ fn somebody_is_changed_by_what_they_sign_in_as(backend: Backend) {
 
 fn a_password_comes_from_a_file_and_never_from_an_argument(backend: Backend) {
     let shop = Shop::new(backend);
-    shop.add("ada", "viewer");
+    add(&shop, "ada", "viewer");
     let file = shop.0.path().join("password");
     std::fs::write(&file, "a long test password\r\nand more\n").expect("written");
     let set = ["operators", "password", "ada", "--password-file"];
@@ -155,11 +82,11 @@ fn a_password_comes_from_a_file_and_never_from_an_argument(backend: Backend) {
         ("PassWord1234\n", "password_common"),
         (&"a".repeat(257), "password_long"),
     ] {
-        assert_eq!(shop.refused(&stdin, input), (Some(4), code.to_owned()), "{input}");
+        assert_eq!(shop.refused_with(&stdin, input), (Some(4), code.to_owned()), "{input}");
     }
-    let missing = shop.refused(&[&set[..], &["no such file"]].concat(), "");
+    let missing = shop.refused(&[&set[..], &["no such file"]].concat());
     assert_eq!(missing, (Some(4), "unreadable_file".to_owned()));
-    let argument = shop.run(&["operators", "password", "ada", "a long test password"], "");
+    let argument = shop.run(&["operators", "password", "ada", "a long test password"]);
     assert_eq!(argument.status.code(), Some(2));
     let entries = shop.text(&["audit", "list", "--json"]);
     assert_eq!(entries.matches("operator.changed").count(), 2, "{entries}");
@@ -178,10 +105,10 @@ fn what_cannot_be_is_refused_and_nothing_is_made(backend: Backend) {
         &["operators", "role", "ada", "none"],
         &["operators", "disable"],
     ] {
-        assert_eq!(shop.run(wrong, "").status.code(), Some(2), "{wrong:?}");
+        assert_eq!(shop.run(wrong).status.code(), Some(2), "{wrong:?}");
     }
     for command in ["disable", "enable", "totp", "password"] {
-        let refused = shop.refused(&["operators", command, "ada"], "");
+        let refused = shop.refused(&["operators", command, "ada"]);
         assert_eq!(refused, (Some(4), "not_found".to_owned()), "{command}");
     }
     assert!(shop.lines(&["operators", "list", "--all"]).is_empty());
