@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Extensions;
 use model::Permission;
 use utoipa::openapi::HttpMethod;
@@ -64,44 +64,24 @@ impl Routes {
         let (path, method) = self.document.add::<D>(Asks::Key(needs));
         let handler: super::serve::Handler = Arc::new(move |ask| Box::pin(handler(ask)));
         let route = Route { path, needs, handler };
-        let serve = move |State(api): State<Arc<Api>>, places: Places, request: Request| {
-            let route = route.clone();
-            async move {
-                let came = came(request.extensions());
-                let Ok(places) = places else {
-                    // It is no text, and so it is no path of ours.
-                    return told(&ApiRefusal::RouteUnknown.into(), came);
-                };
-                let places = places.iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
-                let places = places.collect();
-                api.serve(route, Routed { came, places, request }).await
-            }
-        };
-        self.router = self.router.route(path, on(filter(&method), serve));
+        let serve = placed(&method, move |api: Arc<Api>, came, places, request| {
+            api.serve(route.clone(), Routed { came, places, request })
+        });
+        self.router = self.router.route(path, serve);
         self
     }
 
     /// A route for everybody.
     fn public<D: Documented>(mut self, show: fn() -> Answer) -> Self {
         let (path, method) = self.document.add::<D>(Asks::Nothing);
-        let serve = move || async move {
-            let mut answer = show();
-            answer.extensions_mut().insert(Seen { route: path, key: None, reason: None });
-            answer
-        };
-        self.router = self.router.route(path, on(filter(&method), serve));
+        let seen = Seen { route: path, key: None, reason: None };
+        self.router = self.router.route(path, shown(&method, show, seen));
         self
     }
 
     /// What serves them.
     pub(super) fn router(self, api: Arc<Api>) -> Router {
-        let unknown = |request: Request| async move {
-            told(&ApiRefusal::RouteUnknown.into(), came(request.extensions()))
-        };
-        let other_method = |request: Request| async move {
-            told(&ApiRefusal::MethodNotAllowed.into(), came(request.extensions()))
-        };
-        self.router.fallback(unknown).method_not_allowed_fallback(other_method).with_state(api)
+        with_fallbacks(self.router).with_state(api)
     }
 
     /// The OpenAPI document about them.
@@ -110,14 +90,63 @@ impl Routes {
     }
 }
 
-type Places = Result<RawPathParams, RawPathParamsRejection>;
+/// What the path says, by the names that the route gives it.
+pub(super) type Places = Vec<(String, String)>;
 
-pub(super) fn came(extensions: &Extensions) -> Came {
+/// Serves a route whose path has places.
+pub(super) fn placed<S, H, F>(method: &HttpMethod, serve: H) -> MethodRouter<Arc<S>>
+where
+    S: Send + Sync + 'static,
+    H: Fn(Arc<S>, Came, Places, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let serve = move |State(state): State<Arc<S>>, places: RawPlaces, request: Request| {
+        let serve = serve.clone();
+        async move {
+            let came = came(request.extensions());
+            let Ok(places) = places else {
+                // It is no text, and so it is no path of ours.
+                return told(&ApiRefusal::RouteUnknown.into(), came);
+            };
+            let places = places.iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+            serve(state, came, places.collect(), request).await
+        }
+    };
+    on(filter(method), serve)
+}
+
+/// Serves a route that shows everybody the same; the log says this of it.
+pub(super) fn shown<S, T>(method: &HttpMethod, show: fn() -> Answer, of_log: T) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    T: Copy + Send + Sync + 'static,
+{
+    let serve = move || async move {
+        let mut answer = show();
+        answer.extensions_mut().insert(of_log);
+        answer
+    };
+    on(filter(method), serve)
+}
+
+/// Refuses what has no route.
+pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    let refuse = |refusal: ApiRefusal| {
+        move |request: Request| async move { told(&refusal.into(), came(request.extensions())) }
+    };
+    router
+        .fallback(refuse(ApiRefusal::RouteUnknown))
+        .method_not_allowed_fallback(refuse(ApiRefusal::MethodNotAllowed))
+}
+
+type RawPlaces = Result<RawPathParams, RawPathParamsRejection>;
+
+fn came(extensions: &Extensions) -> Came {
     // Every request is given it before it is routed.
     extensions.get::<Came>().copied().unwrap_or_else(Came::nowhere)
 }
 
-pub(super) fn filter(method: &HttpMethod) -> MethodFilter {
+fn filter(method: &HttpMethod) -> MethodFilter {
     match method {
         HttpMethod::Post => MethodFilter::POST,
         _ => MethodFilter::GET,

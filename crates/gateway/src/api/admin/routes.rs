@@ -6,9 +6,6 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request, State};
-use axum::routing::on;
 use bytes::Bytes;
 use model::Permission;
 
@@ -17,8 +14,7 @@ use super::{Asked, Given, Office, Passed, Secure, audit, door, keys, operators};
 use crate::answer::{self, Answer};
 use crate::api::document::{Asks, Document, Door};
 use crate::api::refusal::{ApiRefusal, Problem};
-use crate::api::routes::{Documented, came, filter};
-use crate::api::serve::told;
+use crate::api::routes::{Documented, placed, shown, with_fallbacks};
 use crate::operators::Operator;
 
 /// Every route there is.
@@ -91,45 +87,25 @@ impl Routes {
     fn add<D: Documented>(mut self, asks: Asks, needs: Needs, handler: Handler) -> Self {
         let (path, method) = self.document.add::<D>(asks);
         let route = Route { path, needs, handler };
-        let serve = move |State(office): State<Arc<Office>>, places: Places, request: Request| {
-            let route = route.clone();
-            async move {
-                let came = came(request.extensions());
-                let Ok(places) = places else {
-                    // It is no text, and so it is no path of ours.
-                    return told(&ApiRefusal::RouteUnknown.into(), came);
-                };
-                let places = places.iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
-                let secure = request.extensions().get::<Secure>().is_some_and(|secure| secure.0);
-                let places = places.collect();
-                office.serve(route, Routed { came, is_secure: secure, places, request }).await
-            }
-        };
-        self.router = self.router.route(path, on(filter(&method), serve));
+        let serve = placed(&method, move |office: Arc<Office>, came, places, request| {
+            let is_secure = request.extensions().get::<Secure>().is_some_and(|secure| secure.0);
+            office.serve(route.clone(), Routed { came, is_secure, places, request })
+        });
+        self.router = self.router.route(path, serve);
         self
     }
 
     /// A route for everybody.
     fn public<D: Documented>(mut self, show: fn() -> Answer) -> Self {
         let (path, method) = self.document.add::<D>(Asks::Nothing);
-        let serve = move || async move {
-            let mut answer = show();
-            answer.extensions_mut().insert(Passed { route: path, operator: None, reason: None });
-            answer
-        };
-        self.router = self.router.route(path, on(filter(&method), serve));
+        let passed = Passed { route: path, operator: None, reason: None };
+        self.router = self.router.route(path, shown(&method, show, passed));
         self
     }
 
     /// What serves them.
     pub(super) fn router(self, office: Arc<Office>) -> Router {
-        let unknown = |request: Request| async move {
-            told(&ApiRefusal::RouteUnknown.into(), came(request.extensions()))
-        };
-        let other_method = |request: Request| async move {
-            told(&ApiRefusal::MethodNotAllowed.into(), came(request.extensions()))
-        };
-        self.router.fallback(unknown).method_not_allowed_fallback(other_method).with_state(office)
+        with_fallbacks(self.router).with_state(office)
     }
 
     /// The OpenAPI document about them.
@@ -137,8 +113,6 @@ impl Routes {
         self.document.text(Door::Admin)
     }
 }
-
-type Places = Result<RawPathParams, RawPathParamsRejection>;
 
 fn of_operator<H, F>(handler: H) -> Handler
 where
