@@ -74,18 +74,20 @@ pub(crate) struct Peer {
 }
 
 /// Serves until the token is cancelled, then lets running requests finish.
-pub(crate) async fn serve<S, F>(
+pub(crate) async fn serve<T, S, F>(
     listener: TcpListener,
     doors: Doors,
     stop: CancellationToken,
+    served: Arc<T>,
     serve: S,
 ) where
-    S: Fn(Peer, hyper::Request<Incoming>) -> F + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+    S: Fn(Arc<T>, Peer, hyper::Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
     let connections = Connections::new(doors.connections_max, doors.per_address_max);
     let graceful = GracefulShutdown::new();
-    let shared = Arc::new((doors, serve));
+    let shared = Arc::new((doors, served, serve));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -98,7 +100,7 @@ pub(crate) async fn serve<S, F>(
                 continue;
             }
         };
-        let (doors, _) = &*shared;
+        let (doors, ..) = &*shared;
         if !doors.let_in(address) {
             continue;
         }
@@ -109,7 +111,7 @@ pub(crate) async fn serve<S, F>(
         let _ = stream.set_nodelay(true);
         let (shared, stop, watcher) = (shared.clone(), stop.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let (doors, serve) = &*shared;
+            let (doors, served, serve) = &*shared;
             let greeted = tokio::select! {
                 greeted = greeting::greet(stream, address, doors, &mut place) => greeted,
                 () = stop.cancelled() => return,
@@ -117,7 +119,7 @@ pub(crate) async fn serve<S, F>(
             let ended = match greeted {
                 Ok((stream, peer)) => {
                     let service = service_fn(|request| {
-                        let answer = serve(peer, request);
+                        let answer = serve(served.clone(), peer, request);
                         async move { Ok::<_, Infallible>(answer.await) }
                     });
                     let connection = builder().serve_connection(io_of(stream), service);

@@ -272,16 +272,11 @@ impl Running {
             let sharing = inbound.clone().share_limits(counter, self.stop_in.clone());
             self.inward.push(tokio::spawn(sharing));
         }
+        let answer = |inbound: Arc<Inbound>, peer, request| async move {
+            inbound.receive(peer, request).await
+        };
         let stop = self.stop_in.clone();
-        self.inward.push(tokio::spawn(listener::serve(
-            socket,
-            doors,
-            stop,
-            move |peer, request| {
-                let inbound = inbound.clone();
-                async move { inbound.receive(peer, request).await }
-            },
-        )));
+        self.inward.push(tokio::spawn(listener::serve(socket, doors, stop, inbound, answer)));
     }
 
     fn serve_api(
@@ -296,16 +291,10 @@ impl Running {
             let sharing = served.clone().share_limits(counter, self.stop_in.clone());
             self.inward.push(tokio::spawn(sharing));
         }
+        let answer =
+            |served: Arc<Served>, peer, request| async move { served.answer(peer, request).await };
         let stop = self.stop_in.clone();
-        self.inward.push(tokio::spawn(listener::serve(
-            socket,
-            doors,
-            stop,
-            move |peer, request| {
-                let served = served.clone();
-                async move { served.answer(peer, request).await }
-            },
-        )));
+        self.inward.push(tokio::spawn(listener::serve(socket, doors, stop, served, answer)));
     }
 
     fn serve_admin(
@@ -323,16 +312,10 @@ impl Running {
             office: ServedOffice::new(office),
             certificates,
         });
+        let answer =
+            |admin: Arc<Admin>, peer, request| async move { admin.answer(peer, request).await };
         let stop = self.stop_out.clone();
-        self.outward.push(tokio::spawn(listener::serve(
-            socket,
-            doors,
-            stop,
-            move |peer, request| {
-                let admin = admin.clone();
-                async move { admin.answer(peer, request).await }
-            },
-        )));
+        self.outward.push(tokio::spawn(listener::serve(socket, doors, stop, admin, answer)));
     }
 
     fn deliver(
