@@ -95,6 +95,8 @@ ids! {
     SecretId = "sec";
     /// A person who operates the gateway.
     OperatorId = "opr";
+    /// What an application expects to be paid.
+    OrderId = "ord";
 }
 
 impl ApiKeyId {

@@ -11,7 +11,9 @@ pub mod destination;
 pub mod event;
 pub mod id;
 pub mod limits;
+pub mod money;
 pub mod operator;
+pub mod order;
 pub mod rate;
 pub mod retry;
 pub mod secret;
@@ -21,6 +23,8 @@ pub use access::{Permission, Reach, Role};
 pub use delivery::{AttemptOutcome, DeliveryStatus};
 pub use event::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Verdict};
 pub use id::{
-    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId,
+    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
 };
+pub use money::Money;
+pub use order::OrderState;
 pub use time::Timestamp;
