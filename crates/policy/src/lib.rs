@@ -1,45 +1,21 @@
 //! May it pass? Pure decisions about verified events.
 //!
-//! A [`Permit`] can be made here only, and a delivery cannot be planned without one. Before there
-//! are orders to match, the decision rests on what the signature covers: what it covers in full
-//! may pass, anything less is only a hint until somebody confirms it.
+//! A [`Permit`] can be made here only, and a delivery cannot be planned without one. What the signature
+//! covers in full may pass, anything less is only a hint until somebody confirms it. What names an order
+//! passes only where it matches what that order expects ([`match_order`]).
 
-use std::fmt;
+mod matching;
+mod reason;
 
 use model::Covers;
 use sabotage::Defect;
 
+pub use matching::{Claim, Matched, Wanted, match_order};
+pub use reason::{DenyReason, HoldReason};
+
 /// Leave to deliver one event. Only this crate makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit(());
-
-/// Why an authentic event waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HoldReason {
-    /// The signature covers less than the whole body, so what the event says must be confirmed.
-    NeedsConfirmation,
-    /// It held what must not be kept, and every endpoint takes the original bytes, which are gone.
-    RedactedOriginalOnly,
-}
-
-impl HoldReason {
-    /// Every reason.
-    pub const ALL: &'static [Self] = &[Self::NeedsConfirmation, Self::RedactedOriginalOnly];
-
-    /// The stable code.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::NeedsConfirmation => "needs_confirmation",
-            Self::RedactedOriginalOnly => "redacted_original_only",
-        }
-    }
-}
-
-impl fmt::Display for HoldReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
 
 /// What was decided about an authentic event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +24,8 @@ pub enum Decided {
     Permit(Permit),
     /// It waits for a fact or a person.
     Hold(HoldReason),
+    /// It will not be delivered.
+    Deny(DenyReason),
 }
 
 /// The rules of one source.
@@ -121,11 +99,5 @@ mod tests {
             let evidence = Evidence { covers, weak: false, original_only: true };
             assert_eq!(decide(Rules::default(), evidence), Decided::Hold(reason));
         }
-    }
-
-    #[test]
-    fn every_reason_has_a_code() {
-        assert_eq!(HoldReason::ALL.len(), 2);
-        assert_eq!(HoldReason::NeedsConfirmation.to_string(), "needs_confirmation");
     }
 }

@@ -1,0 +1,223 @@
+//! Does an event pay what its order expects?
+//!
+//! A genuine signature says who speaks, not that the right thing was paid: a one-dollar payment must not
+//! settle an order of two thousand, nor one provider's event another provider's order. Whatever differs
+//! holds the event under its own reason. What is really paid is counted all the same where it is of the
+//! order's money and goes where it should: only its event does not pass as *the* payment.
+
+use model::OrderState;
+use model::money::{self, Notation, Unit};
+use model::order::{Expected, Fact, FactKind, Facts, Part, PaymentKey, judge};
+use model::{OrderId, Timestamp};
+
+use crate::{Decided, DenyReason, HoldReason, Permit};
+
+/// What profiles call a payment that was made.
+const PAID: &str = "paid";
+
+/// The part that is all of a payment.
+const WHOLE: Part = [0; 16];
+
+/// What a verified event says of a payment. Only what its signature covers may stand here.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// The source it came through.
+    pub source: &'a str,
+    /// The payment's state, in the words of profiles (`paid`, `pending`, …).
+    pub status: Option<&'a str>,
+    /// How much, as the text has it.
+    pub amount: Option<&'a str>,
+    /// How much was paid back so far, as the text has it.
+    pub refunded: Option<&'a str>,
+    /// How the provider writes amounts; none if that is not known.
+    pub notation: Option<Notation>,
+    /// Currency or asset, as the provider writes it.
+    pub currency: Option<&'a str>,
+    /// The chain.
+    pub chain: Option<&'a str>,
+    /// The address that is paid.
+    pub address: Option<&'a str>,
+    /// The account that is paid.
+    pub payee: Option<&'a str>,
+    /// Which payment.
+    pub payment: PaymentKey,
+    /// Which part of it, such as one of several refunds.
+    pub part: Part,
+    /// The order that this payment has served so far.
+    pub serves: Option<OrderId>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an order expects.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Which order.
+    pub order: OrderId,
+    /// How much until when.
+    pub expected: &'a Expected,
+    /// Through which provider, if that was said.
+    pub provider: Option<&'a str>,
+    /// Through which source, if that was said.
+    pub source: Option<&'a str>,
+    /// To which address, if that was said.
+    pub address: Option<&'a str>,
+    /// To which account, if that was said.
+    pub payee: Option<&'a str>,
+    /// A node of its chain is asked: what a provider says of it is only a hint.
+    pub watched: bool,
+    /// What is known of its payments.
+    pub facts: &'a Facts,
+}
+
+/// Whether an event matches its order, and what it adds to what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// What becomes of the event.
+    pub decided: Decided,
+    /// What it says of the payment: adding it again changes nothing.
+    pub facts: Vec<Fact>,
+}
+
+/// Matches an event with the order that it names.
+pub fn match_order(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Matched {
+    let said = elsewhere(claim, wanted).map_or_else(|| facts_of(claim, wanted), Err);
+    let added = match said {
+        Ok(added) => added,
+        Err(reason) => return Matched { decided: Decided::Hold(reason), facts: Vec::new() },
+    };
+    let mut facts = wanted.facts.clone();
+    for fact in &added {
+        facts.add(*fact);
+    }
+    let judged = judge(wanted.expected, &facts, claim.at);
+    let refunds = added.iter().any(|fact| fact.kind == FactKind::Refunded);
+    if refunds && judged.refunded > judged.paid {
+        let decided = Decided::Hold(HoldReason::RefundExceedsPaid);
+        return Matched { decided, facts: Vec::new() };
+    }
+    let decided = match permit(wanted) {
+        Decided::Permit(_) if claim.status == Some(PAID) && !refunds => {
+            let amount = added.first().map_or(0, |fact| fact.amount);
+            compared(amount, judged.state, wanted)
+        }
+        decided => decided,
+    };
+    Matched { decided, facts: added }
+}
+
+/// What an event says of the payment. Nothing, if it is not about money.
+fn facts_of(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldReason> {
+    let unit = &wanted.expected.money.unit;
+    let fact = |kind, amount, part| {
+        let (payment, at) = (claim.payment, claim.at);
+        Fact { payment, kind, part, amount, at, version: 0 }
+    };
+    let mut facts = Vec::new();
+    if let Some(kind) = claim.status.and_then(kind_of) {
+        let amount = match amount(claim, claim.amount, unit) {
+            // What has failed needs no amount.
+            Err(HoldReason::AmountMissing) if kind == FactKind::Failed => 0,
+            amount => amount?,
+        };
+        // Where a node is asked, nobody else's word makes anything paid.
+        let is_hint = wanted.watched && kind == FactKind::Paid;
+        let kind = if is_hint { FactKind::Pending } else { kind };
+        facts.push(fact(kind, amount, if has_parts(kind) { claim.part } else { WHOLE }));
+    }
+    if let Some(text) = claim.refunded {
+        let refunded = amount(claim, Some(text), unit)?;
+        if refunded > 0 {
+            // All of it so far, whatever this event is about.
+            facts.retain(|fact| fact.kind != FactKind::Refunded);
+            facts.push(fact(FactKind::Refunded, refunded, WHOLE));
+        }
+    }
+    Ok(facts)
+}
+
+/// Whether the event is about somebody else's order, money or account.
+fn elsewhere(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Option<HoldReason> {
+    let differs = |wanted: Option<&str>, said: Option<&str>| {
+        wanted.zip(said).is_some_and(|(wanted, said)| wanted != said)
+    };
+    let unit = &wanted.expected.money.unit;
+    if differs(wanted.provider, Some(claim.provider)) {
+        Some(HoldReason::ProviderMismatch)
+    } else if differs(wanted.source, Some(claim.source)) {
+        Some(HoldReason::SourceMismatch)
+    } else if claim.serves.is_some_and(|order| order != wanted.order) {
+        Some(HoldReason::PaymentReused)
+    } else if differs(wanted.payee, claim.payee) {
+        Some(HoldReason::PayeeMismatch)
+    } else if claim.chain.is_some_and(|chain| !is_chain(chain, unit)) {
+        Some(HoldReason::ChainMismatch)
+    } else if claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name())) {
+        Some(HoldReason::CurrencyMismatch)
+    } else if differs(wanted.address, claim.address) {
+        Some(HoldReason::AddressMismatch)
+    } else {
+        None
+    }
+}
+
+fn is_chain(said: &str, unit: &Unit) -> bool {
+    unit.chain().is_some_and(|chain| chain.eq_ignore_ascii_case(said))
+}
+
+/// An amount, in the minor units of the order's money.
+fn amount(claim: &Claim<'_>, text: Option<&str>, unit: &Unit) -> Result<u128, HoldReason> {
+    let (Some(text), Some(_)) = (text, claim.currency) else {
+        return Err(HoldReason::AmountMissing);
+    };
+    let notation = claim.notation.ok_or(HoldReason::AmountUnreadable)?;
+    money::parse(text, notation, unit.decimals()).map_err(|_| HoldReason::AmountUnreadable)
+}
+
+/// What a profile's word for the payment's state says.
+fn kind_of(status: &str) -> Option<FactKind> {
+    Some(match status {
+        "pending" | "processing" => FactKind::Pending,
+        PAID => FactKind::Paid,
+        "failed" | "cancelled" | "expired" => FactKind::Failed,
+        "refunded" => FactKind::Refunded,
+        "disputed" => FactKind::Disputed,
+        "dispute_won" => FactKind::DisputeWon,
+        "dispute_lost" => FactKind::DisputeLost,
+        _ => return None,
+    })
+}
+
+const fn has_parts(kind: FactKind) -> bool {
+    matches!(
+        kind,
+        FactKind::Refunded | FactKind::Disputed | FactKind::DisputeWon | FactKind::DisputeLost
+    )
+}
+
+fn permit(wanted: &Wanted<'_>) -> Decided {
+    if wanted.expected.cancelled_at.is_some() {
+        Decided::Deny(DenyReason::OrderCancelled)
+    } else {
+        Decided::Permit(Permit(()))
+    }
+}
+
+/// An event that says *paid* passes where that is what the order expects, or where it is paid now.
+fn compared(amount: u128, state: OrderState, wanted: &Wanted<'_>) -> Decided {
+    let expected = wanted.expected;
+    if amount > expected.maximum() {
+        Decided::Hold(HoldReason::AmountOver)
+    } else if wanted.watched && !state.is_paid() {
+        Decided::Hold(HoldReason::ConfirmationsMissing)
+    } else if amount >= expected.minimum() || state == OrderState::Paid {
+        Decided::Permit(Permit(()))
+    } else {
+        Decided::Hold(HoldReason::AmountUnder)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Why an authentic event waits, or is not delivered at all.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Why an authentic event waits.
+    HoldReason {
+        /// The signature covers less than the whole body, so what the event says must be confirmed.
+        NeedsConfirmation = "needs_confirmation",
+        /// It held what must not be kept, and every endpoint takes the original bytes, which are gone.
+        RedactedOriginalOnly = "redacted_original_only",
+        /// It names an order that nobody registered.
+        UnknownOrder = "unknown_order",
+        /// The order is to be paid through another provider.
+        ProviderMismatch = "provider_mismatch",
+        /// The order is to be paid through another source.
+        SourceMismatch = "source_mismatch",
+        /// Another account is paid than the order's.
+        PayeeMismatch = "payee_mismatch",
+        /// It is paid in another currency or asset.
+        CurrencyMismatch = "currency_mismatch",
+        /// It is paid on another chain.
+        ChainMismatch = "chain_mismatch",
+        /// It is paid to another address.
+        AddressMismatch = "address_mismatch",
+        /// It says that something was paid, and not how much of what.
+        AmountMissing = "amount_missing",
+        /// Its amount is none that can be counted in the order's money.
+        AmountUnreadable = "amount_unreadable",
+        /// Less is paid than the order expects, as with a partial capture.
+        AmountUnder = "amount_under",
+        /// More is paid than the order expects.
+        AmountOver = "amount_over",
+        /// The provider says that it is paid, and the chain does not say so yet.
+        ConfirmationsMissing = "confirmations_missing",
+        /// The same payment has paid another order.
+        PaymentReused = "payment_reused",
+        /// More is paid back than was paid.
+        RefundExceedsPaid = "refund_exceeds_paid",
+        /// The customer, address or card is blocked.
+        PartyBlocked = "party_blocked",
+    }
+}
+
+reasons! {
+    /// Why an authentic event is not delivered.
+    DenyReason {
+        /// The application has cancelled the order.
+        OrderCancelled = "order_cancelled",
+    }
+}
