@@ -171,3 +171,6 @@ const _: () = assert!((SESSION_USES_MS as i64) * 10 < SESSION_IDLE_MS_MAX);
 const _: () = assert!(PASSWORD_CHARS_MIN * 4 <= PASSWORD_BYTES_MAX);
 // A provider's longest known retry horizon is ten days.
 const _: () = assert!(DEDUP_DAYS > 10);
+
+/// What is known of an order's payments, facts: far more than anybody needs to pay one.
+pub const ORDER_FACTS_MAX: usize = 1_000;

@@ -2,7 +2,8 @@
 
 use audit::{Body, Change, Commitment, EntryError, Parts, Value};
 use model::{
-    ApiKeyId, ArrivalId, DeliveryId, EventId, EventStatus, OperatorId, RequestId, Step, Timestamp,
+    ApiKeyId, ArrivalId, DeliveryId, EventId, EventStatus, OperatorId, OrderId, RequestId, Step,
+    Timestamp,
 };
 use vault::KeyId;
 
@@ -90,6 +91,10 @@ actions! {
     SecretRetired = 21 "secret.retired",
     /// A real message was verified with a secret for the first time. The resource is its source.
     SecretProven = 22 "secret.proven",
+    /// An order was created. The resource is the order.
+    OrderCreated = 26 "order.created",
+    /// An order changed, by what pays it or because somebody wanted it. The resource is the order.
+    OrderChanged = 27 "order.changed",
     /// A secret stands in the configuration now, or does not any more. The resource is its source or
     /// endpoint.
     SecretConfigured = 23 "secret.configured",
@@ -318,6 +323,9 @@ pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
             | Action::SessionConfirmed,
             Ok(id),
         ) => OperatorId::from_bytes(id).to_string(),
+        (Action::OrderCreated | Action::OrderChanged, Ok(id)) => {
+            OrderId::from_bytes(id).to_string()
+        }
         (Action::KeyAdded, Ok(id)) => format!("{:?}", KeyId(id)),
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }

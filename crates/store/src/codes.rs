@@ -1,7 +1,10 @@
 //! Enums as the small numbers that stand in the store. A number never changes its meaning.
 
 use model::api_key::Cause;
-use model::{AttemptOutcome, Covers, DeliveryStatus, Environment, EventStatus, Role, Step, Steps};
+use model::order::FactKind;
+use model::{
+    AttemptOutcome, Covers, DeliveryStatus, Environment, EventStatus, OrderState, Role, Step, Steps,
+};
 
 use model::secret::SecretKind;
 
@@ -47,6 +50,14 @@ codes! {
     Cause { Retired = 0, Leaked = 1, Suspected = 2, }
     EndpointState { Active = 0, Paused = 1, Disabled = 2, }
     SecretKind { Source = 0, Endpoint = 1, }
+    OrderState {
+        Awaiting = 0, Partial = 1, Detected = 2, Confirming = 3, Paid = 4, Overpaid = 5, Expired = 6,
+        Late = 7, Reversed = 8, Disputed = 9, Refunded = 10, Failed = 11, Cancelled = 12,
+    }
+    FactKind {
+        Pending = 0, Paid = 1, Failed = 2, Refunded = 3, Disputed = 4, DisputeWon = 5,
+        DisputeLost = 6, Seen = 7, Confirming = 8, Counted = 9, Gone = 10, Undone = 11,
+    }
     State { Fresh = 0, Blocked = 1, Head = 2, Parked = 3, Delivered = 4, Dead = 5, }
     AttemptOutcome {
         Delivered = 0, Refused = 1, Gone = 2, Unreachable = 3, TimedOut = 4, Forbidden = 5,

@@ -10,9 +10,10 @@ use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
     ApiKeyChanged, ApiKeyUse, Changed, Claimed, Deed, EndpointState, IdempotencyClaim,
-    LeaseRequest, Leased, NewApiKey, NewDelivery, NewKey, NewOperator, NewSession, Note,
-    OperatorChange, OperatorChanged, PartitionClass, Record, Recorded, Seal, SealedRow,
-    SessionOpened, Settle, Settled, StoreError, Successor, Tally, WindowAdd, WindowCounts,
+    LeaseRequest, Leased, NewApiKey, NewDelivery, NewKey, NewOperator, NewOrder, NewSession, Note,
+    OperatorChange, OperatorChanged, OrderChanges, OrderCreated, OrdersChanged, PartitionClass,
+    Record, Recorded, Seal, SealedRow, SessionOpened, Settle, Settled, StoreError, Successor,
+    Tally, WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -93,6 +94,9 @@ pub(crate) enum Command {
         operator: OperatorId,
         note: Note,
     },
+    CreateOrder(Box<NewOrder>, Note),
+    /// Records what pays orders, and changes them.
+    ChangeOrders(Box<OrderChanges>),
     TakeDuty(Duty),
     ReleaseDuty {
         name: String,
@@ -161,6 +165,8 @@ pub(crate) enum Answer {
     ApiKeyChanged(ApiKeyChanged),
     OperatorChanged(OperatorChanged),
     SessionOpened(SessionOpened),
+    OrderCreated(OrderCreated),
+    OrdersChanged(OrdersChanged),
     Count(usize),
     SecretAdded(SecretAdded),
     SecretRetired(SecretRetired),

@@ -26,6 +26,7 @@ mod log;
 mod memory;
 mod operator;
 mod options;
+mod order;
 mod partition;
 mod postgres;
 mod record;
@@ -56,6 +57,9 @@ pub use operator::{
     SessionRow,
 };
 pub use options::{Options, Synchronous};
+pub use order::{
+    NewOrder, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow, OrdersChanged,
+};
 pub use partition::PartitionClass;
 pub use postgres::{MigrationName, PostgresOptions, ServerWarning};
 pub use record::{

@@ -25,6 +25,7 @@ mod names;
 mod open;
 mod operators;
 mod options;
+mod orders;
 mod partitions;
 mod pool;
 mod read;

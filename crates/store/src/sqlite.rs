@@ -16,6 +16,7 @@ mod log;
 mod names;
 mod open;
 mod operators;
+mod orders;
 mod read;
 mod record;
 mod retain;

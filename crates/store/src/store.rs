@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod operators;
+mod orders;
 
 use std::path::Path;
 

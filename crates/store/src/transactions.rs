@@ -72,6 +72,10 @@ names! {
     ApiKey = "api_key",
     /// How API keys were used.
     ApiKeyUses = "api_key_uses",
+    /// An order that is created.
+    Order = "order",
+    /// What pays orders, and how they change with it.
+    Payment = "payment",
     /// An operator who is added or changed.
     Operator = "operator",
     /// A session that is opened, goes on or ends.
@@ -115,6 +119,8 @@ impl Name {
             | Command::RevokeApiKey { .. }
             | Command::RevokeApiKeys { .. } => Self::ApiKey,
             Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
+            Command::CreateOrder(..) => Self::Order,
+            Command::ChangeOrders(_) => Self::Payment,
             Command::AddOperator { .. } | Command::ChangeOperator { .. } => Self::Operator,
             Command::OpenSession { .. }
             | Command::EndSession { .. }

@@ -43,6 +43,10 @@ pub enum CopiedTable {
     Secret,
     /// What each sink has got.
     Sink,
+    /// Orders, in the order in which they were created.
+    Order,
+    /// Which order each payment serves.
+    Payment,
 }
 
 /// What a column holds.
@@ -81,6 +85,8 @@ impl CopiedTable {
         Self::Checkpoint,
         Self::Secret,
         Self::Sink,
+        Self::Order,
+        Self::Payment,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -99,6 +105,8 @@ impl CopiedTable {
         Self::Checkpoint,
         Self::Secret,
         Self::Sink,
+        Self::Order,
+        Self::Payment,
     ];
 
     /// The stable code.
@@ -122,6 +130,8 @@ impl CopiedTable {
             Self::Checkpoint => "audit_checkpoints",
             Self::Secret => "secrets",
             Self::Sink => "audit_sinks",
+            Self::Order => "orders",
+            Self::Payment => "payments",
         }
     }
 
@@ -183,6 +193,8 @@ impl CopiedTable {
             ],
             Self::Secret => SECRET,
             Self::Sink => &[("name", Kind::Text), ("size", Kind::Number)],
+            Self::Order => ORDER,
+            Self::Payment => &[("key", Kind::Bytes), ("order_id", Kind::Id)],
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }
@@ -320,6 +332,31 @@ const OPERATOR: &[Column] = &[
     ("created_at", Kind::Number),
     ("created_by", Kind::Text),
     ("disabled_at", Kind::Number),
+];
+
+const ORDER: &[Column] = &[
+    ("id", Kind::Id),
+    ("reference_key", Kind::Bytes),
+    ("customer_key", Kind::Bytes),
+    ("provider", Kind::Text),
+    ("source", Kind::Text),
+    ("unit", Kind::Text),
+    ("amount", Kind::Bytes),
+    ("tolerance", Kind::Bytes),
+    ("expires_at", Kind::Number),
+    ("cancelled_at", Kind::Number),
+    ("created_at", Kind::Number),
+    ("created_by", Kind::Text),
+    ("state", Kind::Small),
+    ("paid", Kind::Bytes),
+    ("pending", Kind::Bytes),
+    ("refunded", Kind::Bytes),
+    ("facts", Kind::Bytes),
+    ("version", Kind::Number),
+    ("revision", Kind::Number),
+    ("updated_at", Kind::Number),
+    ("sealed_key", Kind::Id),
+    ("sealed", Kind::Bytes),
 ];
 
 #[cfg(test)]

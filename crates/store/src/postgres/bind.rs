@@ -3,7 +3,9 @@
 //! Only types that the server has built in: for any other the client would look the type up with a
 //! statement that has a name, which no pooler in transaction mode keeps.
 
-use model::{ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId};
+use model::{
+    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
+};
 use tokio_postgres::types::{ToSql, Type};
 use vault::KeyId;
 
@@ -65,7 +67,7 @@ macro_rules! ids {
 }
 
 ids! {
-    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId,
+    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
 }
 
 impl From<KeyId> for Sixteen {

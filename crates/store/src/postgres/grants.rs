@@ -47,6 +47,12 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("session", "SELECT, INSERT, UPDATE (last_seen_at, ended_at)"),
     ("operator_version", "SELECT, UPDATE"),
+    (
+        "orders",
+        "SELECT, INSERT, UPDATE (cancelled_at, state, paid, pending, refunded, facts, version, \
+         revision, updated_at)",
+    ),
+    ("payment", "SELECT, INSERT"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
     ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),
 ];

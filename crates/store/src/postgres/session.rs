@@ -168,6 +168,12 @@ impl<'c> Session<'c> {
             Command::EndSessions { operator, note } => {
                 self.end_sessions(*operator, note).await.map(Answer::Count)
             }
+            Command::CreateOrder(order, note) => {
+                self.create_order(order, note).await.map(Answer::OrderCreated)
+            }
+            Command::ChangeOrders(changes) => {
+                self.change_orders(changes).await.map(Answer::OrdersChanged)
+            }
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).await.map(|()| Answer::Done)

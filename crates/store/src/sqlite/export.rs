@@ -103,6 +103,10 @@ impl CopiedTable {
                  FROM secret WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
             }
             Self::Sink => "SELECT name, name, size FROM audit_sink WHERE name > ?1 ORDER BY name LIMIT ?2",
+            Self::Order => ORDER,
+            Self::Payment => {
+                "SELECT key, key, order_id FROM payment WHERE key > ?1 ORDER BY key LIMIT ?2"
+            }
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -111,6 +115,7 @@ impl CopiedTable {
         let before = match self {
             Self::Quarantine => vec![Stored::Blob(Vec::new()); 2],
             Self::Sink => vec![Stored::Text(String::new())],
+            Self::Payment => vec![Stored::Blob(Vec::new())],
             Self::Attempt => vec![Stored::Integer(i64::MIN); 2],
             _ => vec![Stored::Integer(i64::MIN)],
         };
@@ -137,6 +142,8 @@ impl CopiedTable {
             Self::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
             Self::Secret => "SELECT count(*) FROM secret",
             Self::Sink => "SELECT count(*) FROM audit_sink",
+            Self::Order => "SELECT count(*) FROM orders",
+            Self::Payment => "SELECT count(*) FROM payment",
         }
     }
 }
@@ -144,6 +151,12 @@ impl CopiedTable {
 const OPERATOR: &str = "SELECT sequence, id, login_key, role, sealed_key, login, password, totp,
         totp_step, generation, created_at, created_by, disabled_at
      FROM operator WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+
+const ORDER: &str =
+    "SELECT sequence, id, reference_key, customer_key, provider, source, unit, amount,
+        tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
+        facts, version, revision, updated_at, sealed_key, sealed
+     FROM orders WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
 const SESSION: &str = "SELECT row, token_hash, operator, created_at, last_seen_at, confirmed_at,
         ends_at, ended_at

@@ -167,6 +167,8 @@ fn is_owed(command: &Command) -> bool {
         | Command::KeepReserve
         | Command::Close => true,
         Command::Record(_)
+        | Command::CreateOrder(..)
+        | Command::ChangeOrders(_)
         | Command::Tally(_)
         | Command::Lease(_)
         | Command::Sweep { .. }

@@ -234,6 +234,12 @@ impl<'c> Session<'c> {
             Command::EndSessions { operator, note } => {
                 self.end_sessions(*operator, note).map(Answer::Count)
             }
+            Command::CreateOrder(order, note) => {
+                self.create_order(order, note).map(Answer::OrderCreated)
+            }
+            Command::ChangeOrders(changes) => {
+                self.change_orders(changes).map(Answer::OrdersChanged)
+            }
             Command::TakeDuty(duty) => self.take_duty(duty).map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).map(|()| Answer::Done)

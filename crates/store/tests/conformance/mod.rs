@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod operators;
 pub(crate) mod ordering;
+pub(crate) mod orders;
 pub(crate) mod queries;
 pub(crate) mod record;
 pub(crate) mod recovery;
@@ -171,6 +172,19 @@ macro_rules! every_case {
                 every_change_is_a_new_version_and_no_use_is,
                 uses_add_up_and_the_latest_is_the_last,
                 of_several_that_roll_at_once_one_does,
+            }
+            orders {
+                an_order_is_kept_as_it_was_given,
+                a_reference_is_of_one_order,
+                an_arrival_and_what_it_pays_are_recorded_together,
+                what_was_decided_on_an_older_state_is_stale,
+                a_payment_serves_one_order,
+                of_two_orders_that_one_payment_is_for_one_gets_it,
+                of_several_changes_at_once_none_is_lost,
+                no_more_is_paid_back_than_was_paid,
+                orders_are_found_by_what_they_are,
+                orders_are_due_once_their_time_is_over,
+                an_order_sealed_under_an_unknown_key_is_refused,
             }
             operators {
                 an_added_operator_is_kept_as_they_were_given,

@@ -13,6 +13,7 @@ use store::{
 use crate::conformance::api_keys::{api_key, api_key_id, successor, used};
 use crate::conformance::fixture::*;
 use crate::conformance::operators::{operator, operator_id, session};
+use crate::conformance::orders;
 use crate::patient;
 use crate::server::{self, Server};
 
@@ -103,6 +104,11 @@ fn tally(n: u64, count: u32) -> Tally {
 
 /// Something of every kind, and of every state.
 async fn fill(store: &Store) {
+    for n in 1..=6 {
+        orders::create(store, n).await;
+        orders::pay(store, n, n * 10, 500).await;
+    }
+    orders::pay(store, 6, 70, 1500).await;
     for n in 1..=40 {
         keep(store, draft(n).ordered(n % 4).to("app").to("books")).await;
     }

@@ -64,6 +64,9 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         CopiedTable::ApiKey => API_KEY,
         CopiedTable::Operator => OPERATOR,
         CopiedTable::Session => SESSION,
+        CopiedTable::Order => ORDER,
+        CopiedTable::Payment => &["INSERT INTO payment (key, order_id) SELECT * FROM {new}
+            ON CONFLICT (key) DO NOTHING"],
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -157,6 +160,17 @@ const SESSION: &[&str] =
      ON CONFLICT (token_hash) DO UPDATE SET
         last_seen_at = excluded.last_seen_at, ended_at = excluded.ended_at"];
 
+const ORDER: &[&str] = &[
+    "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit,
+        amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending,
+        refunded, facts, version, revision, updated_at, sealed_key, sealed)
+     SELECT * FROM {new}
+     ON CONFLICT (id) DO UPDATE SET
+        cancelled_at = excluded.cancelled_at, state = excluded.state, paid = excluded.paid,
+        pending = excluded.pending, refunded = excluded.refunded, facts = excluded.facts,
+        version = excluded.version, revision = excluded.revision, updated_at = excluded.updated_at",
+];
+
 /// A statement that finds the rows of these keys.
 pub(super) fn find(table: CopiedTable) -> String {
     let keys = unnested(table, "wanted", table.key_columns());
@@ -241,6 +255,13 @@ const fn finds(table: CopiedTable) -> &'static str {
             "SELECT id, kind, owner, print, since, ends_at, retired_at, proven_at, sealed_key, sealed
              FROM secret WHERE id = ANY ($1)"
         }
+        CopiedTable::Order => {
+            "SELECT id, reference_key, customer_key, provider, source, unit, amount, tolerance,
+                expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded, facts,
+                version, revision, updated_at, sealed_key, sealed
+             FROM orders WHERE id = ANY ($1)"
+        }
+        CopiedTable::Payment => "SELECT key, order_id FROM payment WHERE key = ANY ($1)",
         CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
             "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
@@ -271,6 +292,8 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
         CopiedTable::Secret => "SELECT count(*) FROM secret",
         CopiedTable::Sink => "SELECT count(*) FROM audit_sink",
+        CopiedTable::Order => "SELECT count(*) FROM orders",
+        CopiedTable::Payment => "SELECT count(*) FROM payment",
     }
 }
 

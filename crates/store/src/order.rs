@@ -1,0 +1,284 @@
+//! Orders as they are kept: what is expected, what is known of the payments, and where that stands.
+//!
+//! An order changes only as a whole and only from the revision it was read at: whoever decided on an older
+//! one is told that it is stale, and decides again. What a change makes known is recorded with it: the
+//! event that brought it, and the gateway's own event about the order.
+
+use model::order::{Expected, Fact, FactKind, Facts, Judgement, PaymentKey};
+use model::{EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
+
+use crate::codes::{Code, Coded as _};
+use crate::error::Kind;
+use crate::{NewKey, Note, Record, Recorded, SealedRow, StoreError};
+
+/// An order to be created.
+#[derive(Debug, Clone)]
+pub struct NewOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// Keyed hash of the application's reference.
+    pub reference_key: [u8; 16],
+    /// Keyed hash of the customer, if it is said who pays.
+    pub customer_key: Option<[u8; 16]>,
+    /// Through which provider it is to be paid, if that is said.
+    pub provider: Option<String>,
+    /// Through which source it is to be paid, if that is said.
+    pub source: Option<String>,
+    /// How much until when.
+    pub expected: Expected,
+    /// Data keys that are needed and may not be kept yet.
+    pub keys: Vec<NewKey>,
+    /// Everything else that the application said.
+    pub sealed: SealedRow,
+}
+
+/// Whether an order was created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderCreated {
+    /// It was.
+    Done,
+    /// There is one with this reference.
+    ReferenceTaken(OrderId),
+}
+
+/// An order as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// Grows from order to order.
+    pub sequence: i64,
+    /// Its id.
+    pub id: OrderId,
+    /// Keyed hash of the application's reference.
+    pub reference_key: [u8; 16],
+    /// Keyed hash of the customer, if it was said who pays.
+    pub customer_key: Option<[u8; 16]>,
+    /// Through which provider it is to be paid, if that was said.
+    pub provider: Option<String>,
+    /// Through which source it is to be paid, if that was said.
+    pub source: Option<String>,
+    /// How much until when.
+    pub expected: Expected,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Who created it.
+    pub created_by: String,
+    /// Everything that is known of its payments.
+    pub facts: Facts,
+    /// Where it stands.
+    pub judged: Judgement,
+    /// Grows with every state that is told.
+    pub version: i64,
+    /// Grows with every change.
+    pub revision: i64,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+    /// Everything else that the application said.
+    pub sealed: SealedRow,
+}
+
+/// How an order is to change.
+#[derive(Debug, Clone)]
+pub struct OrderChange {
+    /// Which.
+    pub order: OrderId,
+    /// Which event of the arrival brings it, if one does: if that one is known, nothing changes.
+    pub event: Option<usize>,
+    /// The revision that this was decided at.
+    pub revision: i64,
+    /// When it was cancelled.
+    pub cancelled_at: Option<Timestamp>,
+    /// Everything that is known of its payments now.
+    pub facts: Facts,
+    /// Where it stands with that.
+    pub judged: Judgement,
+    /// Its version then.
+    pub version: i64,
+    /// The gateway's own event about it, if its state is other than before.
+    pub told: Option<Record>,
+}
+
+/// An arrival and what it changes, or a change that nothing brought.
+#[derive(Debug, Clone)]
+pub struct OrderChanges {
+    /// The arrival.
+    pub record: Option<Record>,
+    /// Each order that changes: once.
+    pub changes: Vec<OrderChange>,
+    /// Who wants it, if a person or an application does.
+    pub note: Option<Note>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Whether orders changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrdersChanged {
+    /// They did: what became of the arrival, if there was one.
+    Done(Recorded),
+    /// One of them has changed meanwhile, or is gone: read it and decide again.
+    Stale,
+    /// A payment serves another order already.
+    PaymentTaken {
+        /// Which payment.
+        payment: PaymentKey,
+        /// Which order.
+        order: OrderId,
+    },
+}
+
+/// Which orders to list: the newest `limit` of those that match.
+#[derive(Debug, Clone, Default)]
+pub struct OrderQuery {
+    /// In one of these states; empty means any.
+    pub states: Vec<OrderState>,
+    /// With a lower sequence than this.
+    pub before: Option<i64>,
+    /// Only those within reach.
+    pub reach: Reach,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The columns of an order, in the order in which both backends read them.
+pub(crate) const COLUMNS: &str = "sequence, id, reference_key, customer_key, provider, source, unit,
+    amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
+    facts, version, revision, updated_at, sealed_key, sealed";
+
+/// An amount as it is kept.
+pub(crate) const fn amount(minor: u128) -> [u8; 16] {
+    minor.to_be_bytes()
+}
+
+/// What an amount counts, as it is kept: `EUR`, or `USDT@ethereum/6`.
+pub(crate) fn unit_text(money: &Money) -> String {
+    match &money.unit {
+        model::money::Unit::Currency(currency) => currency.code().to_owned(),
+        model::money::Unit::Asset(asset) => format!("{asset}/{}", asset.decimals()),
+    }
+}
+
+/// Money from what is kept.
+pub(crate) fn money(unit: &str, minor: [u8; 16]) -> Result<Money, StoreError> {
+    use model::money::{Asset, Unit};
+    let asset = |text: &str| {
+        let (symbol, rest) = text.split_once('@')?;
+        let (chain, decimals) = rest.rsplit_once('/')?;
+        Asset::new(symbol, chain, decimals.parse().ok()?).ok()
+    };
+    let unit = unit.parse().map(Unit::Currency).ok().or_else(|| asset(unit).map(Unit::Asset));
+    let unit = unit.ok_or_else(|| StoreError::new(Kind::Corrupt))?;
+    Ok(Money { minor: u128::from_be_bytes(minor), unit })
+}
+
+/// Bytes of a fact as it is kept.
+const FACT_BYTES: usize = 16 + 16 + 1 + 16 + 8 + 8;
+
+/// Facts as they are kept.
+pub(crate) fn facts_bytes(facts: &Facts) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(FACT_BYTES * facts.iter().count());
+    for fact in facts.iter() {
+        bytes.extend_from_slice(&fact.payment);
+        bytes.extend_from_slice(&fact.part);
+        bytes.push(u8::try_from(Code(fact.kind).0.number()).unwrap_or(u8::MAX));
+        bytes.extend_from_slice(&fact.amount.to_be_bytes());
+        bytes.extend_from_slice(&fact.at.as_millis().to_be_bytes());
+        bytes.extend_from_slice(&fact.version.to_be_bytes());
+    }
+    bytes
+}
+
+/// Facts from what is kept.
+pub(crate) fn facts(bytes: &[u8]) -> Result<Facts, StoreError> {
+    let (facts, rest) = bytes.as_chunks::<FACT_BYTES>();
+    let read = |bytes: &[u8; FACT_BYTES]| {
+        let (payment, rest) = bytes.split_first_chunk()?;
+        let (part, rest) = rest.split_first_chunk()?;
+        let (kind, rest) = rest.split_first()?;
+        let (amount, rest) = rest.split_first_chunk()?;
+        let (at, rest) = rest.split_first_chunk()?;
+        let version = rest.first_chunk()?;
+        Some(Fact {
+            payment: *payment,
+            kind: FactKind::from_number(i64::from(*kind))?,
+            part: *part,
+            amount: u128::from_be_bytes(*amount),
+            at: Timestamp::from_millis(i64::from_be_bytes(*at)),
+            version: u64::from_be_bytes(*version),
+        })
+    };
+    let read: Option<Facts> =
+        facts.iter().map(read).collect::<Option<Vec<_>>>().map(Facts::from_iter);
+    read.filter(|_| rest.is_empty()).ok_or_else(|| StoreError::new(Kind::Corrupt))
+}
+
+impl OrderChange {
+    /// Refuses what no order may come to.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let too_many = self.facts.iter().count() > limits::ORDER_FACTS_MAX;
+        let not_ours = self
+            .told
+            .iter()
+            .flat_map(|told| &told.events)
+            .any(|event| event.status != EventStatus::Accepted || event.dedup_key.is_none());
+        let paid_back_too_much = self.judged.refunded > self.judged.paid;
+        if too_many || not_ours || paid_back_too_much {
+            return Err(StoreError::new(Kind::Constraint));
+        }
+        Ok(())
+    }
+
+    /// What the log says of it.
+    pub(crate) fn changes(&self, before: OrderState) -> String {
+        let paid = self.judged.paid.to_string();
+        let version = self.version.to_string();
+        crate::audit::text(&[
+            ("state", Some(before.code()), Some(self.judged.state.code())),
+            ("paid_minor", None, Some(&paid)),
+            ("version", None, Some(&version)),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(n: u8, kind: FactKind) -> Fact {
+        let at = Timestamp::from_millis(-5);
+        Fact { payment: [n; 16], kind, part: [9; 16], amount: u128::MAX - 1, at, version: 7 }
+    }
+
+    #[test]
+    fn facts_read_back_as_written() {
+        let all: Facts = FactKind::ALL.iter().map(|kind| fact(1, *kind)).collect();
+        assert_eq!(facts(&facts_bytes(&all)), Ok(all));
+        assert_eq!(facts(&[]), Ok(Facts::default()));
+    }
+
+    #[test]
+    fn what_is_no_fact_is_corrupt() {
+        let one: Facts = [fact(1, FactKind::Paid)].into_iter().collect();
+        let mut bytes = facts_bytes(&one);
+        assert!(facts(&bytes[..bytes.len() - 1]).is_err());
+        bytes[32] = 200;
+        assert!(facts(&bytes).is_err());
+    }
+
+    #[test]
+    fn money_reads_back_as_written() {
+        for (unit, fits) in [
+            ("EUR", true),
+            ("USDT@ethereum/6", true),
+            ("USDT@ethereum", false),
+            ("USDT@ethereum/99", false),
+            ("", false),
+            ("XXX", false),
+        ] {
+            let read = money(unit, amount(5));
+            assert_eq!(read.is_ok(), fits, "{unit}");
+            if let Ok(money) = read {
+                assert_eq!((unit_text(&money).as_str(), money.minor), (unit, 5));
+            }
+        }
+    }
+}

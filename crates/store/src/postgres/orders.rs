@@ -1,0 +1,313 @@
+//! Orders: created, changed with what pays them, read.
+
+use model::order::{Expected, Judgement, PaymentKey};
+use model::{OrderId, OrderState, Timestamp};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::Postgres;
+use super::audit::Entries;
+use super::bind::{Owned, bytea, byteas, int2, int8, text, uuid};
+use super::codes::Sixteen;
+use super::failure::{Class, Failure, Result};
+use super::keys::NewKeys;
+use super::read::sealed_row;
+use super::session::{Session, column};
+use crate::audit::Entry;
+use crate::codes::{Code, Coded as _};
+use crate::error::Kind;
+use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
+use crate::{
+    Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
+    OrdersChanged, Outcome, Recorded, StoreError,
+};
+
+impl Session<'_> {
+    pub(super) async fn create_order(&self, order: &NewOrder, note: &Note) -> Result<OrderCreated> {
+        let mut new_keys = NewKeys::new();
+        for key in &order.keys {
+            new_keys.insert(key.id.0, (key, Some(note.request)));
+        }
+        let mut entries = Entries::default();
+        self.keep_keys(&new_keys, &mut entries).await?;
+        let key = Sixteen::from(order.sealed.key);
+        self.kept_keys(&[key]).await?.see(&order.sealed)?;
+        let Expected { money, tolerance, expires_at, cancelled_at } = &order.expected;
+        let (zero, at) = (Sixteen(amount(0)), note.at.as_millis());
+        let inserted = self
+            .run(
+                "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit, amount,
+                    tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending,
+                    refunded, facts, version, revision, updated_at, sealed_key, sealed)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $13, $13, '', 0, 0,
+                    $11, $14, $15)
+                 ON CONFLICT (reference_key) DO NOTHING",
+                &[
+                    uuid(&Sixteen::from(order.id)),
+                    bytea(&Sixteen(order.reference_key)),
+                    bytea(&order.customer_key.map(Sixteen)),
+                    text(&order.provider),
+                    text(&order.source),
+                    text(&unit_text(money)),
+                    bytea(&Sixteen(amount(money.minor))),
+                    bytea(&Sixteen(amount(*tolerance))),
+                    int8(&expires_at.map(Timestamp::as_millis)),
+                    int8(&cancelled_at.map(Timestamp::as_millis)),
+                    int8(&at),
+                    text(&note.actor),
+                    bytea(&zero),
+                    uuid(&key),
+                    bytea(&order.sealed.sealed.as_bytes()),
+                ],
+            )
+            .await?;
+        self.audit(&entries).await?;
+        if inserted == 0 {
+            let sql = "SELECT id FROM orders WHERE reference_key = $1";
+            let rows = self.rows(sql, &[bytea(&Sixteen(order.reference_key))]).await?;
+            let taken = rows.first().ok_or_else(|| Failure::from(Kind::Internal))?;
+            return Ok(OrderCreated::ReferenceTaken(column::<Sixteen>(taken, 0)?.into()));
+        }
+        let (minor, unit) = (money.minor.to_string(), unit_text(money));
+        let told = [("amount_minor", None, Some(&*minor)), ("unit", None, Some(&*unit))];
+        self.audit_note(Action::OrderCreated, order.id.as_bytes(), false, note, &told).await?;
+        Ok(OrderCreated::Done)
+    }
+
+    pub(super) async fn change_orders(&self, ordered: &OrderChanges) -> Result<OrdersChanged> {
+        // In one order, so that of two that change the same none waits for the other twice.
+        let mut changes: Vec<&OrderChange> = ordered.changes.iter().collect();
+        changes.sort_unstable_by_key(|change| change.order);
+        let mut before = Vec::with_capacity(changes.len());
+        for change in &changes {
+            let Some(state) = self.state_at(change).await? else { return Ok(OrdersChanged::Stale) };
+            before.push(state);
+            if let Some(taken) = self.taken(change).await? {
+                return Ok(taken);
+            }
+        }
+        let recorded = match &ordered.record {
+            Some(record) => self.record(std::slice::from_ref(record)).await?.pop(),
+            None => None,
+        };
+        let recorded = recorded.unwrap_or(Recorded { events: Vec::new() });
+        for (change, before) in changes.into_iter().zip(before) {
+            let outcome = change.event.and_then(|event| recorded.events.get(event));
+            // An event that is known has had its effect, one that conflicts has none.
+            if change.event.is_none() || outcome == Some(&Outcome::New) {
+                self.write_order(change, before, ordered).await?;
+            }
+        }
+        Ok(OrdersChanged::Done(recorded))
+    }
+
+    /// The state of an order, if it is as whoever changes it believes. It stays so.
+    async fn state_at(&self, change: &OrderChange) -> Result<Option<OrderState>> {
+        let sql = "SELECT state FROM orders WHERE id = $1 AND revision = $2 FOR UPDATE";
+        let id = Sixteen::from(change.order);
+        let rows = self.rows(sql, &[uuid(&id), int8(&change.revision)]).await?;
+        rows.first().map(|row| Ok(column::<Code<OrderState>>(row, 0)?.0)).transpose()
+    }
+
+    /// A payment of the change that serves another order.
+    async fn taken(&self, change: &OrderChange) -> Result<Option<OrdersChanged>> {
+        let keys: Vec<PaymentKey> = change.facts.payments().collect();
+        let keys: Vec<&[u8]> = keys.iter().map(<[u8; 16]>::as_slice).collect();
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let sql =
+            "SELECT key, order_id FROM payment WHERE key = ANY ($1) AND order_id != $2 LIMIT 1";
+        let id = Sixteen::from(change.order);
+        let rows = self.rows(sql, &[byteas(&keys), uuid(&id)]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (payment, order) = (column::<Sixteen>(row, 0)?.0, column::<Sixteen>(row, 1)?.into());
+        Ok(Some(OrdersChanged::PaymentTaken { payment, order }))
+    }
+
+    async fn write_order(
+        &self,
+        change: &OrderChange,
+        before: OrderState,
+        ordered: &OrderChanges,
+    ) -> Result<()> {
+        let Judgement { state, paid, pending, refunded } = change.judged;
+        let sum = |minor| Sixteen(amount(minor));
+        self.run(
+            "UPDATE orders SET cancelled_at = $2, state = $3, paid = $4, pending = $5, refunded = $6,
+                facts = $7, version = $8, revision = revision + 1, updated_at = $9
+             WHERE id = $1",
+            &[
+                uuid(&Sixteen::from(change.order)),
+                int8(&change.cancelled_at.map(Timestamp::as_millis)),
+                int2(&Code(state)),
+                bytea(&sum(paid)),
+                bytea(&sum(pending)),
+                bytea(&sum(refunded)),
+                bytea(&facts_bytes(&change.facts)),
+                int8(&change.version),
+                int8(&ordered.at.as_millis()),
+            ],
+        )
+        .await?;
+        self.bind_payments(change).await?;
+        if let Some(told) = &change.told {
+            self.record(std::slice::from_ref(told)).await?;
+        }
+        let note = ordered.note.as_ref();
+        let mut entries = Entries::default();
+        entries.push(&Entry {
+            at: ordered.at,
+            action: Action::OrderChanged,
+            actor: note.map(|note| note.actor.as_str()),
+            resource: change.order.as_bytes(),
+            refused: false,
+            request: note.map(|note| note.request).or(ordered.record.as_ref().map(|r| r.request)),
+            changes: Some(change.changes(before)),
+            personal: note.and_then(|note| note.personal.as_ref()),
+        });
+        self.audit(&entries).await
+    }
+
+    /// Sees that the payments serve this order. Whoever binds one of them to another at this moment is
+    /// waited for; then all of this is undone and tried again, and finds it.
+    async fn bind_payments(&self, change: &OrderChange) -> Result<()> {
+        let mut keys: Vec<PaymentKey> = change.facts.payments().collect();
+        keys.sort_unstable();
+        let keys: Vec<&[u8]> = keys.iter().map(<[u8; 16]>::as_slice).collect();
+        let id = Sixteen::from(change.order);
+        let sql = "INSERT INTO payment (key, order_id) SELECT key, $2 FROM unnest($1) AS new (key)
+                   ORDER BY key ON CONFLICT (key) DO NOTHING";
+        self.run(sql, &[byteas(&keys), uuid(&id)]).await?;
+        let sql = "SELECT 1 FROM payment WHERE key = ANY ($1) AND order_id != $2 LIMIT 1";
+        if self.rows(sql, &[byteas(&keys), uuid(&id)]).await?.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure { error: StoreError::new(Kind::Busy), class: Class::InTheWay })
+        }
+    }
+}
+
+impl Postgres {
+    pub(crate) async fn order(
+        &self,
+        id: OrderId,
+    ) -> std::result::Result<Option<OrderRow>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM orders WHERE id = $1");
+        let parameters = vec![Owned::new(Sixteen::from(id), Type::UUID)];
+        Ok(all(&self.look(&sql, parameters).await?)?.pop())
+    }
+
+    pub(crate) async fn order_by_reference(
+        &self,
+        reference_key: [u8; 16],
+    ) -> std::result::Result<Option<OrderRow>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM orders WHERE reference_key = $1");
+        let parameters = vec![Owned::new(Sixteen(reference_key), Type::BYTEA)];
+        Ok(all(&self.look(&sql, parameters).await?)?.pop())
+    }
+
+    pub(crate) async fn order_of_payment(
+        &self,
+        key: PaymentKey,
+    ) -> std::result::Result<Option<OrderId>, StoreError> {
+        let sql = "SELECT order_id FROM payment WHERE key = $1";
+        let rows = self.look(sql, vec![Owned::new(Sixteen(key), Type::BYTEA)]).await?;
+        let found: Option<Result<Sixteen>> = rows.first().map(|row| column(row, 0));
+        Ok(found.transpose().map_err(|failure| failure.error)?.map(OrderId::from))
+    }
+
+    pub(crate) async fn orders(
+        &self,
+        query: OrderQuery,
+    ) -> std::result::Result<Vec<OrderRow>, StoreError> {
+        let (conditions, parameters) = filter(&query);
+        let sql = format!("SELECT {COLUMNS} FROM orders {conditions}");
+        all(&self.list(&sql, parameters).await?)
+    }
+
+    pub(crate) async fn orders_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> std::result::Result<Vec<OrderRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM orders
+             WHERE expires_at <= $1 AND expires_at IS NOT NULL AND state IN (0, 1, 11)
+             ORDER BY expires_at LIMIT $2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let parameters =
+            vec![Owned::new(now.as_millis(), Type::INT8), Owned::new(limit, Type::INT8)];
+        all(&self.list(&sql, parameters).await?)
+    }
+}
+
+/// Which rows a query wants, and its parameters.
+fn filter(query: &OrderQuery) -> (String, Vec<Owned>) {
+    let (mut conditions, mut parameters) = (vec!["true".to_owned()], Vec::new());
+    let mut place = |value: Owned| {
+        parameters.push(value);
+        format!("${}", parameters.len())
+    };
+    if let Some(before) = query.before {
+        conditions.push(format!("sequence < {}", place(Owned::new(before, Type::INT8))));
+    }
+    if !query.states.is_empty() {
+        let states: Vec<i16> = query.states.iter().map(|state| state.number()).collect();
+        conditions.push(format!("state = ANY ({})", place(Owned::new(states, Type::INT2_ARRAY))));
+    }
+    for (column, names) in [("source", &query.reach.sources), ("provider", &query.reach.providers)]
+    {
+        let Some(names) = names else { continue };
+        let names: Vec<String> = names.iter().cloned().collect();
+        conditions.push(format!("{column} = ANY ({})", place(Owned::new(names, Type::TEXT_ARRAY))));
+    }
+    if let Some(customer) = query.reach.customer {
+        let customer = place(Owned::new(Sixteen(customer), Type::BYTEA));
+        conditions.push(format!("customer_key = {customer}"));
+    }
+    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+    let limit = place(Owned::new(limit, Type::INT8));
+    (format!("WHERE {} ORDER BY sequence DESC LIMIT {limit}", conditions.join(" AND ")), parameters)
+}
+
+fn all(rows: &[Row]) -> std::result::Result<Vec<OrderRow>, StoreError> {
+    rows.iter().map(|row| order(row).map_err(|failure| failure.error)).collect()
+}
+
+fn order(row: &Row) -> Result<OrderRow> {
+    let time = |place| -> Result<Option<Timestamp>> {
+        Ok(column::<Option<i64>>(row, place)?.map(Timestamp::from_millis))
+    };
+    let at = |place| -> Result<Timestamp> { Ok(Timestamp::from_millis(column(row, place)?)) };
+    let minor =
+        |place| -> Result<u128> { Ok(u128::from_be_bytes(column::<Sixteen>(row, place)?.0)) };
+    Ok(OrderRow {
+        sequence: column(row, 0)?,
+        id: column::<Sixteen>(row, 1)?.into(),
+        reference_key: column::<Sixteen>(row, 2)?.0,
+        customer_key: column::<Option<Sixteen>>(row, 3)?.map(|key| key.0),
+        provider: column(row, 4)?,
+        source: column(row, 5)?,
+        expected: Expected {
+            money: money(column(row, 6)?, column::<Sixteen>(row, 7)?.0)?,
+            tolerance: minor(8)?,
+            expires_at: time(9)?,
+            cancelled_at: time(10)?,
+        },
+        created_at: at(11)?,
+        created_by: column(row, 12)?,
+        judged: Judgement {
+            state: column::<Code<OrderState>>(row, 13)?.0,
+            paid: minor(14)?,
+            pending: minor(15)?,
+            refunded: minor(16)?,
+        },
+        facts: facts(column(row, 17)?)?,
+        version: column(row, 18)?,
+        revision: column(row, 19)?,
+        updated_at: at(20)?,
+        sealed: sealed_row(row, 21)?,
+    })
+}
