@@ -35,6 +35,14 @@ pub struct Fields {
     pub customer: Option<String>,
     /// Who is paid.
     pub payee: Option<String>,
+    /// The provider's id of the payment, the same over all its events.
+    pub payment: Option<String>,
+    /// How much of it was paid back so far, exactly as written, in the unit of the amount.
+    pub refunded: Option<String>,
+    /// The chain that it is paid on, as written.
+    pub chain: Option<String>,
+    /// The address on it that is paid.
+    pub address: Option<String>,
     /// The status in our words where the profile translates it, else in the provider's.
     pub status: Option<String>,
     /// Real money or not, where the event says so.
@@ -57,6 +65,10 @@ pub(crate) enum Field {
     Currency,
     Customer,
     Payee,
+    Payment,
+    Refunded,
+    Chain,
+    Address,
     Status,
     Live,
 }
@@ -70,6 +82,10 @@ impl Field {
         ("currency", Self::Currency),
         ("customer", Self::Customer),
         ("payee", Self::Payee),
+        ("payment", Self::Payment),
+        ("refunded", Self::Refunded),
+        ("chain", Self::Chain),
+        ("address", Self::Address),
         ("status", Self::Status),
         ("live", Self::Live),
     ];
@@ -233,6 +249,8 @@ impl Shape {
                 *amount = amount.parse::<f64>().unwrap_or_default().to_string();
             }
         }
+        let refunded = self.field(Field::Refunded, scope)?;
+        refunded.as_deref().map_or(Ok(()), check_amount)?;
         let live = match self.field(Field::Live, scope)? {
             Some(text) if self.live_values.contains(&text) => Some(true),
             Some(text) if self.test_values.contains(&text) => Some(false),
@@ -254,6 +272,10 @@ impl Shape {
             currency: self.field(Field::Currency, scope)?,
             customer: self.field(Field::Customer, scope)?,
             payee: self.field(Field::Payee, scope)?,
+            payment: self.field(Field::Payment, scope)?,
+            refunded,
+            chain: self.field(Field::Chain, scope)?,
+            address: self.field(Field::Address, scope)?,
             status,
             live,
             kind,
@@ -326,6 +348,10 @@ impl Fields {
             Field::Currency => self.currency.as_deref(),
             Field::Customer => self.customer.as_deref(),
             Field::Payee => self.payee.as_deref(),
+            Field::Payment => self.payment.as_deref(),
+            Field::Refunded => self.refunded.as_deref(),
+            Field::Chain => self.chain.as_deref(),
+            Field::Address => self.address.as_deref(),
             Field::Status => self.status.as_deref(),
             Field::Live => self.live.map(|live| if live { "live" } else { "test" }),
         }

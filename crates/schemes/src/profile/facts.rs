@@ -100,6 +100,10 @@ fn event(raw: &RawEvent) -> Value {
         ("currency", raw.currency.as_ref()),
         ("customer", raw.customer.as_ref()),
         ("payee", raw.payee.as_ref()),
+        ("payment", raw.payment.as_ref()),
+        ("refunded", raw.refunded.as_ref()),
+        ("chain", raw.chain.as_ref()),
+        ("address", raw.address.as_ref()),
         ("status", raw.status.as_ref()),
         ("live", raw.live.as_ref()),
     ];

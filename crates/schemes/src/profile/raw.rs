@@ -146,6 +146,10 @@ pub(super) struct RawEvent {
     pub(super) currency: Option<Texts>,
     pub(super) customer: Option<Texts>,
     pub(super) payee: Option<Texts>,
+    pub(super) payment: Option<Texts>,
+    pub(super) refunded: Option<Texts>,
+    pub(super) chain: Option<Texts>,
+    pub(super) address: Option<Texts>,
     pub(super) status: Option<Texts>,
     pub(super) live: Option<Texts>,
     #[serde(default)]

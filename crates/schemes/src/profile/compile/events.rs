@@ -63,6 +63,10 @@ fn shape(
         (Field::Currency, raw.currency.as_ref()),
         (Field::Customer, raw.customer.as_ref()),
         (Field::Payee, raw.payee.as_ref()),
+        (Field::Payment, raw.payment.as_ref()),
+        (Field::Refunded, raw.refunded.as_ref()),
+        (Field::Chain, raw.chain.as_ref()),
+        (Field::Address, raw.address.as_ref()),
         (Field::Status, raw.status.as_ref()),
         (Field::Live, raw.live.as_ref()),
     ];
