@@ -187,6 +187,7 @@ impl Shared {
             keys: Vec::new(),
             body,
             events: vec![event],
+            unordered: Vec::new(),
         })
     }
 

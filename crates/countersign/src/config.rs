@@ -16,6 +16,7 @@ mod identity;
 mod limits;
 mod meaning;
 mod network;
+mod orders;
 mod problem;
 mod profiles;
 mod reference;

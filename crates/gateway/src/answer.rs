@@ -174,13 +174,15 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::IdempotencyKeyInvalid
         | ApiRefusal::BodyIncomplete
         | ApiRefusal::BodyMalformed
-        | ApiRefusal::BodyInvalid => StatusCode::BAD_REQUEST,
+        | ApiRefusal::BodyInvalid
+        | ApiRefusal::OrderInvalid => StatusCode::BAD_REQUEST,
         ApiRefusal::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         ApiRefusal::RequestRunning
         | ApiRefusal::NotHeld
         | ApiRefusal::BodyGone
         | ApiRefusal::RedactedOriginalOnly
         | ApiRefusal::DeliveryPending
+        | ApiRefusal::ReferenceTaken
         | ApiRefusal::AlreadyRolled
         | ApiRefusal::AlreadyRevoked => StatusCode::CONFLICT,
         ApiRefusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

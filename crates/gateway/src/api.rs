@@ -18,6 +18,7 @@ mod events;
 pub(crate) mod fuzzing;
 mod idempotency;
 mod limits;
+mod orders;
 mod read;
 mod refusal;
 mod routes;
@@ -48,6 +49,7 @@ use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
 use crate::operations::Desk;
+use crate::orders::{OrderRules, Orders};
 use crate::sharing::{Counter, Sharing};
 use crate::{Clock, Refusal, entropy};
 pub use refusal::ApiRefusal;
@@ -70,6 +72,8 @@ pub(crate) struct Api {
     pub(crate) endpoints: Vec<ServedEndpoint>,
     /// Rung when there may be something to deliver.
     pub(crate) fresh_work: Arc<Notify>,
+    pub(crate) orders: Arc<Orders>,
+    pub(crate) order_rules: OrderRules,
     pub(crate) limits: limits::Limits,
     pub(crate) log_budget: LogBudget,
 }

@@ -28,6 +28,21 @@ pub struct Facts {
     /// Who pays, as the provider knows them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub customer: Option<String>,
+    /// Which payment, as the provider knows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payment: Option<String>,
+    /// How much of it was paid back so far, as the source text has it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refunded: Option<String>,
+    /// The chain that it is paid on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chain: Option<String>,
+    /// The address on it that is paid.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub receiver: Option<String>,
+    /// The version that its order has with it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub order_version: Option<i64>,
     /// Who is paid.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payee: Option<String>,

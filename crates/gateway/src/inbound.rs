@@ -9,6 +9,7 @@ mod admit;
 pub(crate) mod body;
 mod judge;
 pub(crate) mod limits;
+mod orders;
 mod record;
 mod redaction;
 pub(crate) mod transport;
@@ -33,6 +34,7 @@ use crate::keys::KeyRing;
 use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
 use crate::metrics::Metrics;
+use crate::orders::{Orders, TRIES};
 use crate::secrets::SourceKeys;
 use crate::sharing::{Counter, Sharing};
 use crate::tallies::{Arrived, Tallies};
@@ -56,6 +58,7 @@ pub(crate) struct ActiveSource {
 /// The way in, for all sources.
 pub(crate) struct Inbound {
     parts: Parts,
+    orders: Arc<Orders>,
     environment: Environment,
     hosts: Vec<String>,
     trusted_proxies: Vec<IpNet>,
@@ -86,7 +89,7 @@ struct Refused {
 }
 
 impl Inbound {
-    pub(crate) fn new(parts: Parts, settings: InboundSettings) -> Self {
+    pub(crate) fn new(parts: Parts, orders: Arc<Orders>, settings: InboundSettings) -> Self {
         let failed = Rate { count: FAILED_SIGNATURES_MAX, period_ms: FAILED_SIGNATURES_PERIOD_MS };
         let mut stand_ins: Vec<_> = settings
             .sources
@@ -101,6 +104,7 @@ impl Inbound {
             stand_ins.iter().map(|source| (source.settings.name.clone(), source.clone())).collect();
         Self {
             parts,
+            orders,
             environment: settings.environment,
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
@@ -153,12 +157,19 @@ impl Inbound {
         request: hyper::Request<Incoming>,
     ) -> Result<Answer, Refused> {
         let received = self.admit(arrival, request).await?;
-        let judged = self.judge(arrival, &received)?;
-        let record = self.seal(arrival, &received, judged).await?;
-        pass(Point::Sealed, &received.source)?;
-        self.record(arrival, &received, record).await?;
-        pass(Point::Recorded, &received.source)?;
-        Ok(answer::acknowledgement(received.source.settings.profile.acknowledgement()))
+        for _ in 0..TRIES {
+            let mut judged = self.judge(arrival, &received)?;
+            let plan = self.match_orders(arrival, &received, &mut judged).await?;
+            let record = self.seal(arrival, &received, judged, plan).await?;
+            pass(Point::Sealed, &received.source)?;
+            if self.record(arrival, &received, record).await? {
+                pass(Point::Recorded, &received.source)?;
+                return Ok(answer::acknowledgement(
+                    received.source.settings.profile.acknowledgement(),
+                ));
+            }
+        }
+        Err(Refused::of(Refusal::Overloaded, &received.source))
     }
 
     fn arrival(&self, peer: Peer, request: &hyper::Request<Incoming>) -> Arrival {

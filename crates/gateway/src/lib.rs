@@ -26,6 +26,7 @@ mod log_budget;
 mod metrics;
 pub mod operations;
 pub mod operators;
+mod orders;
 mod outbound;
 mod personal;
 mod refusal;
@@ -44,6 +45,7 @@ pub use auditing::{
 pub use clock::Clock;
 pub use facts::Facts;
 pub use keys::KeyError;
+pub use orders::{OrderFacts, OrderRules, WantedOrder};
 pub use outbound::{Proxy, Resolver, Script};
 pub use personal::Shown;
 pub use refusal::Refusal;

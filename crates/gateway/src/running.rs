@@ -26,6 +26,7 @@ use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::operations::Desk;
 use crate::operators::Operators;
+use crate::orders::Orders;
 use crate::outbound::{Client, Outbound};
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
@@ -137,6 +138,9 @@ impl Gateway {
             per_address_max: limits::API_CONNECTIONS_MAX,
         };
         let counter = Counter::of(&settings.windows, &parts.store);
+        let orders = Orders::open(parts.clone(), &settings.sources, &settings.endpoints).await?;
+        let orders = Arc::new(orders);
+        running.outward.push(tokio::spawn(orders.clone().run(running.stop_out.clone())));
         let served = Served::new(Api {
             clock: parts.clock.clone(),
             desk: Desk::over(parts.store.clone(), parts.keys.clone()),
@@ -147,6 +151,8 @@ impl Gateway {
             sources: settings.sources.iter().map(served_source).collect(),
             endpoints: settings.endpoints.iter().map(served_endpoint).collect(),
             fresh_work: parts.fresh_work.clone(),
+            orders: orders.clone(),
+            order_rules: settings.orders,
             limits: Default::default(),
             log_budget: Default::default(),
         });
@@ -178,7 +184,8 @@ impl Gateway {
             keys: verifying,
             formats,
         };
-        running.serve_public(public, public_doors, parts, inbound, counter);
+        let inbound = Arc::new(Inbound::new(parts, orders, inbound));
+        running.serve_public(public, public_doors, inbound, counter);
         Ok(running)
     }
 }
@@ -263,11 +270,9 @@ impl Running {
         &mut self,
         socket: TcpListener,
         doors: Doors,
-        parts: Parts,
-        settings: InboundSettings,
+        inbound: Arc<Inbound>,
         counter: Option<Counter>,
     ) {
-        let inbound = Arc::new(Inbound::new(parts, settings));
         if let Some(counter) = counter {
             let sharing = inbound.clone().share_limits(counter, self.stop_in.clone());
             self.inward.push(tokio::spawn(sharing));

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use model::Environment;
 use model::rate::Rate;
 
+use crate::orders::OrderRules;
 use crate::{Auditing, Proxy, Resolver, Tls, Windows};
 
 /// Everything the gateway needs to know to start.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub resolver: Resolver,
     /// What deliveries to endpoints that are not private go through.
     pub proxy: Option<Proxy>,
+    /// What orders may be like.
+    pub orders: OrderRules,
     /// What is deleted once it is old enough.
     pub retention: store::Retention,
     /// Who counts what gateways share.
@@ -75,6 +78,10 @@ pub struct Source {
     pub public_url: Option<String>,
     /// The unit of amounts, where the profile leaves it open.
     pub amount_unit: Option<String>,
+    /// The account that is to be paid, unless an order says another.
+    pub payee: Option<String>,
+    /// Hold events that name an order which nobody registered.
+    pub hold_unknown_orders: bool,
 }
 
 /// A URL of the application that events are delivered to.

@@ -1,9 +1,13 @@
 //! Events, deliveries and endpoints as they are shown outside: by the API, and by the commands with
 //! `--json`. Nothing here is sealed: what an event says of a person is not among it.
 
+mod order;
+
 use serde::Serialize;
 use store::{AttemptRow, DeliveryRow, EndpointState, EventRow};
 use utoipa::ToSchema;
+
+pub use order::Order;
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident of $model:ty { $($variant:ident,)* })*) => {$(
@@ -48,6 +52,11 @@ words! {
     /// How an attempt ended.
     AttemptOutcome of model::AttemptOutcome {
         Delivered, Refused, Gone, Unreachable, TimedOut, Forbidden, Unreadable,
+    }
+    /// Where an order stands.
+    OrderState of model::OrderState {
+        Awaiting, Partial, Detected, Confirming, Paid, Overpaid, Expired, Late, Reversed, Disputed, Refunded,
+        Failed, Cancelled,
     }
     /// Whether deliveries to an endpoint are made.
     State of EndpointState { Active, Paused, Disabled, }

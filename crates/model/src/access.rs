@@ -38,6 +38,10 @@ permissions! {
     DeliveriesRead = "deliveries:read", Viewer;
     /// Set deliveries going again.
     DeliveriesRedeliver = "deliveries:redeliver", Operator;
+    /// List and show orders.
+    OrdersRead = "orders:read", Viewer;
+    /// Create and cancel orders.
+    OrdersCreate = "orders:create", Operator;
     /// List endpoints and their states.
     EndpointsRead = "endpoints:read", Viewer;
     /// Pause, resume and disable endpoints.

@@ -125,6 +125,7 @@ fn record(n: u64, at: Timestamp) -> Record {
         provider: "stripe".into(),
         keys: Vec::new(),
         body: sealed(&[b'x'; 1024]),
+        unordered: Vec::new(),
         events: vec![NewEvent {
             id: event,
             dedup_key: Some(dedup),

@@ -115,6 +115,7 @@ fn record(n: u64, bytes: usize) -> Record {
         provider: "stripe".into(),
         keys: Vec::new(),
         body: sealed(bytes),
+        unordered: Vec::new(),
         events: vec![NewEvent {
             id: EventId::new(START, random),
             dedup_key: Some(key),

@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     CommitUnknown,
     CopyDisturbed,
     AuditUnavailable,
+    Ordered,
     Internal,
 }
 
@@ -53,6 +54,11 @@ impl StoreError {
         matches!(self.kind, Kind::Overloaded | Kind::Busy)
     }
 
+    /// Somebody else was first too often.
+    pub fn busy() -> Self {
+        Self::new(Kind::Busy)
+    }
+
     /// What is stored cannot be read.
     pub fn is_corrupt(&self) -> bool {
         self.kind == Kind::Corrupt
@@ -73,6 +79,11 @@ impl StoreError {
     /// What was asked for would have left no audit entry, so it was not done.
     pub fn is_audit_unavailable(&self) -> bool {
         self.kind == Kind::AuditUnavailable
+    }
+
+    /// An event names an order that was not there when it was decided on: look for it, decide again.
+    pub fn is_ordered(&self) -> bool {
+        self.kind == Kind::Ordered
     }
 
     /// The connection was lost while the commit was under way, and whether it took effect could not
@@ -99,6 +110,7 @@ impl StoreError {
             Kind::CommitUnknown => "store_commit_unknown",
             Kind::CopyDisturbed => "store_copy_disturbed",
             Kind::AuditUnavailable => "audit_unavailable",
+            Kind::Ordered => "store_ordered",
             Kind::Internal => "store_internal",
         }
     }
@@ -131,6 +143,7 @@ impl fmt::Display for StoreError {
             Kind::AuditUnavailable => {
                 "the audit entry cannot be written, so nothing was done: see the store's log"
             }
+            Kind::Ordered => "an event names an order that came meanwhile: decide again",
             Kind::Internal => "the store failed: report this with the code that follows",
         })?;
         if !self.detail.is_empty() {

@@ -9,7 +9,7 @@ use model::{EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
 
 use crate::codes::{Code, Coded as _};
 use crate::error::Kind;
-use crate::{NewKey, Note, Record, Recorded, SealedRow, StoreError};
+use crate::{NewKey, Note, Outcome, Record, Recorded, SealedRow, StoreError};
 
 /// An order to be created.
 #[derive(Debug, Clone)]
@@ -81,8 +81,8 @@ pub struct OrderRow {
 pub struct OrderChange {
     /// Which.
     pub order: OrderId,
-    /// Which event of the arrival brings it, if one does: if that one is known, nothing changes.
-    pub event: Option<usize>,
+    /// Which events of the arrival bring it, if any does: if all of them are known, nothing changes.
+    pub events: Vec<usize>,
     /// The revision that this was decided at.
     pub revision: i64,
     /// When it was cancelled.
@@ -225,6 +225,16 @@ impl OrderChange {
             return Err(StoreError::new(Kind::Constraint));
         }
         Ok(())
+    }
+
+    /// Whether what brings it is new: an event that is known has had its effect, one that conflicts
+    /// with another has none.
+    pub(crate) fn is_news(&self, recorded: &Recorded) -> bool {
+        let mut outcomes = self.events.iter().map(|event| recorded.events.get(*event));
+        let conflicts =
+            |outcome: Option<&Outcome>| matches!(outcome, Some(Outcome::Conflict { .. }));
+        let is_new = |outcome: Option<&Outcome>| outcome == Some(&Outcome::New);
+        self.events.is_empty() || (!outcomes.clone().any(conflicts) && outcomes.any(is_new))
     }
 
     /// What the log says of it.

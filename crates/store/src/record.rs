@@ -69,6 +69,9 @@ pub struct Record {
     pub body: SealedRow,
     /// The events, in the body's order.
     pub events: Vec<NewEvent>,
+    /// Keyed hashes of references that events of it name, and that no order was found for. If there is
+    /// one after all nothing is recorded ([`StoreError::is_ordered`](crate::StoreError::is_ordered)).
+    pub unordered: Vec<[u8; 16]>,
 }
 
 /// One event of an arrival.

@@ -26,6 +26,7 @@ pub(super) struct Document {
     pub(super) providers_directory: Option<At<String>>,
     pub(super) outbound_proxy: Option<At<String>>,
     pub(super) retention: Retention,
+    pub(super) orders: Orders,
     /// `[limits] redis`.
     pub(super) redis: Option<At<String>>,
     pub(super) audit: Audit,
@@ -82,6 +83,13 @@ pub(super) struct Retention {
     pub(super) deliveries_days: Option<At<i64>>,
 }
 
+/// `[orders]`.
+#[derive(Default)]
+pub(super) struct Orders {
+    pub(super) currencies: Option<Texts>,
+    pub(super) return_hosts: Option<Texts>,
+}
+
 /// `[audit]`.
 #[derive(Default)]
 pub(super) struct Audit {
@@ -136,6 +144,8 @@ pub(super) struct Source {
     pub(super) accept_unconfirmed: Option<At<bool>>,
     pub(super) public_url: Option<At<String>>,
     pub(super) amount_unit: Option<At<String>>,
+    pub(super) payee: Option<At<String>>,
+    pub(super) unknown_orders: Option<At<String>>,
 }
 
 /// `[[endpoint]]`.
@@ -227,6 +237,13 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
         };
         table.finish(found);
     }
+    if let Some(table) = root.table("orders", found) {
+        document.orders = Orders {
+            currencies: table.texts("currencies", found),
+            return_hosts: table.texts("return_hosts", found),
+        };
+        table.finish(found);
+    }
     if let Some(table) = root.table("audit", found) {
         document.audit = Audit {
             origin: table.text("origin", found),
@@ -294,6 +311,8 @@ fn source(table: &Table<'_>, found: &mut Found) -> Source {
         accept_unconfirmed: table.boolean("accept_unconfirmed", found),
         public_url: table.text("public_url", found),
         amount_unit: table.text("amount_unit", found),
+        payee: table.text("payee", found),
+        unknown_orders: table.text("unknown_orders", found),
     };
     table.finish(found);
     source

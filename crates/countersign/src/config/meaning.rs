@@ -15,7 +15,7 @@ use super::secrets::Ledger;
 use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, auditing, endpoint, limits, network,
+    Beside, Configuration, EndpointNamed, SourceNamed, auditing, endpoint, limits, network, orders,
     retention, source, store, transport, web,
 };
 
@@ -123,6 +123,7 @@ pub(super) fn configuration(
         document.outbound_proxy.as_ref().map(|written| web::proxy(written, resolver, found));
 
     let kept = retention::retention(&document.retention, found);
+    let orders = orders::orders(&document.orders, found);
     let windows = limits::windows(document, environment, resolver, found);
 
     // Without an environment the start is refused anyway; test lets the rest be judged.
@@ -177,6 +178,7 @@ pub(super) fn configuration(
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
         resolver: gateway::Resolver::System,
         proxy: proxy.flatten(),
+        orders,
         retention: kept,
         windows: windows?,
         auditing,

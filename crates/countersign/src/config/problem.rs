@@ -81,6 +81,12 @@ refusals! {
     BadSyslog = "bad_syslog",
     /// A number of days in `[retention]` is too small or too large.
     BadRetention = "bad_retention",
+    /// A text is no code of a currency.
+    UnknownCurrency = "unknown_currency",
+    /// A text is no host that payers could be sent back to.
+    BadReturnHost = "bad_return_host",
+    /// What becomes of events that name an unknown order is neither `pass` nor `hold`.
+    BadUnknownOrders = "bad_unknown_orders",
     /// A live gateway would speak to another machine's database in the clear.
     PlainStoreInLive = "plain_store_in_live",
     /// The server that is to count over all gateways is none that we know.

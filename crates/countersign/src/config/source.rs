@@ -38,6 +38,7 @@ pub(super) fn source(
     let rate_limit = rate_limit(written.rate_limit.as_ref(), scope);
     let public_url = public_url(written, profile.as_deref(), scope);
     let amount_unit = amount_unit(written, profile.as_deref(), scope);
+    let hold_unknown_orders = hold_unknown_orders(written, scope);
     let accept_unconfirmed = written.accept_unconfirmed.as_ref().is_some_and(|a| a.value);
     warn(written, profile.as_deref(), accept_unconfirmed, &routes, scope);
     Some(gateway::Source {
@@ -52,6 +53,8 @@ pub(super) fn source(
         accept_unconfirmed,
         public_url,
         amount_unit,
+        payee: written.payee.as_ref().map(|payee| payee.value.clone()),
+        hold_unknown_orders,
     })
 }
 
@@ -251,6 +254,16 @@ fn public_url(
         scope.notices.push(Notice::new(&url.place, text));
     }
     web::public(url, scope.environment, scope.resolver, scope.found)
+}
+
+fn hold_unknown_orders(written: &Source, scope: &mut Scope<'_>) -> bool {
+    let Some(At { value, place }) = &written.unknown_orders else { return false };
+    if !matches!(value.as_str(), "pass" | "hold") {
+        let message = "what becomes of events that name an unknown order is one of two words";
+        let fix = "write \"pass\", as without the key, or \"hold\"";
+        scope.found.add(Refusal::BadUnknownOrders, place, message, fix);
+    }
+    value == "hold"
 }
 
 fn amount_unit(

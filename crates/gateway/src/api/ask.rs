@@ -10,16 +10,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::access::Belongs;
-use model::{DeliveryId, EventId};
+use model::{DeliveryId, EventId, OrderId};
 use sabotage::Defect;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use store::{DeliveryQuery, DeliveryRow, EventQuery, EventRow, Note};
+use store::{
+    DeliveryQuery, DeliveryRow, EventQuery, EventRow, NewOrder, Note, OrderQuery, OrderRow,
+};
 
 use super::refusal::{ApiRefusal, Problem};
 use super::{Api, Came, ServedEndpoint, cursor, read};
 use crate::api_keys::Caller;
 use crate::operations::Order;
+use crate::orders::Kept;
 
 /// One authenticated request that is let in.
 pub(super) struct Ask {
@@ -158,6 +161,53 @@ impl Ask {
         let mut deliveries = self.api.desk.store().deliveries(query).await?;
         deliveries.reverse();
         Ok(deliveries)
+    }
+
+    /// Whether an order is within reach. One of no source or provider is within none that is bound to
+    /// some: no name is empty.
+    fn reaches_order(
+        &self,
+        source: Option<&str>,
+        provider: Option<&str>,
+        customer: Option<[u8; 16]>,
+    ) -> bool {
+        let (source, provider) = (source.unwrap_or_default(), provider.unwrap_or_default());
+        self.reaches(Belongs { source, provider, customer })
+    }
+
+    fn reaches_row(&self, row: &OrderRow) -> bool {
+        self.reaches_order(row.source.as_deref(), row.provider.as_deref(), row.customer_key)
+    }
+
+    /// One order.
+    pub(super) async fn order_within(&self, id: &str) -> Result<Within<Kept>, Problem> {
+        let Ok(id) = OrderId::from_str(id) else { return Err(self.nothing()) };
+        self.order_of(id).await
+    }
+
+    pub(super) async fn order_of(&self, id: OrderId) -> Result<Within<Kept>, Problem> {
+        let found = self.api.orders.get(id).await?;
+        let reaches = found.as_ref().is_some_and(|kept| self.reaches_row(&kept.row));
+        self.judge(found, reaches)
+    }
+
+    /// The order with a reference, if there is one within reach.
+    pub(super) async fn order_named(&self, name: &str) -> Result<Option<Within<Kept>>, Problem> {
+        let found = self.api.orders.find(name).await?;
+        Ok(found.filter(|kept| self.reaches_row(&kept.row)).map(Within))
+    }
+
+    /// A page of orders, newest first.
+    pub(super) async fn orders(&self, query: OrderQuery) -> Result<Vec<Kept>, Problem> {
+        let query = OrderQuery { reach: self.reach(), ..query };
+        Ok(self.api.orders.list(query).await?)
+    }
+
+    /// Sees that an order that is to be created would be within reach.
+    pub(super) fn may_create(&self, new: &NewOrder) -> Result<(), Problem> {
+        let (source, provider) = (new.source.as_deref(), new.provider.as_deref());
+        let may = self.reaches_order(source, provider, new.customer_key);
+        if may { Ok(()) } else { Err(ApiRefusal::OutOfReach.into()) }
     }
 
     fn reach(&self) -> model::Reach {

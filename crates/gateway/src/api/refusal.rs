@@ -115,6 +115,12 @@ refusals! {
     /// Every endpoint of the source takes original bytes, which are not kept.
     RedactedOriginalOnly = "redacted_original_only", Changing,
         "Every endpoint of the source takes the original bytes, which are not kept of this event: give the source an endpoint with format = \"event\".";
+    /// Members of an order are not what they must be.
+    OrderInvalid = "order_invalid", Changing,
+        "The order is not as it must be: `place` lists every fault, each as `member: code`.";
+    /// There is an order with this reference.
+    ReferenceTaken = "reference_taken", Changing,
+        "There is an order with this reference already: ask GET /v1/orders?reference= for it, or take another.";
     /// The delivery is on its way already.
     DeliveryPending = "delivery_pending", Changing,
         "The delivery is on its way already: wait until it is delivered or dead.";

@@ -16,6 +16,8 @@ use crate::{Facts, Refusal};
 /// An authentic arrival, judged.
 pub(super) struct Judged {
     pub(super) covers: Covers,
+    /// The scheme's form is known to be weak.
+    pub(super) weak: bool,
     /// The body as it may be kept, where that is not as it came.
     pub(super) redacted: Option<Redacted>,
     pub(super) events: Vec<JudgedEvent>,
@@ -92,7 +94,7 @@ impl Inbound {
                     }]
                 }
             };
-        Ok(Judged { covers, redacted, events })
+        Ok(Judged { covers, weak: verified.weak(), redacted, events })
     }
 }
 
@@ -109,6 +111,9 @@ fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Fac
         Decided::Permit(permit) => (EventStatus::Accepted, None, Steps::PASSED, Some(permit)),
         Decided::Hold(reason) => {
             (EventStatus::Held, Some(reason.code()), Steps::failed_at(Step::Decide), None)
+        }
+        Decided::Deny(reason) => {
+            (EventStatus::Denied, Some(reason.code()), Steps::failed_at(Step::Decide), None)
         }
     };
     JudgedEvent {
@@ -128,6 +133,10 @@ fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Fac
             currency: fields.currency,
             customer: fields.customer,
             payee: fields.payee,
+            payment: fields.payment,
+            refunded: fields.refunded,
+            chain: fields.chain,
+            receiver: fields.address,
             status: fields.status,
             live: fields.live,
             ..facts

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use model::{DeliveryId, EventId, EventStatus, Timestamp};
 use policy::Permit;
 use sabotage::Defect;
-use store::{NewDelivery, NewEvent, Outcome, Record, Recorded, StoreError};
+use store::{
+    NewDelivery, NewEvent, OrderChange, OrderChanges, OrdersChanged, Outcome, Record, Recorded,
+    StoreError,
+};
 
 use super::admit::{Arrival, Received};
 use super::judge::{Judged, JudgedEvent};
+use super::orders::OrderPlan;
 use super::{Inbound, Refused, redaction};
 use crate::keys::{Held, KeyError};
 use crate::tallies::Arrived;
@@ -21,6 +25,9 @@ pub(super) struct SealedRecord {
     record: Record,
     key: Held,
     statuses: Vec<EventStatus>,
+    /// The orders that change with it, and the keys that what is told of them is sealed under.
+    changes: Vec<OrderChange>,
+    told: Vec<Held>,
 }
 
 impl Inbound {
@@ -30,12 +37,15 @@ impl Inbound {
         arrival: &Arrival,
         received: &Received,
         judged: Judged,
+        plan: OrderPlan,
     ) -> Result<SealedRecord, Refused> {
-        let key = self.key_for(arrival, received, &judged).await.map_err(|error| {
+        let no_key = |error| {
             tracing::error!(request = %arrival.request, %error, "no key to seal under");
             Refused::of(Refusal::NotDurable, &received.source)
-        })?;
-        let Judged { covers, redacted, events } = judged;
+        };
+        let key = self.key_for(arrival, received, &judged).await.map_err(no_key)?;
+        let (changes, told) = self.changes(arrival, received, &plan).await.map_err(no_key)?;
+        let Judged { covers, redacted, events, .. } = judged;
         let statuses = events.iter().map(|event| event.status).collect();
         let original = redacted.as_ref().map(|_| {
             self.parts.keys.index("original", &[received.source.name.as_bytes(), &received.body])
@@ -53,9 +63,28 @@ impl Inbound {
             provider: received.source.provider.clone(),
             keys: key.to_store().into_iter().collect(),
             body: key.seal("body", "bytes", arrival.id.as_bytes(), body),
+            unordered: plan.unordered,
             events,
         };
-        Ok(SealedRecord { record, key, statuses })
+        Ok(SealedRecord { record, key, statuses, changes, told })
+    }
+
+    /// How the planned orders change.
+    async fn changes(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        plan: &OrderPlan,
+    ) -> Result<(Vec<OrderChange>, Vec<Held>), KeyError> {
+        let (mut changes, mut told) = (Vec::new(), Vec::new());
+        for planned in plan.planned.iter().filter(|planned| !planned.events.is_empty()) {
+            let source = Some(&*received.source.name);
+            let change = self.orders.change(planned, source, arrival.request, arrival.at);
+            let (change, key) = change.await?;
+            changes.push(change);
+            told.extend(key);
+        }
+        Ok((changes, told))
     }
 
     /// A person's own key where the arrival is about one person, else the source's key of the day.
@@ -125,30 +154,61 @@ impl Inbound {
         }
     }
 
-    /// Makes a record durable and tells everybody whom it concerns.
+    /// Makes a record durable and tells everybody whom it concerns. False if an order that it is about
+    /// has changed meanwhile, or come: then it must be decided again.
     pub(super) async fn record(
         &self,
         arrival: &Arrival,
         received: &Received,
         sealed: SealedRecord,
-    ) -> Result<(), Refused> {
-        let SealedRecord { record, key, statuses } = sealed;
+    ) -> Result<bool, Refused> {
+        let SealedRecord { record, key, statuses, changes, told } = sealed;
         if sabotage::on(Defect::AckBeforeCommit) {
             let store = self.parts.store.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 drop(store.record(record).await);
             });
-            return Ok(());
+            return Ok(true);
         }
-        let recorded = self.parts.store.record(record).await.map_err(|error| {
-            let refusal = not_kept(&error);
-            tracing::error!(request = %arrival.request, %error, "not durable, so not acknowledged");
-            Refused::of(refusal, &received.source)
-        })?;
+        let recorded = match self.keep(arrival, record, changes).await {
+            Ok(Some(recorded)) => recorded,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                tracing::error!(request = %arrival.request, %error, "not durable, so not acknowledged");
+                return Err(Refused::of(not_kept(&error), &received.source));
+            }
+        };
         self.parts.keys.stored(&key);
+        self.orders.told_is_kept(told.iter());
         self.recorded(arrival, received, &recorded, &statuses);
-        Ok(())
+        Ok(true)
+    }
+
+    /// What became of the events; nothing if what they were decided on is no longer so.
+    async fn keep(
+        &self,
+        arrival: &Arrival,
+        record: Record,
+        changes: Vec<OrderChange>,
+    ) -> Result<Option<Recorded>, StoreError> {
+        if changes.is_empty() {
+            return match self.parts.store.record(record).await {
+                Ok(recorded) => Ok(Some(recorded)),
+                Err(error) if error.is_ordered() => {
+                    self.orders.seen();
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            };
+        }
+        let changes = OrderChanges { record: Some(record), changes, note: None, at: arrival.at };
+        match self.parts.store.change_orders(changes).await {
+            Ok(OrdersChanged::Done(recorded)) => Ok(Some(recorded)),
+            Ok(OrdersChanged::Stale | OrdersChanged::PaymentTaken { .. }) => Ok(None),
+            Err(error) if error.is_ordered() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn recorded(

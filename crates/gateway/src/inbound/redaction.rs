@@ -75,6 +75,10 @@ pub(super) fn mask(event: &mut JudgedEvent, is_redacted: bool) {
             &mut facts.currency,
             &mut facts.customer,
             &mut facts.payee,
+            &mut facts.payment,
+            &mut facts.refunded,
+            &mut facts.chain,
+            &mut facts.receiver,
             &mut facts.status,
         ]
         .into_iter()

@@ -52,7 +52,7 @@ pub(super) fn event(
         covers: event.covers.code(),
         decision: "permit",
         order: facts.order.as_deref(),
-        order_version: None,
+        order_version: facts.order_version,
         sequence: event.sequence,
         redacted: event.original.is_some(),
         data: serde_json::from_slice::<&RawValue>(own).ok(),

@@ -58,6 +58,8 @@ pub(crate) fn source(name: &str, provider: &str, secret: &str) -> Source {
         accept_unconfirmed: false,
         public_url: None,
         amount_unit: None,
+        payee: None,
+        hold_unknown_orders: false,
     }
 }
 
@@ -98,6 +100,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         endpoints,
         resolver: Resolver::System,
         proxy: None,
+        orders: gateway::OrderRules::default(),
         retention: store::Retention::default(),
         windows: gateway::Windows::default(),
         auditing: gateway::Auditing::default(),

@@ -19,7 +19,7 @@ use crate::error::Kind;
 use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
 use crate::{
     Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
-    OrdersChanged, Outcome, Recorded, StoreError,
+    OrdersChanged, Recorded, StoreError,
 };
 
 impl Session<'_> {
@@ -92,13 +92,21 @@ impl Session<'_> {
         };
         let recorded = recorded.unwrap_or(Recorded { events: Vec::new() });
         for (change, before) in changes.into_iter().zip(before) {
-            let outcome = change.event.and_then(|event| recorded.events.get(event));
-            // An event that is known has had its effect, one that conflicts has none.
-            if change.event.is_none() || outcome == Some(&Outcome::New) {
+            if change.is_news(&recorded) {
                 self.write_order(change, before, ordered).await?;
             }
         }
         Ok(OrdersChanged::Done(recorded))
+    }
+
+    /// Refuses references that there is an order with.
+    pub(super) async fn no_order(&self, references: &[&[u8]]) -> Result<()> {
+        if references.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT 1 FROM orders WHERE reference_key = ANY ($1) LIMIT 1";
+        let found = self.rows(sql, &[byteas(&references.to_vec())]).await?;
+        if found.is_empty() { Ok(()) } else { Err(Kind::Ordered.into()) }
     }
 
     /// The state of an order, if it is as whoever changes it believes. It stays so.

@@ -82,13 +82,19 @@ impl Session<'_> {
         }
         let needed: Vec<Sixteen> = needed.into_iter().collect();
         let mut entries = Entries::default();
-        let (keys, kept, sequences, seen) = tokio::join!(
+        let unordered: Vec<&[u8]> = records
+            .iter()
+            .flat_map(|record| record.unordered.iter().map(<[u8; 16]>::as_slice))
+            .collect();
+        let (unordered, keys, kept, sequences, seen) = tokio::join!(
             biased;
+            self.no_order(&unordered),
             self.keep_keys(&new_keys, &mut entries),
             self.kept_keys(&needed),
             self.numbers("event_sequence", events.len()),
             self.take_keys(events),
         );
+        unordered?;
         keys?;
         Ok((Begun { kept: kept?, sequences: sequences?, entries }, seen?))
     }

@@ -199,6 +199,7 @@ fn is_of_one(error: &StoreError) -> bool {
             | Kind::TooManyDeliveries
             | Kind::Constraint
             | Kind::Corrupt
+            | Kind::Ordered
             | Kind::Internal
     )
 }

@@ -16,7 +16,7 @@ use crate::error::Kind;
 use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
 use crate::{
     Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
-    OrdersChanged, Outcome, Recorded, SealedRow, StoreError,
+    OrdersChanged, Recorded, SealedRow, StoreError,
 };
 
 impl Session<'_> {
@@ -81,13 +81,22 @@ impl Session<'_> {
             None => Recorded { events: Vec::new() },
         };
         for (change, before) in ordered.changes.iter().zip(before) {
-            let outcome = change.event.and_then(|event| recorded.events.get(event));
-            // An event that is known has had its effect, one that conflicts has none.
-            if change.event.is_none() || outcome == Some(&Outcome::New) {
+            if change.is_news(&recorded) {
                 self.write_order(change, before, ordered)?;
             }
         }
         Ok(OrdersChanged::Done(recorded))
+    }
+
+    /// Whether there is an order with one of these references.
+    pub(super) fn any_order(&self, references: &[[u8; 16]]) -> Result<bool> {
+        for reference in references {
+            let sql = "SELECT 1 FROM orders WHERE reference_key = ?1";
+            if self.connection.prepare_cached(sql)?.exists([reference])? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The state of an order, if it is as whoever changes it believes.

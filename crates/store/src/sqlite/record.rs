@@ -60,6 +60,9 @@ struct Kept<'a> {
 impl Session<'_> {
     /// Records an arrival.
     pub(super) fn record(&mut self, record: &Record) -> Result<Recorded> {
+        if self.any_order(&record.unordered)? {
+            return Err(Kind::Ordered.into());
+        }
         for key in &record.keys {
             self.keep_key(key, Some(record.request))?;
         }

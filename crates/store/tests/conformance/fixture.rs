@@ -222,6 +222,7 @@ pub(crate) fn arrival(n: u64, drafts: Vec<Draft>) -> Record {
         keys: Vec::new(),
         body: sealed(&format!("body {n}")),
         events: drafts.into_iter().map(|draft| draft.event).collect(),
+        unordered: Vec::new(),
     }
 }
 

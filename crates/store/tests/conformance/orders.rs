@@ -55,7 +55,7 @@ pub(crate) fn change(row: &OrderRow, fact: Fact, at: Timestamp) -> OrderChange {
     let is_told = judged.state != row.judged.state;
     OrderChange {
         order: row.id,
-        event: None,
+        events: Vec::new(),
         revision: row.revision,
         cancelled_at: row.expected.cancelled_at,
         facts,
@@ -126,7 +126,7 @@ pub(crate) async fn an_arrival_and_what_it_pays_are_recorded_together(place: Pla
     let row = create(&store, 1).await;
     let told = draft(2).from("countersign").to("app").record();
     let change = OrderChange {
-        event: Some(0),
+        events: vec![0],
         told: Some(told),
         ..change(&row, fact(1, FactKind::Paid, 2000), after(10))
     };
@@ -159,7 +159,7 @@ pub(crate) async fn what_was_decided_on_an_older_state_is_stale(place: Place) {
     let row = create(&store, 1).await;
     assert!(is_done(&pay(&store, 1, 1, 500).await));
     let change =
-        OrderChange { event: Some(0), ..change(&row, fact(2, FactKind::Paid, 1500), after(10)) };
+        OrderChange { events: vec![0], ..change(&row, fact(2, FactKind::Paid, 1500), after(10)) };
     let record = Some(draft(1).record());
     let changes = OrderChanges { record, changes: vec![change], note: None, at: after(20) };
     assert_eq!(store.change_orders(changes).await.unwrap(), OrdersChanged::Stale);

@@ -40,6 +40,7 @@ fn record(n: u8, body_bytes: usize) -> Command {
             created_at: NOON,
         }],
         body: sealed(body_bytes),
+        unordered: Vec::new(),
         events: vec![NewEvent {
             id: EventId::new(NOON, random),
             dedup_key: Some([n; 16]),

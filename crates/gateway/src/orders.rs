@@ -1,0 +1,352 @@
+//! Orders, as the gateway works with them: what the application said of one, how an event or a person
+//! changes it, and the gateway's own events about it (`order.paid`, …).
+//!
+//! Where an order stands is computed anew from everything that is known of its payments (`model::order`).
+//! Each change is made from the revision that it was decided at; whoever is too late decides again.
+
+mod told;
+mod wanted;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use model::order::{Fact, Facts, Judgement, PaymentKey, judge};
+use model::{OrderId, RequestId, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::{
+    NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow, OrdersChanged,
+    StoreError,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::inbound::Parts;
+use crate::keys::{Held, KeyError, KeyRing};
+use crate::{Endpoint, Format, Source, entropy};
+
+pub(crate) use wanted::Beside;
+pub use wanted::{OrderRules, WantedOrder};
+
+/// What the facts of an order are sealed as.
+const TABLE: &str = "orders";
+const COLUMN: &str = "facts";
+
+/// The bucket of what is not a person's.
+const BUCKET: &str = "orders";
+
+/// How often it is decided anew when somebody else was first.
+pub(crate) const TRIES: usize = 8;
+
+/// How soon it is noticed that an order's time is over, and how many at once.
+const DUE: Duration = Duration::from_millis(500);
+const DUE_AT_ONCE: usize = 100;
+
+/// What the application said of an order beyond what is expected of it. It rests sealed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderFacts {
+    /// What the application calls it, and what providers are to repeat.
+    pub reference: String,
+    /// Who pays, as the provider knows them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub customer: Option<String>,
+    /// The address on its chain that is to be paid.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
+    /// The provider's account that is to be paid.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payee: Option<String>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub description: Option<String>,
+    /// Which product.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub product: Option<String>,
+    /// Where the payer is sent afterwards.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub return_url: Option<String>,
+    /// What the application wants to find again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Random, and of this order alone.
+    pub nonce: String,
+}
+
+/// An order that is there: as it is kept, and what was said of it.
+pub(crate) struct Kept {
+    pub(crate) row: OrderRow,
+    pub(crate) about: OrderFacts,
+}
+
+/// An order that is to change.
+pub(crate) struct Planned {
+    pub(crate) kept: Kept,
+    /// The events of the arrival that bring it.
+    pub(crate) events: Vec<usize>,
+    pub(crate) facts: Facts,
+    pub(crate) cancelled_at: Option<Timestamp>,
+}
+
+impl Planned {
+    pub(crate) fn of(kept: Kept) -> Self {
+        let (facts, cancelled_at) = (kept.row.facts.clone(), kept.row.expected.cancelled_at);
+        Self { kept, events: Vec::new(), facts, cancelled_at }
+    }
+
+    pub(crate) fn add(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            self.facts.add(*fact);
+        }
+    }
+
+    pub(crate) fn judged(&self, now: Timestamp) -> Judgement {
+        let mut expected = self.kept.row.expected.clone();
+        expected.cancelled_at = self.cancelled_at;
+        judge(&expected, &self.facts, now)
+    }
+
+    /// Whether anything is other than it is kept.
+    fn changes(&self, judged: Judgement) -> bool {
+        let row = &self.kept.row;
+        let was = (&row.facts, row.judged, row.expected.cancelled_at);
+        was != (&self.facts, judged, self.cancelled_at)
+    }
+
+    /// Its version once it is changed: a new one for each state that is told.
+    pub(crate) fn version(&self, now: Timestamp) -> i64 {
+        let row = &self.kept.row;
+        row.version + i64::from(self.judged(now).state != row.judged.state)
+    }
+}
+
+/// The orders of a store.
+pub(crate) struct Orders {
+    parts: Parts,
+    /// Endpoints that take the gateway's own events, by the source they belong to.
+    listeners: BTreeMap<String, Vec<Arc<str>>>,
+    /// There is one, as far as is known. (If not, the store says so when it matters.)
+    any: AtomicBool,
+}
+
+impl Orders {
+    pub(crate) async fn open(
+        parts: Parts,
+        sources: &[Source],
+        endpoints: &[Endpoint],
+    ) -> Result<Self, KeyError> {
+        let takes = |name: &&String| {
+            endpoints.iter().any(|one| one.name == **name && one.format == Format::Event)
+        };
+        let of = |source: &Source| -> (String, Vec<Arc<str>>) {
+            let names = source.endpoints.iter().filter(takes).map(|name| Arc::from(name.as_str()));
+            (source.name.clone(), names.collect())
+        };
+        let first = parts.store.orders(OrderQuery { limit: 1, ..OrderQuery::default() }).await?;
+        Ok(Self {
+            listeners: sources.iter().map(of).collect(),
+            any: AtomicBool::new(!first.is_empty()),
+            parts,
+        })
+    }
+
+    /// Whether it is worth while to look for one.
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// There is one.
+    pub(crate) fn seen(&self) {
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Creates an order.
+    pub(crate) async fn create(
+        &self,
+        mut new: NewOrder,
+        about: &OrderFacts,
+        note: Note,
+    ) -> Result<OrderCreated, KeyError> {
+        let key = self.key(new.provider.as_deref(), about, note.at).await?;
+        new.sealed = seal(&key, new.id, about);
+        new.keys = key.to_store().into_iter().collect();
+        let created = self.parts.store.create_order(new, note).await?;
+        if created == OrderCreated::Done {
+            self.parts.keys.stored(&key);
+            self.seen();
+        }
+        Ok(created)
+    }
+
+    /// The key of whoever pays, or of the day's orders.
+    async fn key(
+        &self,
+        provider: Option<&str>,
+        about: &OrderFacts,
+        now: Timestamp,
+    ) -> Result<Held, KeyError> {
+        match (provider, &about.customer) {
+            (Some(provider), Some(customer)) => {
+                self.parts.keys.subject(provider, customer, now).await
+            }
+            _ => self.parts.keys.bucket(BUCKET, now).await,
+        }
+    }
+
+    /// The order with a reference.
+    pub(crate) async fn find(&self, reference: &str) -> Result<Option<Kept>, KeyError> {
+        let key = reference_key(&self.parts.keys, reference);
+        self.open_kept(self.parts.store.order_by_reference(key).await?).await
+    }
+
+    /// One order.
+    pub(crate) async fn get(&self, id: OrderId) -> Result<Option<Kept>, KeyError> {
+        self.open_kept(self.parts.store.order(id).await?).await
+    }
+
+    /// The newest orders of those that match.
+    pub(crate) async fn list(&self, query: OrderQuery) -> Result<Vec<Kept>, KeyError> {
+        let mut kept = Vec::new();
+        for row in self.parts.store.orders(query).await? {
+            let about = facts_of(&self.parts.keys, &row).await?;
+            kept.push(Kept { row, about });
+        }
+        Ok(kept)
+    }
+
+    /// The order that a payment serves.
+    pub(crate) async fn of_payment(&self, key: PaymentKey) -> Result<Option<OrderId>, KeyError> {
+        Ok(self.parts.store.order_of_payment(key).await?)
+    }
+
+    async fn open_kept(&self, row: Option<OrderRow>) -> Result<Option<Kept>, KeyError> {
+        let Some(row) = row else { return Ok(None) };
+        let about = facts_of(&self.parts.keys, &row).await?;
+        Ok(Some(Kept { row, about }))
+    }
+
+    /// What a plan is in the store's words, with what is told of it.
+    pub(crate) async fn change(
+        &self,
+        planned: &Planned,
+        source: Option<&str>,
+        request: RequestId,
+        now: Timestamp,
+    ) -> Result<(OrderChange, Option<Held>), KeyError> {
+        let (judged, version) = (planned.judged(now), planned.version(now));
+        let row = &planned.kept.row;
+        let (told, key) = if version > row.version {
+            let source = row.source.as_deref().or(source);
+            let (told, key) = self.told(planned, judged, version, (source, request, now)).await?;
+            (Some(told), Some(key))
+        } else {
+            (None, None)
+        };
+        let change = OrderChange {
+            order: row.id,
+            events: planned.events.clone(),
+            revision: row.revision,
+            cancelled_at: planned.cancelled_at,
+            facts: planned.facts.clone(),
+            judged,
+            version,
+            told,
+        };
+        Ok((change, key))
+    }
+
+    /// Cancels an order. Gives it as it is then; none if there is none.
+    pub(crate) async fn cancel(&self, id: OrderId, note: Note) -> Result<Option<Kept>, KeyError> {
+        for _ in 0..TRIES {
+            let Some(kept) = self.get(id).await? else { return Ok(None) };
+            if kept.row.expected.cancelled_at.is_some() {
+                return Ok(Some(kept));
+            }
+            let mut planned = Planned::of(kept);
+            planned.cancelled_at = Some(note.at);
+            if self.alone(&planned, note.request, note.at, Some(note.clone())).await? {
+                return self.get(id).await;
+            }
+        }
+        Err(KeyError::Store(StoreError::busy()))
+    }
+
+    /// Changes an order that no arrival changes. False if somebody else was first.
+    async fn alone(
+        &self,
+        planned: &Planned,
+        request: RequestId,
+        at: Timestamp,
+        note: Option<Note>,
+    ) -> Result<bool, KeyError> {
+        if !planned.changes(planned.judged(at)) {
+            return Ok(true);
+        }
+        let (change, key) = self.change(planned, None, request, at).await?;
+        let changes = OrderChanges { record: None, changes: vec![change], note, at };
+        let changed = self.parts.store.change_orders(changes).await?;
+        let done = matches!(changed, OrdersChanged::Done(_));
+        if done {
+            self.told_is_kept(key.iter());
+        }
+        Ok(done)
+    }
+
+    /// What was told is there to be delivered.
+    pub(crate) fn told_is_kept<'a>(&self, keys: impl Iterator<Item = &'a Held>) {
+        for key in keys {
+            self.parts.keys.stored(key);
+            self.parts.fresh_work.notify_one();
+        }
+    }
+
+    /// Sees to orders whose time is over, until it is told to stop. Several gateways may do so at once:
+    /// one of them is first.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(DUE);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
+            if self.any()
+                && let Err(error) = self.expire().await
+            {
+                tracing::error!(%error, "cannot see which orders are over");
+            }
+        }
+    }
+
+    async fn expire(&self) -> Result<(), KeyError> {
+        let now = self.parts.clock.now();
+        for row in self.parts.store.orders_due(now, DUE_AT_ONCE).await? {
+            let about = facts_of(&self.parts.keys, &row).await?;
+            let request = RequestId::new(now, entropy::bytes());
+            self.alone(&Planned::of(Kept { row, about }), request, now, None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The keyed hash of a reference.
+pub(crate) fn reference_key(keys: &KeyRing, reference: &str) -> [u8; 16] {
+    keys.index("reference", &[reference.as_bytes()])
+}
+
+/// The keyed hash of a payment of a provider; of one without an id, of the order that it is of.
+pub(crate) fn payment_key(
+    keys: &KeyRing,
+    provider: &str,
+    payment: Option<&str>,
+    reference: &str,
+) -> PaymentKey {
+    let (what, id) = payment.map_or(("order", reference), |payment| ("payment", payment));
+    keys.index("payment", &[provider.as_bytes(), what.as_bytes(), id.as_bytes()])
+}
+
+/// What the application said of an order.
+pub(crate) async fn facts_of(keys: &KeyRing, row: &OrderRow) -> Result<OrderFacts, KeyError> {
+    let bytes = keys.open_row(TABLE, COLUMN, row.id.as_bytes(), &row.sealed).await?;
+    serde_json::from_slice(&bytes).map_err(|_| KeyError::NotAuthentic)
+}
+
+fn seal(key: &Held, id: OrderId, about: &OrderFacts) -> store::SealedRow {
+    let bytes = serde_json::to_vec(about).expect("texts always serialise");
+    key.seal(TABLE, COLUMN, id.as_bytes(), &bytes)
+}

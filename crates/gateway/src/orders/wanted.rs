@@ -1,0 +1,315 @@
+//! Orders as applications ask for them: every fault is told at once, and nothing is rewritten.
+
+use std::collections::BTreeMap;
+
+use model::money::{Asset, BadAmount, Currency, Notation, Unit};
+use model::order::Expected;
+use model::{Environment, Money, OrderId, Timestamp};
+use serde::Deserialize;
+use store::NewOrder;
+use utoipa::ToSchema;
+
+use super::{OrderFacts, reference_key};
+use crate::entropy;
+use crate::keys::KeyRing;
+
+const REFERENCE_BYTES_MAX: usize = 255;
+const TEXT_CHARS_MAX: usize = 500;
+const METADATA_MAX: usize = 20;
+const METADATA_CHARS_MAX: usize = 100;
+const PRODUCT_BYTES_MAX: usize = 64;
+
+/// Longest that an order may be open, milliseconds: a year.
+const OPEN_MS_MAX: i64 = 366 * 86_400_000;
+
+/// An order that is wanted.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedOrder {
+    /// What the application calls it, and what the provider is to repeat: 1 to 255 visible ASCII
+    /// characters. Never a person's name, address or number.
+    pub reference: String,
+    /// How much, in major units, as an exact decimal: more than nothing.
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$")]
+    pub amount: String,
+    /// In which currency: its code of ISO 4217. This, or `asset`, `chain` and `decimals`.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// In which asset.
+    #[serde(default)]
+    pub asset: Option<String>,
+    /// On which chain.
+    #[serde(default)]
+    pub chain: Option<String>,
+    /// How many decimals the asset has.
+    #[serde(default)]
+    #[schema(maximum = 38)]
+    pub decimals: Option<u8>,
+    /// How much less or more is fine, in major units: nothing unless it is said, at most a tenth.
+    #[serde(default)]
+    pub tolerance: Option<String>,
+    /// Through which provider it must be paid; any if it is not said.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// Through which source it must be paid; any if it is not said.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Who pays, as the provider names them. It needs `provider`.
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// The address on its chain that must be paid.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// The provider's account that must be paid.
+    #[serde(default)]
+    pub payee: Option<String>,
+    /// From when on it is too late: at most a year from now.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub expires_at: Option<String>,
+    /// What it is for: at most 500 characters.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Which product: 1 to 64 letters, digits, dots, underscores and hyphens.
+    #[serde(default)]
+    pub product: Option<String>,
+    /// Where the payer is sent afterwards: HTTPS, on a host that is allowed.
+    #[serde(default)]
+    pub return_url: Option<String>,
+    /// What the application wants to find again: at most 20 texts of 100 characters.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What orders may be like here.
+#[derive(Debug, Clone, Default)]
+pub struct OrderRules {
+    /// The only currencies that are taken; any if there is none.
+    pub currencies: Vec<Currency>,
+    /// The only hosts that payers are sent back to.
+    pub return_hosts: Vec<String>,
+}
+
+/// What an order is judged beside.
+pub(crate) struct Beside<'a> {
+    pub(crate) rules: &'a OrderRules,
+    pub(crate) environment: Environment,
+    /// The provider of each source that there is.
+    pub(crate) sources: &'a BTreeMap<String, String>,
+    pub(crate) keys: &'a KeyRing,
+    pub(crate) now: Timestamp,
+}
+
+/// What is wrong with a member, each as `member: code`.
+pub(crate) type Faults = Vec<(&'static str, &'static str)>;
+
+impl WantedOrder {
+    /// The order, or everything that is wrong with it.
+    pub(crate) fn judge(self, beside: &Beside<'_>) -> Result<(NewOrder, OrderFacts), Faults> {
+        let mut faults = Faults::new();
+        let money = self.money(beside.rules, &mut faults);
+        let tolerance = money.as_ref().and_then(|money| self.tolerance(money, &mut faults));
+        let expires_at = self.expires_at(beside.now, &mut faults);
+        self.whose(beside, &mut faults);
+        self.texts(&mut faults);
+        self.return_url(beside, &mut faults);
+        let (Some(money), Some(tolerance), true) = (money, tolerance, faults.is_empty()) else {
+            return Err(faults);
+        };
+        let customer = self.provider.as_deref().zip(self.customer.as_deref());
+        let customer_key = customer.map(|(provider, who)| beside.keys.customer(provider, who));
+        let id = OrderId::new(beside.now, entropy::bytes());
+        let new = NewOrder {
+            id,
+            reference_key: reference_key(beside.keys, &self.reference),
+            customer_key,
+            provider: self.provider.clone(),
+            source: self.source.clone(),
+            expected: Expected { money, tolerance, expires_at, cancelled_at: None },
+            keys: Vec::new(),
+            sealed: store::SealedRow {
+                key: vault::KeyId([0; 16]),
+                sealed: vault::Sealed::from_bytes(Vec::new()),
+            },
+        };
+        Ok((new, self.about()))
+    }
+
+    fn about(self) -> OrderFacts {
+        let nonce: [u8; 16] = entropy::bytes();
+        OrderFacts {
+            reference: self.reference,
+            customer: self.customer,
+            address: self.address,
+            payee: self.payee,
+            description: self.description,
+            product: self.product,
+            return_url: self.return_url,
+            metadata: self.metadata,
+            nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    fn money(&self, rules: &OrderRules, faults: &mut Faults) -> Option<Money> {
+        let unit = match (&self.currency, &self.asset, &self.chain, self.decimals) {
+            (Some(code), None, None, None) => match code.parse::<Currency>() {
+                Ok(currency)
+                    if rules.currencies.is_empty() || rules.currencies.contains(&currency) =>
+                {
+                    Some(Unit::Currency(currency))
+                }
+                Ok(_) => {
+                    faults.push(("currency", "currency_not_allowed"));
+                    None
+                }
+                Err(_) => {
+                    faults.push(("currency", "currency_unknown"));
+                    None
+                }
+            },
+            (None, Some(asset), Some(chain), Some(decimals)) => {
+                let asset = Asset::new(asset, chain, decimals).map(Unit::Asset);
+                if asset.is_err() {
+                    faults.push(("asset", "asset_malformed"));
+                }
+                asset.ok()
+            }
+            _ => {
+                faults.push(("currency", "currency_or_asset"));
+                None
+            }
+        };
+        // Without its unit the text itself can still be wrong.
+        let decimals = unit.as_ref().map_or(38, Unit::decimals);
+        let minor = match model::money::parse(&self.amount, Notation::Major, decimals) {
+            Ok(0) => Err("amount_zero"),
+            Ok(minor) => Ok(minor),
+            Err(BadAmount::TooLarge) if unit.is_none() => return None,
+            Err(bad) => Err(bad.code()),
+        };
+        match minor {
+            Ok(minor) => unit.map(|unit| Money { minor, unit }),
+            Err(code) => {
+                faults.push(("amount", code));
+                None
+            }
+        }
+    }
+
+    fn tolerance(&self, money: &Money, faults: &mut Faults) -> Option<u128> {
+        let Some(text) = &self.tolerance else { return Some(0) };
+        match model::money::parse(text, Notation::Major, money.unit.decimals()) {
+            Ok(tolerance) if tolerance <= money.minor / 10 => Some(tolerance),
+            Ok(_) => {
+                faults.push(("tolerance", "tolerance_too_large"));
+                None
+            }
+            Err(bad) => {
+                faults.push(("tolerance", bad.code()));
+                None
+            }
+        }
+    }
+
+    fn expires_at(&self, now: Timestamp, faults: &mut Faults) -> Option<Timestamp> {
+        let text = self.expires_at.as_ref()?;
+        let fault = match text.parse::<Timestamp>() {
+            Err(_) => "time_malformed",
+            Ok(at) if at <= now => "time_past",
+            Ok(at) if at > now.plus_millis(OPEN_MS_MAX) => "time_too_far",
+            Ok(at) => return Some(at),
+        };
+        faults.push(("expires_at", fault));
+        None
+    }
+
+    /// Of providers and sources that there are.
+    fn whose(&self, beside: &Beside<'_>, faults: &mut Faults) {
+        let provider_of = self.source.as_ref().map(|name| beside.sources.get(name));
+        if matches!(provider_of, Some(None)) {
+            faults.push(("source", "source_unknown"));
+        }
+        if let Some(provider) = &self.provider {
+            if !beside.sources.values().any(|known| known == provider) {
+                faults.push(("provider", "provider_unknown"));
+            } else if provider_of.flatten().is_some_and(|of| of != provider) {
+                faults.push(("provider", "provider_of_another_source"));
+            }
+        }
+        if self.customer.is_some() && self.provider.is_none() {
+            faults.push(("customer", "provider_missing"));
+        }
+    }
+
+    fn texts(&self, faults: &mut Faults) {
+        let visible = |text: &str, most: usize| {
+            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if !visible(&self.reference, REFERENCE_BYTES_MAX) {
+            faults.push(("reference", "reference_malformed"));
+        }
+        for (member, text) in
+            [("customer", &self.customer), ("address", &self.address), ("payee", &self.payee)]
+        {
+            if text.as_ref().is_some_and(|text| !visible(text, REFERENCE_BYTES_MAX)) {
+                faults.push((member, "text_malformed"));
+            }
+        }
+        let is_product = |text: &String| {
+            visible(text, PRODUCT_BYTES_MAX)
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        };
+        if self.product.as_ref().is_some_and(|product| !is_product(product)) {
+            faults.push(("product", "product_malformed"));
+        }
+        let fits = |text: &str, most: usize| {
+            text.chars().count() <= most && !text.chars().any(char::is_control)
+        };
+        if self.description.as_ref().is_some_and(|text| !fits(text, TEXT_CHARS_MAX)) {
+            faults.push(("description", "text_malformed"));
+        }
+        let mut pairs = self.metadata.iter();
+        let all_fit = pairs
+            .all(|(name, text)| visible(name, PRODUCT_BYTES_MAX) && fits(text, METADATA_CHARS_MAX));
+        if self.metadata.len() > METADATA_MAX || !all_fit {
+            faults.push(("metadata", "metadata_malformed"));
+        }
+        self.personal(faults);
+    }
+
+    /// What looks like a person's, a card's or a secret does not belong here.
+    fn personal(&self, faults: &mut Faults) {
+        let looks = |text: &str| redact::line(text) != text;
+        let mut check = |member, found: bool| {
+            if found {
+                faults.push((member, "looks_personal"));
+            }
+        };
+        check("reference", looks(&self.reference));
+        check("description", self.description.as_deref().is_some_and(looks));
+        check("product", self.product.as_deref().is_some_and(looks));
+        check("metadata", self.metadata.iter().any(|(name, text)| looks(name) || looks(text)));
+    }
+
+    fn return_url(&self, beside: &Beside<'_>, faults: &mut Faults) {
+        let Some(text) = &self.return_url else { return };
+        let fault = match url::Url::parse(text) {
+            Err(_) => Some("url_malformed"),
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                Some("url_with_credentials")
+            }
+            Ok(url) => {
+                let host = url.host_str().unwrap_or_default();
+                let is_loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+                let is_test = beside.environment == Environment::Test;
+                let is_allowed = beside.rules.return_hosts.iter().any(|known| known == host);
+                match (is_loopback && is_test, url.scheme(), is_allowed) {
+                    (true, "http" | "https", _) | (false, "https", true) => None,
+                    (_, "https", _) => Some("host_not_allowed"),
+                    _ => Some("url_not_https"),
+                }
+            }
+        };
+        faults.extend(fault.map(|fault| ("return_url", fault)));
+    }
+}
