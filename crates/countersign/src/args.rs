@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod keys;
 pub(crate) mod operators;
+pub(crate) mod orders;
 pub(crate) mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     /// What was done, by whom: read it, verify it, prove it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Orders: what applications expect to be paid, and where that stands.
+    #[command(subcommand)]
+    Orders(orders::Orders),
     /// API keys: what applications show to be let in.
     #[command(subcommand)]
     Keys(keys::Keys),

@@ -11,6 +11,7 @@ mod init;
 mod keys;
 mod migrate;
 mod operators;
+mod orders;
 mod providers;
 mod secrets;
 mod serve;
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Events(events) => events::run(events, arguments),
         Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
+        Command::Orders(orders) => orders::run(orders, arguments),
         Command::Keys(keys) => keys::run(keys, arguments),
         Command::Operators(operators) => operators::run(operators, arguments),
         Command::Demo(demo) => crate::demo::run(demo, arguments.json),

@@ -45,7 +45,7 @@ pub use auditing::{
 pub use clock::Clock;
 pub use facts::Facts;
 pub use keys::KeyError;
-pub use orders::{OrderFacts, OrderRules, WantedOrder};
+pub use orders::{Kept, OrderFacts, OrderRules, Orders, WantedOrder};
 pub use outbound::{Proxy, Resolver, Script};
 pub use personal::Shown;
 pub use refusal::Refusal;

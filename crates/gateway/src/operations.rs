@@ -2,6 +2,7 @@
 
 mod api_keys;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use store::{
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeyRing};
-use crate::{Facts, Shown, inbound, personal, secrets, shown};
+use crate::{Facts, Orders, Shown, inbound, personal, secrets, shown};
 
 /// A desk over a store: it can open what is sealed, and decide what waits.
 pub struct Desk {
@@ -143,6 +144,11 @@ impl Desk {
     /// A desk over a store and the keys that are open already.
     pub(crate) fn over(store: Store, keys: Arc<KeyRing>) -> Self {
         Self { store, keys }
+    }
+
+    /// The orders. What is told of them goes to the endpoints that each source has.
+    pub fn orders(&self, listeners: BTreeMap<String, Vec<Arc<str>>>) -> Orders {
+        Orders::beside(self.store.clone(), self.keys.clone(), listeners)
     }
 
     /// The store under the desk.

@@ -17,13 +17,14 @@ use model::{OrderId, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{
     NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow, OrdersChanged,
-    StoreError,
+    Store, StoreError,
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::inbound::Parts;
 use crate::keys::{Held, KeyError, KeyRing};
-use crate::{Endpoint, Format, Source, entropy};
+use crate::{Clock, Endpoint, Format, Source, entropy};
 
 pub(crate) use wanted::Beside;
 pub use wanted::{OrderRules, WantedOrder};
@@ -73,9 +74,11 @@ pub struct OrderFacts {
 }
 
 /// An order that is there: as it is kept, and what was said of it.
-pub(crate) struct Kept {
-    pub(crate) row: OrderRow,
-    pub(crate) about: OrderFacts,
+pub struct Kept {
+    /// As it is kept.
+    pub row: OrderRow,
+    /// What the application said of it.
+    pub about: OrderFacts,
 }
 
 /// An order that is to change.
@@ -120,8 +123,11 @@ impl Planned {
 }
 
 /// The orders of a store.
-pub(crate) struct Orders {
-    parts: Parts,
+pub struct Orders {
+    store: Store,
+    keys: Arc<KeyRing>,
+    /// Rung when something was told.
+    fresh_work: Arc<Notify>,
     /// Endpoints that take the gateway's own events, by the source they belong to.
     listeners: BTreeMap<String, Vec<Arc<str>>>,
     /// There is one, as far as is known. (If not, the store says so when it matters.)
@@ -130,7 +136,7 @@ pub(crate) struct Orders {
 
 impl Orders {
     pub(crate) async fn open(
-        parts: Parts,
+        parts: &Parts,
         sources: &[Source],
         endpoints: &[Endpoint],
     ) -> Result<Self, KeyError> {
@@ -143,10 +149,22 @@ impl Orders {
         };
         let first = parts.store.orders(OrderQuery { limit: 1, ..OrderQuery::default() }).await?;
         Ok(Self {
+            store: parts.store.clone(),
+            keys: parts.keys.clone(),
+            fresh_work: parts.fresh_work.clone(),
             listeners: sources.iter().map(of).collect(),
             any: AtomicBool::new(!first.is_empty()),
-            parts,
         })
+    }
+
+    /// Those that a desk works on, beside a gateway or without one.
+    pub(crate) fn beside(
+        store: Store,
+        keys: Arc<KeyRing>,
+        listeners: BTreeMap<String, Vec<Arc<str>>>,
+    ) -> Self {
+        let (fresh_work, any) = (Arc::new(Notify::new()), AtomicBool::new(true));
+        Self { store, keys, fresh_work, listeners, any }
     }
 
     /// Whether it is worth while to look for one.
@@ -169,9 +187,9 @@ impl Orders {
         let key = self.key(new.provider.as_deref(), about, note.at).await?;
         new.sealed = seal(&key, new.id, about);
         new.keys = key.to_store().into_iter().collect();
-        let created = self.parts.store.create_order(new, note).await?;
+        let created = self.store.create_order(new, note).await?;
         if created == OrderCreated::Done {
-            self.parts.keys.stored(&key);
+            self.keys.stored(&key);
             self.seen();
         }
         Ok(created)
@@ -185,29 +203,36 @@ impl Orders {
         now: Timestamp,
     ) -> Result<Held, KeyError> {
         match (provider, &about.customer) {
-            (Some(provider), Some(customer)) => {
-                self.parts.keys.subject(provider, customer, now).await
-            }
-            _ => self.parts.keys.bucket(BUCKET, now).await,
+            (Some(provider), Some(customer)) => self.keys.subject(provider, customer, now).await,
+            _ => self.keys.bucket(BUCKET, now).await,
         }
     }
 
     /// The order with a reference.
-    pub(crate) async fn find(&self, reference: &str) -> Result<Option<Kept>, KeyError> {
-        let key = reference_key(&self.parts.keys, reference);
-        self.open_kept(self.parts.store.order_by_reference(key).await?).await
+    ///
+    /// # Errors
+    /// The store fails, or what it has does not open.
+    pub async fn find(&self, reference: &str) -> Result<Option<Kept>, KeyError> {
+        let key = reference_key(&self.keys, reference);
+        self.open_kept(self.store.order_by_reference(key).await?).await
     }
 
     /// One order.
-    pub(crate) async fn get(&self, id: OrderId) -> Result<Option<Kept>, KeyError> {
-        self.open_kept(self.parts.store.order(id).await?).await
+    ///
+    /// # Errors
+    /// The store fails, or what it has does not open.
+    pub async fn get(&self, id: OrderId) -> Result<Option<Kept>, KeyError> {
+        self.open_kept(self.store.order(id).await?).await
     }
 
     /// The newest orders of those that match.
-    pub(crate) async fn list(&self, query: OrderQuery) -> Result<Vec<Kept>, KeyError> {
+    ///
+    /// # Errors
+    /// The store fails, or what it has does not open.
+    pub async fn list(&self, query: OrderQuery) -> Result<Vec<Kept>, KeyError> {
         let mut kept = Vec::new();
-        for row in self.parts.store.orders(query).await? {
-            let about = facts_of(&self.parts.keys, &row).await?;
+        for row in self.store.orders(query).await? {
+            let about = facts_of(&self.keys, &row).await?;
             kept.push(Kept { row, about });
         }
         Ok(kept)
@@ -215,12 +240,12 @@ impl Orders {
 
     /// The order that a payment serves.
     pub(crate) async fn of_payment(&self, key: PaymentKey) -> Result<Option<OrderId>, KeyError> {
-        Ok(self.parts.store.order_of_payment(key).await?)
+        Ok(self.store.order_of_payment(key).await?)
     }
 
     async fn open_kept(&self, row: Option<OrderRow>) -> Result<Option<Kept>, KeyError> {
         let Some(row) = row else { return Ok(None) };
-        let about = facts_of(&self.parts.keys, &row).await?;
+        let about = facts_of(&self.keys, &row).await?;
         Ok(Some(Kept { row, about }))
     }
 
@@ -255,7 +280,10 @@ impl Orders {
     }
 
     /// Cancels an order. Gives it as it is then; none if there is none.
-    pub(crate) async fn cancel(&self, id: OrderId, note: Note) -> Result<Option<Kept>, KeyError> {
+    ///
+    /// # Errors
+    /// The store fails, or what it has does not open.
+    pub async fn cancel(&self, id: OrderId, note: Note) -> Result<Option<Kept>, KeyError> {
         for _ in 0..TRIES {
             let Some(kept) = self.get(id).await? else { return Ok(None) };
             if kept.row.expected.cancelled_at.is_some() {
@@ -283,7 +311,7 @@ impl Orders {
         }
         let (change, key) = self.change(planned, None, request, at).await?;
         let changes = OrderChanges { record: None, changes: vec![change], note, at };
-        let changed = self.parts.store.change_orders(changes).await?;
+        let changed = self.store.change_orders(changes).await?;
         let done = matches!(changed, OrdersChanged::Done(_));
         if done {
             self.told_is_kept(key.iter());
@@ -294,29 +322,28 @@ impl Orders {
     /// What was told is there to be delivered.
     pub(crate) fn told_is_kept<'a>(&self, keys: impl Iterator<Item = &'a Held>) {
         for key in keys {
-            self.parts.keys.stored(key);
-            self.parts.fresh_work.notify_one();
+            self.keys.stored(key);
+            self.fresh_work.notify_one();
         }
     }
 
     /// Sees to orders whose time is over, until it is told to stop. Several gateways may do so at once:
     /// one of them is first.
-    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+    pub(crate) async fn run(self: Arc<Self>, clock: Clock, stop: CancellationToken) {
         let mut tick = tokio::time::interval(DUE);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             if self.any()
-                && let Err(error) = self.expire().await
+                && let Err(error) = self.expire(clock.now()).await
             {
                 tracing::error!(%error, "cannot see which orders are over");
             }
         }
     }
 
-    async fn expire(&self) -> Result<(), KeyError> {
-        let now = self.parts.clock.now();
-        for row in self.parts.store.orders_due(now, DUE_AT_ONCE).await? {
-            let about = facts_of(&self.parts.keys, &row).await?;
+    async fn expire(&self, now: Timestamp) -> Result<(), KeyError> {
+        for row in self.store.orders_due(now, DUE_AT_ONCE).await? {
+            let about = facts_of(&self.keys, &row).await?;
             let request = RequestId::new(now, entropy::bytes());
             self.alone(&Planned::of(Kept { row, about }), request, now, None).await?;
         }

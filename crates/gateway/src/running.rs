@@ -138,9 +138,11 @@ impl Gateway {
             per_address_max: limits::API_CONNECTIONS_MAX,
         };
         let counter = Counter::of(&settings.windows, &parts.store);
-        let orders = Orders::open(parts.clone(), &settings.sources, &settings.endpoints).await?;
+        let orders = Orders::open(&parts, &settings.sources, &settings.endpoints).await?;
         let orders = Arc::new(orders);
-        running.outward.push(tokio::spawn(orders.clone().run(running.stop_out.clone())));
+        running
+            .outward
+            .push(tokio::spawn(orders.clone().run(clock.clone(), running.stop_out.clone())));
         let served = Served::new(Api {
             clock: parts.clock.clone(),
             desk: Desk::over(parts.store.clone(), parts.keys.clone()),

@@ -95,6 +95,8 @@ actions! {
     OrderCreated = 26 "order.created",
     /// An order changed, by what pays it or because somebody wanted it. The resource is the order.
     OrderChanged = 27 "order.changed",
+    /// What is known of an order was shown in the clear. The resource is the order.
+    OrderRevealed = 28 "order.revealed",
     /// A secret stands in the configuration now, or does not any more. The resource is its source or
     /// endpoint.
     SecretConfigured = 23 "secret.configured",

@@ -36,7 +36,7 @@ impl Orders {
             alternative: OWN.to_owned(),
             ..Facts::default()
         };
-        let index = |purpose, parts: &[&[u8]]| self.parts.keys.index(purpose, parts);
+        let index = |purpose, parts: &[&[u8]]| self.keys.index(purpose, parts);
         let named = [OWN.as_bytes(), row.id.as_bytes(), &version.to_be_bytes()];
         let order_key =
             index("order", &[source.unwrap_or(OWN).as_bytes(), about.reference.as_bytes()]);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use model::Timestamp;
 use model::money::{Unit, major};
 use model::order::Judgement;
-use model::{OrderState, Timestamp};
 use serde::Serialize;
 use store::OrderRow;
 use utoipa::ToSchema;
 
+use super::OrderState;
 use crate::orders::OrderFacts;
 
 /// An order: what is expected, and where that stands. Amounts are in major units, exact decimals.
@@ -19,9 +20,8 @@ pub struct Order {
     pub id: String,
     /// What the application calls it.
     pub reference: String,
-    /// Where it stands: awaiting, partial, detected, confirming, paid, overpaid, expired, late, reversed,
-    /// disputed, refunded, failed or cancelled.
-    pub state: &'static str,
+    /// Where it stands.
+    pub state: OrderState,
     /// Grows with every state that is told.
     pub version: i64,
     /// How much is expected.
@@ -91,7 +91,7 @@ impl Order {
         Self {
             id: row.id.to_string(),
             reference: about.reference,
-            state: row.judged.state.code(),
+            state: row.judged.state.into(),
             version: row.version,
             amount: row.expected.money.major(),
             currency,
@@ -128,7 +128,7 @@ impl Order {
         now: Timestamp,
     ) -> Self {
         Self {
-            state: OrderState::code(judged.state),
+            state: judged.state.into(),
             version,
             paid: major(judged.paid, self.decimals),
             pending: major(judged.pending, self.decimals),

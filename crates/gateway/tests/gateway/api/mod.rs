@@ -6,6 +6,7 @@ mod changes;
 mod door;
 mod lists;
 mod once;
+mod orders;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap};

@@ -33,7 +33,7 @@ fn routes() -> Vec<Route> {
             routes.push(Route { method, path, needs, statuses: statuses.collect() });
         }
     }
-    assert!(routes.len() >= 11, "the document is whole");
+    assert!(routes.len() >= 15, "the document is whole");
     routes
 }
 
@@ -41,14 +41,18 @@ fn routes() -> Vec<Route> {
 struct Things {
     event: String,
     delivery: String,
+    order: String,
     endpoint: &'static str,
 }
 
 impl Route {
     /// The path about a thing. Each place of a path must be known here.
     fn about(&self, things: &Things) -> String {
-        let id =
-            if self.path.starts_with("/v1/events/") { &things.event } else { &things.delivery };
+        let id = match self.path.split('/').nth(2) {
+            Some("events") => &things.event,
+            Some("orders") => &things.order,
+            _ => &things.delivery,
+        };
         let path = self.path.replace("{id}", id).replace("{name}", things.endpoint);
         assert!(!path.contains('{'), "what {path} is about is not known here");
         path
@@ -58,12 +62,39 @@ impl Route {
         self.path.contains('{')
     }
 
+    /// It makes something new.
+    fn creates(&self) -> bool {
+        self.method == "POST" && !self.names_a_thing()
+    }
+
     /// Asks with a key.
     async fn ask(&self, shop: &Shop, path: &str, key: &str, once: &str) -> Reply {
-        let request = if self.method == "POST" { post(path, key, once) } else { get(path, key) };
+        let mut request =
+            if self.method == "POST" { post(path, key, once) } else { get(path, key) };
+        if self.creates() {
+            request = request.saying(&order_of(&format!("walk-{once}")));
+        }
         let reply = shop.ask(&request).await;
         assert!(self.statuses.contains(&reply.status), "not documented: {path} {reply:?}");
         reply
+    }
+}
+
+/// An order that is to be paid through `stripe`.
+fn order_of(reference: &str) -> String {
+    let order = serde_json::json!({
+        "reference": reference, "amount": "1", "currency": "EUR", "source": "stripe",
+    });
+    order.to_string()
+}
+
+impl Shop {
+    /// An order; gives its id.
+    async fn ordered(&self, reference: &str) -> String {
+        let key = self.full_key().await;
+        let request = post("/v1/orders", &key, reference).saying(&order_of(reference));
+        let reply = self.ask(&request).await;
+        json(&reply)["id"].as_str().expect("an id").to_owned()
     }
 }
 
@@ -77,7 +108,8 @@ async fn every_route_needs_its_permission_and_keeps_to_the_reach_of_the_key() {
     let shop = Shop::open().await;
     let accepted = shop.accepted(1).await;
     let delivery = shop.delivered(&accepted).await;
-    let things = Things { event: shop.held(1).await, delivery, endpoint: "app" };
+    let order = shop.ordered("first").await;
+    let things = Things { event: shop.held(1).await, delivery, order, endpoint: "app" };
     let mut own = BTreeMap::new();
     for route in routes() {
         // The failures of one address in a minute are limited.
@@ -105,6 +137,10 @@ async fn every_route_needs_its_permission_and_keeps_to_the_reach_of_the_key() {
         ] {
             let key = shop.key([needs], reach.clone()).await;
             let reply = route.ask(&shop, &path, &key, "bound").await;
+            if route.creates() {
+                is_refused(&reply, 403, "out_of_reach");
+                continue;
+            }
             if !route.names_a_thing() {
                 assert_eq!(json(&reply)["data"], serde_json::json!([]), "{place} {reach:?}");
                 continue;
@@ -114,6 +150,7 @@ async fn every_route_needs_its_permission_and_keeps_to_the_reach_of_the_key() {
             let nothing = Things {
                 event: "evt_00000000000000000000000000".to_owned(),
                 delivery: "no id".replace(' ', "%20"),
+                order: "ord_00000000000000000000000000".to_owned(),
                 endpoint: "nowhere",
             };
             let absent = route.ask(&shop, &route.about(&nothing), &key, "absent").await;
@@ -140,9 +177,11 @@ async fn every_route_needs_its_permission_and_keeps_to_the_reach_of_the_key() {
                 things.delivery.clone()
             };
             let event = shop.held(n).await;
-            let things = Things { event, delivery, endpoint: "app" };
+            let order = shop.ordered(&format!("own-{n}")).await;
+            let things = Things { event, delivery, order, endpoint: "app" };
             let key = shop.key([needs], reach).await;
-            let reply = route.ask(&shop, &route.about(&things), &key, "done").await;
+            let once = if route.creates() { format!("done-{n}") } else { "done".to_owned() };
+            let reply = route.ask(&shop, &route.about(&things), &key, &once).await;
             assert_eq!(reply.status, 200, "{place} {reply:?}");
         }
     }
