@@ -174,7 +174,8 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::IdempotencyKeyInvalid
         | ApiRefusal::BodyIncomplete
         | ApiRefusal::BodyMalformed
-        | ApiRefusal::BodyInvalid => StatusCode::BAD_REQUEST,
+        | ApiRefusal::BodyInvalid
+        | ApiRefusal::PasswordWeak => StatusCode::BAD_REQUEST,
         ApiRefusal::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         ApiRefusal::RequestRunning
         | ApiRefusal::NotHeld
@@ -182,7 +183,10 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::RedactedOriginalOnly
         | ApiRefusal::DeliveryPending
         | ApiRefusal::AlreadyRolled
-        | ApiRefusal::AlreadyRevoked => StatusCode::CONFLICT,
+        | ApiRefusal::AlreadyRevoked
+        | ApiRefusal::AlreadySo
+        | ApiRefusal::LoginTaken
+        | ApiRefusal::LastAdministrator => StatusCode::CONFLICT,
         ApiRefusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ApiRefusal::ContentType | ApiRefusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ApiRefusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,

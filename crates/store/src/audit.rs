@@ -65,6 +65,8 @@ actions! {
     LogExported = 11 "audit.exported",
     /// What an event says was shown in the clear. The resource is the event.
     EventRevealed = 12 "event.revealed",
+    /// What operators sign in as was read. The resource says what of it.
+    OperatorsRead = 26 "operators.read",
     /// A key let somebody in, counted. The resource is the key.
     ApiKeyUsed = 24 "api_key.used",
     /// A key let nobody in, counted. The resource is the key, or `unknown` for what is none.

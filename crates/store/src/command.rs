@@ -77,6 +77,8 @@ pub(crate) enum Command {
     ChangeOperator {
         id: OperatorId,
         change: OperatorChange,
+        /// It is refused if it might lock out the last administrator.
+        spares_last: bool,
         note: Note,
     },
     OpenSession {

@@ -39,10 +39,28 @@ pub(super) enum Asks {
     Key(Permission),
     /// A password and a code.
     SignIn,
-    /// A session, and perhaps a password and a code.
-    Session { shows_password: bool },
+    /// A session.
+    Session(OfSession),
     /// A session whose operator has this permission, and perhaps has confirmed.
     Operator { permission: Permission, confirmed: bool },
+}
+
+/// What an operation is about that every operator may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OfSession {
+    /// Who they are, and that they go.
+    Themselves,
+    /// That they say once more who they are.
+    Confirming,
+    /// Their own password.
+    Password,
+}
+
+impl OfSession {
+    /// Whether they must have confirmed who they are.
+    pub(super) const fn is_confirmed(self) -> bool {
+        matches!(self, Self::Password)
+    }
 }
 
 /// Whose document it is.
@@ -178,7 +196,7 @@ fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
     operation.security = Some(match asks {
         Asks::Nothing | Asks::SignIn => Vec::new(),
         Asks::Key(permission) => vec![SecurityRequirement::new(SCHEME, [permission.code()])],
-        Asks::Session { .. } => session(&[]),
+        Asks::Session(_) => session(&[]),
         Asks::Operator { permission, .. } => session(&[permission.code()]),
     });
     if is_post && matches!(asks, Asks::Key(_)) {
@@ -245,20 +263,32 @@ fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
 
 /// Whether an operation for operators can refuse so.
 fn is_met_by_operators(refusal: ApiRefusal, asks: Asks, is_post: bool) -> bool {
-    let has_session = asks != Asks::SignIn;
-    let changes = matches!(asks, Asks::Operator { confirmed: true, .. });
+    use Permission::{KeysChange, OperatorsChange};
+    let is_of = |of: OfSession| asks == Asks::Session(of);
+    let changes = |what: Permission| asks == Asks::Operator { permission: what, confirmed: true };
     match refusal {
-        ApiRefusal::SignInRefused | ApiRefusal::SignInsLimited | ApiRefusal::SignInsBusy => {
-            matches!(asks, Asks::SignIn | Asks::Session { shows_password: true })
+        ApiRefusal::SignInRefused | ApiRefusal::SignInsLimited => {
+            asks == Asks::SignIn || is_of(OfSession::Confirming)
+        }
+        ApiRefusal::SignInsBusy => {
+            let hashes = [OfSession::Confirming, OfSession::Password];
+            asks == Asks::SignIn || hashes.map(is_of).contains(&true) || changes(OperatorsChange)
         }
         ApiRefusal::NotSignedIn | ApiRefusal::CsrfHeaderMissing | ApiRefusal::FailedTooOften => {
-            has_session
+            asks != Asks::SignIn
         }
         ApiRefusal::PermissionMissing => matches!(asks, Asks::Operator { .. }),
-        ApiRefusal::ConfirmationNeeded
-        | ApiRefusal::NotFound
-        | ApiRefusal::AlreadyRolled
-        | ApiRefusal::AlreadyRevoked => changes,
+        ApiRefusal::ConfirmationNeeded => match asks {
+            Asks::Operator { confirmed, .. } => confirmed,
+            Asks::Session(of) => of.is_confirmed(),
+            _ => false,
+        },
+        ApiRefusal::PasswordWeak => is_of(OfSession::Password),
+        ApiRefusal::NotFound => changes(KeysChange) || changes(OperatorsChange),
+        ApiRefusal::AlreadyRolled | ApiRefusal::AlreadyRevoked => changes(KeysChange),
+        ApiRefusal::AlreadySo | ApiRefusal::LoginTaken | ApiRefusal::LastAdministrator => {
+            changes(OperatorsChange)
+        }
         ApiRefusal::ContentType
         | ApiRefusal::ContentEncoding
         | ApiRefusal::BodyTooLarge

@@ -127,6 +127,18 @@ refusals! {
     /// The key was revoked.
     AlreadyRevoked = "already_revoked", ByOperators,
         "The key is revoked already.";
+    /// It is so already.
+    AlreadySo = "already_so", ByOperators,
+        "It is so already: nothing was changed.";
+    /// Somebody signs in as that, or did.
+    LoginTaken = "login_taken", ByOperators,
+        "Somebody signs in as that, or did: choose another login, or enable that operator.";
+    /// Nobody else is an administrator who is enabled.
+    LastAdministrator = "last_administrator", ByOperators,
+        "Nobody else is an administrator who is enabled, and this might lock them out: add or enable another first, or do it on the host with `countersign operators`.";
+    /// The password is not good enough.
+    PasswordWeak = "password_weak", ByOperators,
+        "The password is not good enough: `place` says why. Length counts.";
     /// There is no session, or it is over.
     NotSignedIn = "not_signed_in", ByOperators,
         "Sign in at /admin/v1/sign-in, and send `Authorization: Bearer` with the token, or the cookie.";

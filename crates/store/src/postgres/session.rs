@@ -153,8 +153,9 @@ impl<'c> Session<'c> {
             Command::AddOperator { operator, note } => {
                 self.add_operator(operator, note).await.map(Answer::OperatorChanged)
             }
-            Command::ChangeOperator { id, change, note } => {
-                self.change_operator(*id, change, note).await.map(Answer::OperatorChanged)
+            Command::ChangeOperator { id, change, spares_last, note } => {
+                let changed = self.change_operator(*id, change, *spares_last, note).await;
+                changed.map(Answer::OperatorChanged)
             }
             Command::OpenSession { session, note } => {
                 self.open_session(session, note).await.map(Answer::SessionOpened)

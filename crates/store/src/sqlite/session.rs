@@ -221,8 +221,8 @@ impl<'c> Session<'c> {
             Command::AddOperator { operator, note } => {
                 self.add_operator(operator, note).map(Answer::OperatorChanged)
             }
-            Command::ChangeOperator { id, change, note } => {
-                self.change_operator(*id, change, note).map(Answer::OperatorChanged)
+            Command::ChangeOperator { id, change, spares_last, note } => {
+                self.change_operator(*id, change, *spares_last, note).map(Answer::OperatorChanged)
             }
             Command::OpenSession { session, note } => {
                 self.open_session(session, note).map(Answer::SessionOpened)

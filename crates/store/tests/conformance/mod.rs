@@ -186,6 +186,8 @@ macro_rules! every_case {
                 uses_are_noted_and_never_go_back,
                 every_end_is_a_new_version_and_no_use_is,
                 what_nobody_could_open_is_refused,
+                the_last_administrator_is_spared_where_it_is_asked_for,
+                of_several_that_disable_each_other_one_stays,
                 what_is_unknown_changes_nothing,
             }
             windows {

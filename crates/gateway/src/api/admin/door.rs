@@ -147,7 +147,9 @@ pub(super) async fn me(asked: Asked, operator: Operator) -> Result<Given, Proble
 }
 
 /// A text that is wiped when it is not needed any more.
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+pub(super) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Zeroizing<String>, D::Error> {
     String::deserialize(deserializer).map(Zeroizing::new)
 }
 

@@ -194,7 +194,10 @@ pub(super) struct Revoke {
     reason: String,
 }
 
-fn from_text<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<T, D::Error> {
+/// What a text says.
+pub(super) fn from_text<'de, D: Deserializer<'de>, T: FromStr>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| de::Error::custom("not what it must be"))
 }

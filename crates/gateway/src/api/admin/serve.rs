@@ -37,7 +37,10 @@ pub(super) enum Needs {
     /// It is for whoever wants to sign in.
     Nobody,
     /// A session.
-    Session,
+    Session {
+        /// Its operator must have confirmed who they are.
+        confirmed: bool,
+    },
     /// A session whose operator's role has this permission.
     Permission {
         permission: Permission,
@@ -128,13 +131,15 @@ impl Office {
         }
         let operator = self.signed_in(headers, is_secure, came).await?;
         passed.operator = Some(operator.id);
-        if let Needs::Permission { permission, confirmed } = route.needs {
-            if !operator.may(permission) {
+        let confirmed = match route.needs {
+            Needs::Permission { permission, .. } if !operator.may(permission) => {
                 return Err(Problem::lacks(permission));
             }
-            if confirmed && !operator.confirmed {
-                return Err(ApiRefusal::ConfirmationNeeded.into());
-            }
+            Needs::Permission { confirmed, .. } | Needs::Session { confirmed } => confirmed,
+            Needs::Nobody => false,
+        };
+        if confirmed && !operator.confirmed {
+            return Err(ApiRefusal::ConfirmationNeeded.into());
         }
         Ok(Some(operator))
     }
