@@ -1,6 +1,7 @@
 //! What operators do with events and deliveries, beside a running gateway or without one.
 
 mod api_keys;
+mod approvals;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeyRing};
 use crate::{Facts, Shown, inbound, personal, secrets, shown};
+
+pub(crate) use approvals::Wanted;
 
 /// A desk over a store: it can open what is sealed, and decide what waits.
 pub struct Desk {

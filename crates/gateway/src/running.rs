@@ -124,6 +124,7 @@ impl Gateway {
             running.operators.clone(),
             settings.environment,
             settings.sources.iter().map(served_source).collect(),
+            settings.second_person,
         );
         let certificates = certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
         let admin_doors = admin_doors(settings.admin_allow, settings.admin_tls);

@@ -1,11 +1,12 @@
 //! What the configuration means, once it has been read and judged.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use model::Environment;
 use model::rate::Rate;
+use model::{Environment, Permission};
 
 use crate::{Auditing, Proxy, Resolver, Tls, Windows};
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub api_tls: Option<Tls>,
     /// The only peers of the admin listener; any if there is none.
     pub admin_allow: Vec<IpNet>,
+    /// What operators do only after another one has approved it.
+    pub second_person: BTreeSet<Permission>,
     /// The key that wraps all others.
     pub root: vault::RootKey,
     /// Where webhooks come from.

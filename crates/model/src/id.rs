@@ -95,6 +95,8 @@ ids! {
     SecretId = "sec";
     /// A person who operates the gateway.
     OperatorId = "opr";
+    /// What one operator asks another to approve.
+    ApprovalId = "apr";
 }
 
 impl ApiKeyId {

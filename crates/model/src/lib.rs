@@ -21,6 +21,7 @@ pub use access::{Permission, Reach, Role};
 pub use delivery::{AttemptOutcome, DeliveryStatus};
 pub use event::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Verdict};
 pub use id::{
-    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId,
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId,
+    SecretId,
 };
 pub use time::Timestamp;

@@ -4,15 +4,17 @@ use model::api_key::Cause;
 use model::{ApiKeyId, DeliveryId, EventId, OperatorId, SecretId, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::approval::{Decision, Use};
 use crate::copy::{Begun, CopyCommand};
 use crate::duty::Duty;
 use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
-    ApiKeyChanged, ApiKeyUse, Changed, Claimed, Deed, EndpointState, IdempotencyClaim,
-    LeaseRequest, Leased, NewApiKey, NewDelivery, NewKey, NewOperator, NewSession, Note,
-    OperatorChange, OperatorChanged, PartitionClass, Record, Recorded, Seal, SealedRow,
-    SessionOpened, Settle, Settled, StoreError, Successor, Tally, WindowAdd, WindowCounts,
+    ApiKeyChanged, ApiKeyUse, ApprovalJudged, Changed, Claimed, Deed, EndpointState,
+    IdempotencyClaim, LeaseRequest, Leased, NewApiKey, NewApproval, NewDelivery, NewKey,
+    NewOperator, NewSession, Note, OperatorChange, OperatorChanged, PartitionClass, Record,
+    Recorded, Seal, SealedRow, SessionOpened, Settle, Settled, StoreError, Successor, Tally,
+    WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -83,6 +85,18 @@ pub(crate) enum Command {
     },
     OpenSession {
         session: NewSession,
+        note: Note,
+    },
+    AskApproval {
+        approval: NewApproval,
+        note: Note,
+    },
+    DecideApproval {
+        decision: Decision,
+        note: Note,
+    },
+    UseApproval {
+        wanted: Use,
         note: Note,
     },
     /// Hashes of tokens, and when each was used.
@@ -163,6 +177,7 @@ pub(crate) enum Answer {
     ApiKeyChanged(ApiKeyChanged),
     OperatorChanged(OperatorChanged),
     SessionOpened(SessionOpened),
+    ApprovalJudged(ApprovalJudged),
     Count(usize),
     SecretAdded(SecretAdded),
     SecretRetired(SecretRetired),

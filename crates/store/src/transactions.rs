@@ -74,6 +74,8 @@ names! {
     ApiKeyUses = "api_key_uses",
     /// An operator who is added or changed.
     Operator = "operator",
+    /// What an operator asks another one to approve, decided on or used.
+    Approval = "approval",
     /// A session that is opened, goes on or ends.
     Session = "session",
     /// When sessions were used.
@@ -116,6 +118,9 @@ impl Name {
             | Command::RevokeApiKeys { .. } => Self::ApiKey,
             Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
             Command::AddOperator { .. } | Command::ChangeOperator { .. } => Self::Operator,
+            Command::AskApproval { .. }
+            | Command::DecideApproval { .. }
+            | Command::UseApproval { .. } => Self::Approval,
             Command::OpenSession { .. }
             | Command::EndSession { .. }
             | Command::EndSessions { .. } => Self::Session,

@@ -29,6 +29,8 @@ pub(super) struct Document {
     /// `[limits] redis`.
     pub(super) redis: Option<At<String>>,
     pub(super) audit: Audit,
+    /// `[admin] second_person`.
+    pub(super) second_person: Option<Texts>,
     pub(super) sources: Vec<Source>,
     pub(super) endpoints: Vec<Endpoint>,
 }
@@ -233,6 +235,10 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
             witnesses: table.tables("witness", found).iter().map(|t| witness(t, found)).collect(),
             sinks: table.tables("sink", found).iter().map(|t| sink(t, found)).collect(),
         };
+        table.finish(found);
+    }
+    if let Some(table) = root.table("admin", found) {
+        document.second_person = table.texts("second_person", found);
         table.finish(found);
     }
     document.sources = root.tables("source", found).iter().map(|t| source(t, found)).collect();

@@ -15,7 +15,7 @@ use super::secrets::Ledger;
 use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, auditing, endpoint, limits, network,
+    Beside, Configuration, EndpointNamed, SourceNamed, admin, auditing, endpoint, limits, network,
     retention, source, store, transport, web,
 };
 
@@ -127,6 +127,7 @@ pub(super) fn configuration(
 
     // Without an environment the start is refused anyway; test lets the rest be judged.
     let judged = environment.unwrap_or(Environment::Test);
+    let second_person = admin::second_person(document.second_person.as_ref(), resolver, found);
     let auditing = auditing::auditing(&document.audit, judged, resolver, found);
 
     let mut scope = Scope {
@@ -172,6 +173,7 @@ pub(super) fn configuration(
         admin_tls: admin_tls.as_ref().map(|shown| shown.tls.clone()),
         api_tls: api_tls.as_ref().map(|shown| shown.tls.clone()),
         admin_allow,
+        second_person,
         root: root?,
         sources: sources.into_iter().collect::<Option<_>>()?,
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,

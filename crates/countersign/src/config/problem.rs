@@ -79,6 +79,8 @@ refusals! {
     BadSink = "bad_sink",
     /// Not the address of a syslog server.
     BadSyslog = "bad_syslog",
+    /// A permission that no route for operators asks for.
+    UnknownPermission = "unknown_permission",
     /// A number of days in `[retention]` is too small or too large.
     BadRetention = "bad_retention",
     /// A live gateway would speak to another machine's database in the clear.

@@ -9,6 +9,7 @@
 //! There is no `Idempotency-Key` here: what is answered may be a secret that is shown once, which no
 //! kept answer may hold. What changes something twice is refused instead.
 
+mod approvals;
 mod audit;
 mod door;
 mod keys;
@@ -16,7 +17,7 @@ mod operators;
 mod routes;
 mod serve;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Router;
@@ -26,7 +27,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use model::limits::{FAILED_KEYS_MAX, FAILED_KEYS_PERIOD_MS};
 use model::rate::Rate;
-use model::{Environment, OperatorId, RequestId, Timestamp};
+use model::{Environment, OperatorId, Permission, RequestId, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt as _;
@@ -41,6 +42,7 @@ use crate::log_budget::{Line, LogBudget};
 use crate::operations::{Desk, Order};
 use crate::operators::{Asking, Operator, Operators, Refused};
 use crate::{Clock, Refusal, entropy};
+pub(super) use approvals::{Awaited, HEADER as APPROVAL};
 
 /// What every path of it begins with.
 const PREFIX: &str = "/admin/v1/";
@@ -53,6 +55,11 @@ pub fn openapi() -> String {
     routes::all().document()
 }
 
+/// What operators must be allowed to do for some route.
+pub fn permissions() -> BTreeSet<Permission> {
+    routes::all().permissions()
+}
+
 /// What it works with.
 pub(crate) struct Office {
     clock: Clock,
@@ -60,6 +67,8 @@ pub(crate) struct Office {
     operators: Arc<Operators>,
     environment: Environment,
     sources: BTreeMap<String, ServedSource>,
+    /// What is done only after another operator has approved it.
+    second_person: BTreeSet<Permission>,
     failed: AddressLimit,
     log_budget: LogBudget,
 }
@@ -71,9 +80,10 @@ impl Office {
         operators: Arc<Operators>,
         environment: Environment,
         sources: BTreeMap<String, ServedSource>,
+        second_person: BTreeSet<Permission>,
     ) -> Self {
         let (failed, log_budget) = (AddressLimit::new(FAILED), LogBudget::default());
-        Self { clock, desk, operators, environment, sources, failed, log_budget }
+        Self { clock, desk, operators, environment, sources, second_person, failed, log_budget }
     }
 }
 
@@ -154,11 +164,13 @@ impl Asked {
 struct Given {
     reply: Reply,
     cookie: Option<HeaderValue>,
+    /// It is not done: somebody else must approve it.
+    waits: bool,
 }
 
 impl From<Reply> for Given {
     fn from(reply: Reply) -> Self {
-        Self { reply, cookie: None }
+        Self { reply, cookie: None, waits: false }
     }
 }
 

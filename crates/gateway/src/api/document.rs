@@ -20,9 +20,9 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema};
 
-use super::idempotency;
 use super::refusal::{ApiRefusal, Met};
 use super::routes::Documented;
+use super::{admin, idempotency};
 use crate::Refusal;
 use crate::answer::{self, Answer};
 
@@ -54,12 +54,16 @@ pub(super) enum OfSession {
     Confirming,
     /// Their own password.
     Password,
+    /// What others want them to approve.
+    Approvals,
+    /// What they say to that.
+    Decision,
 }
 
 impl OfSession {
     /// Whether they must have confirmed who they are.
     pub(super) const fn is_confirmed(self) -> bool {
-        matches!(self, Self::Password)
+        matches!(self, Self::Password | Self::Decision)
     }
 }
 
@@ -139,6 +143,10 @@ impl Document {
     pub(super) fn text(mut self, door: Door) -> String {
         self.schemas.push((Problem::name().into_owned(), Problem::schema()));
         Problem::schemas(&mut self.schemas);
+        if door == Door::Admin {
+            self.schemas.push((admin::Awaited::name().into_owned(), admin::Awaited::schema()));
+            admin::Awaited::schemas(&mut self.schemas);
+        }
         let mut components = ComponentsBuilder::new().schemas_from_iter(self.schemas);
         for (name, scheme) in schemes(door) {
             components = components.security_scheme(name, scheme);
@@ -216,6 +224,9 @@ fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
             .build();
         operation.parameters.get_or_insert_default().push(parameter.into());
     }
+    if matches!(asks, Asks::Operator { .. }) {
+        needs_approval(&mut operation);
+    }
     for (status, codes) in refusals(asks, is_post) {
         let content = ContentBuilder::new()
             .schema(Some(RefOr::Ref(Ref::from_schema_name(Problem::name()))))
@@ -227,6 +238,29 @@ fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
         operation.responses.responses.insert(status.as_str().to_owned(), response.into());
     }
     operation
+}
+
+/// Where the configuration wants a second person, it is answered so the first time, and asked again.
+fn needs_approval(operation: &mut Operation) {
+    let id = ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .pattern(Some("^apr_[0-9a-hjkmnp-tv-z]{26}$"));
+    let parameter = ParameterBuilder::new()
+        .name(admin::APPROVAL)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("Where a second person is wanted: the approval, when it is asked again."))
+        .schema(Some(id.build()))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
+    let content = ContentBuilder::new()
+        .schema(Some(RefOr::Ref(Ref::from_schema_name(admin::Awaited::name()))))
+        .build();
+    let response = ResponseBuilder::new()
+        .description("Another operator must approve it first ([admin] second_person).")
+        .content("application/json", content)
+        .build();
+    operation.responses.responses.insert(StatusCode::ACCEPTED.as_str().to_owned(), response.into());
 }
 
 /// The statuses that an operation can refuse with, and what each means.
@@ -266,6 +300,8 @@ fn is_met_by_operators(refusal: ApiRefusal, asks: Asks, is_post: bool) -> bool {
     use Permission::{KeysChange, OperatorsChange};
     let is_of = |of: OfSession| asks == Asks::Session(of);
     let changes = |what: Permission| asks == Asks::Operator { permission: what, confirmed: true };
+    let (is_operators, decides) =
+        (matches!(asks, Asks::Operator { .. }), is_of(OfSession::Decision));
     match refusal {
         ApiRefusal::SignInRefused | ApiRefusal::SignInsLimited => {
             asks == Asks::SignIn || is_of(OfSession::Confirming)
@@ -277,14 +313,24 @@ fn is_met_by_operators(refusal: ApiRefusal, asks: Asks, is_post: bool) -> bool {
         ApiRefusal::NotSignedIn | ApiRefusal::CsrfHeaderMissing | ApiRefusal::FailedTooOften => {
             asks != Asks::SignIn
         }
-        ApiRefusal::PermissionMissing => matches!(asks, Asks::Operator { .. }),
+        ApiRefusal::PermissionMissing => is_operators || decides,
+        ApiRefusal::ApprovalMalformed
+        | ApiRefusal::ApprovalsMany
+        | ApiRefusal::ApprovalWaits
+        | ApiRefusal::ApprovalNotYours
+        | ApiRefusal::ApprovalOtherRequest => is_operators,
+        ApiRefusal::ApprovalOwn | ApiRefusal::ApprovalGiven => decides,
+        ApiRefusal::ApprovalExpired
+        | ApiRefusal::ApprovalRefused
+        | ApiRefusal::ApprovalUsed
+        | ApiRefusal::ApprovalVoid
+        | ApiRefusal::NotFound => is_operators || decides,
         ApiRefusal::ConfirmationNeeded => match asks {
             Asks::Operator { confirmed, .. } => confirmed,
             Asks::Session(of) => of.is_confirmed(),
             _ => false,
         },
         ApiRefusal::PasswordWeak => is_of(OfSession::Password),
-        ApiRefusal::NotFound => changes(KeysChange) || changes(OperatorsChange),
         ApiRefusal::AlreadyRolled | ApiRefusal::AlreadyRevoked => changes(KeysChange),
         ApiRefusal::AlreadySo | ApiRefusal::LoginTaken | ApiRefusal::LastAdministrator => {
             changes(OperatorsChange)

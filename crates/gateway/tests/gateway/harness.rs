@@ -93,6 +93,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         admin_tls: None,
         api_tls: None,
         admin_allow: Vec::new(),
+        second_person: Default::default(),
         root: root(),
         sources,
         endpoints,

@@ -3,6 +3,7 @@
 //! `postgres.rs` beside this folder say how its stores are opened, in `backend()`.
 
 mod admin_api;
+mod admin_approvals;
 mod admin_operators;
 pub(crate) mod api;
 pub(crate) mod api_keys;

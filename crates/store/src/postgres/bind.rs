@@ -3,7 +3,10 @@
 //! Only types that the server has built in: for any other the client would look the type up with a
 //! statement that has a name, which no pooler in transaction mode keeps.
 
-use model::{ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId};
+use model::{
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId,
+    SecretId,
+};
 use tokio_postgres::types::{ToSql, Type};
 use vault::KeyId;
 
@@ -34,6 +37,7 @@ macro_rules! parameters {
 }
 
 parameters! {
+    boolean BOOL,
     int2 INT2,
     int4 INT4,
     int8 INT8,
@@ -65,7 +69,7 @@ macro_rules! ids {
 }
 
 ids! {
-    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId,
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, RequestId, SecretId,
 }
 
 impl From<KeyId> for Sixteen {

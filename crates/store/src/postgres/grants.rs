@@ -47,6 +47,7 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("session", "SELECT, INSERT, UPDATE (last_seen_at, ended_at)"),
     ("operator_version", "SELECT, UPDATE"),
+    ("approval", "SELECT, INSERT, DELETE, UPDATE (approver, is_approved, decided_at, used_at)"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
     ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),
 ];

@@ -275,7 +275,7 @@ impl Session<'_> {
     }
 
     /// Waits for whoever else is changing operators or sessions: what is read afterwards stays so.
-    async fn lock_operators(&self) -> Result<()> {
+    pub(super) async fn lock_operators(&self) -> Result<()> {
         self.rows("SELECT version FROM operator_version FOR UPDATE", &[]).await?;
         Ok(())
     }

@@ -31,6 +31,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V8__sinks", include_str!("../../migrations/sqlite/V8__sinks.sql")),
     ("V9__secrets", include_str!("../../migrations/sqlite/V9__secrets.sql")),
     ("V10__operators", include_str!("../../migrations/sqlite/V10__operators.sql")),
+    ("V11__approvals", include_str!("../../migrations/sqlite/V11__approvals.sql")),
 ];
 
 /// Only the owner reads and writes.

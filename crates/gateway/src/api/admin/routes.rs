@@ -3,6 +3,7 @@
 //!
 //! There is no other way to add a route, so there is none whose permission nobody thought of.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use model::Permission;
 
 use super::serve::{Handler, Needs, Route, Routed};
-use super::{Asked, Given, Office, Passed, Secure, audit, door, keys, operators};
+use super::{Asked, Given, Office, Passed, Secure, approvals, audit, door, keys, operators};
 use crate::answer::{self, Answer};
 use crate::api::document::{Asks, Document, Door, OfSession};
 use crate::api::refusal::{ApiRefusal, Problem};
@@ -19,7 +20,7 @@ use crate::operators::Operator;
 
 /// Every route there is.
 pub(super) fn all() -> Routes {
-    use OfSession::{Confirming, Password, Themselves};
+    use OfSession::{Approvals, Confirming, Decision, Password, Themselves};
     use Permission::{AuditRead, KeysChange, KeysRead, OperatorsChange, OperatorsRead};
     Routes::default()
         .public::<__path_show>(show)
@@ -28,6 +29,9 @@ pub(super) fn all() -> Routes {
         .signed_in::<door::__path_confirm, _, _>(Confirming, door::confirm)
         .signed_in::<door::__path_me, _, _>(Themselves, door::me)
         .signed_in::<operators::__path_own_password, _, _>(Password, operators::own_password)
+        .signed_in::<approvals::__path_list, _, _>(Approvals, approvals::list)
+        .signed_in::<approvals::__path_approve, _, _>(Decision, approvals::approve)
+        .signed_in::<approvals::__path_refuse, _, _>(Decision, approvals::refuse)
         .needs::<operators::__path_list, _, _>(OperatorsRead, false, operators::list)
         .needs::<operators::__path_add, _, _>(OperatorsChange, true, operators::add)
         .needs::<operators::__path_role, _, _>(OperatorsChange, true, operators::role)
@@ -57,16 +61,18 @@ fn show() -> Answer {
 pub(super) struct Routes {
     router: Router<Arc<Office>>,
     document: Document,
+    permissions: BTreeSet<Permission>,
 }
 
 impl Routes {
     /// A route for an operator whose role has this permission, and who has confirmed if they must.
-    fn needs<D, H, F>(self, permission: Permission, confirmed: bool, handler: H) -> Self
+    fn needs<D, H, F>(mut self, permission: Permission, confirmed: bool, handler: H) -> Self
     where
         D: Documented,
         H: Fn(Asked, Operator) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Given, Problem>> + Send + 'static,
     {
+        self.permissions.insert(permission);
         let asks = Asks::Operator { permission, confirmed };
         self.add::<D>(asks, Needs::Permission { permission, confirmed }, of_operator(handler))
     }
@@ -115,6 +121,11 @@ impl Routes {
     /// What serves them.
     pub(super) fn router(self, office: Arc<Office>) -> Router {
         with_fallbacks(self.router).with_state(office)
+    }
+
+    /// What operators must be allowed to do for some of them.
+    pub(super) fn permissions(self) -> BTreeSet<Permission> {
+        self.permissions
     }
 
     /// The OpenAPI document about them.
