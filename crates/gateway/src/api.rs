@@ -16,6 +16,7 @@ mod endpoints;
 mod events;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod headers;
 mod idempotency;
 mod limits;
 mod read;

@@ -22,7 +22,7 @@ use utoipa::{PartialSchema as _, ToSchema};
 
 use super::refusal::{ApiRefusal, Met};
 use super::routes::Documented;
-use super::{admin, idempotency};
+use super::{admin, headers, idempotency};
 use crate::Refusal;
 use crate::answer::{self, Answer};
 
@@ -151,7 +151,8 @@ impl Document {
         for (name, scheme) in schemes(door) {
             components = components.security_scheme(name, scheme);
         }
-        let components = components.build();
+        let mut components = components.build();
+        components.headers.extend(headers::described(door));
         let about = match door {
             Door::Api => "The API of the gateway for applications: docs/api.md.",
             Door::Admin => "The API of the gateway for operators: docs/operators.md.",
@@ -227,7 +228,8 @@ fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
     if matches!(asks, Asks::Operator { .. }) {
         needs_approval(&mut operation);
     }
-    for (status, codes) in refusals(asks, is_post) {
+    let refusals = refusals(asks, is_post);
+    for (status, Refusals { codes, .. }) in &refusals {
         let content = ContentBuilder::new()
             .schema(Some(RefOr::Ref(Ref::from_schema_name(Problem::name()))))
             .build();
@@ -236,6 +238,14 @@ fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
             .content("application/problem+json", content)
             .build();
         operation.responses.responses.insert(status.as_str().to_owned(), response.into());
+    }
+    for (status, response) in &mut operation.responses.responses {
+        let Ok(status) = status.parse::<StatusCode>() else { continue };
+        let RefOr::T(response) = response else { continue };
+        let is_judged = refusals.get(&status).is_none_or(|refusals| refusals.is_judged);
+        for (name, header) in headers::of(status, asks, is_post, is_judged) {
+            response.headers.insert(name.to_owned(), RefOr::Ref(header));
+        }
     }
     operation
 }
@@ -263,9 +273,18 @@ fn needs_approval(operation: &mut Operation) {
     operation.responses.responses.insert(StatusCode::ACCEPTED.as_str().to_owned(), response.into());
 }
 
+/// What an operation refuses with one status.
+#[derive(Default)]
+struct Refusals {
+    /// The codes, and what each means.
+    codes: Vec<String>,
+    /// A route refuses so, and not only the gate before it.
+    is_judged: bool,
+}
+
 /// The statuses that an operation can refuse with, and what each means.
-fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
-    let mut statuses: BTreeMap<StatusCode, Vec<String>> = BTreeMap::new();
+fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Refusals> {
+    let mut statuses: BTreeMap<StatusCode, Refusals> = BTreeMap::new();
     for refusal in ApiRefusal::ALL {
         let is_met = match asks {
             Asks::Key(_) => match refusal.met() {
@@ -278,7 +297,9 @@ fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
         };
         if is_met {
             let told = format!("- `{}`: {}", refusal.code(), refusal.detail());
-            statuses.entry(answer::api_status(*refusal)).or_default().push(told);
+            let refusals = statuses.entry(answer::api_status(*refusal)).or_default();
+            refusals.codes.push(told);
+            refusals.is_judged = true;
         }
     }
     for refusal in OF_THE_GATE {
@@ -286,7 +307,7 @@ fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
         if refusal == Refusal::LengthRequired && !is_post {
             continue;
         }
-        let codes = statuses.entry(status).or_default();
+        let codes = &mut statuses.entry(status).or_default().codes;
         let told = format!("- `{}`: see docs/http.md.", answer::outside_code(status));
         if !codes.contains(&told) {
             codes.push(told);

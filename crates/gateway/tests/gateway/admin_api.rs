@@ -14,6 +14,7 @@ use super::api::{Request, is_refused, json as body_of};
 use super::api_keys;
 use super::certificates::Authority;
 use super::harness::{Harness, Reply, raw};
+use super::headers;
 
 const STEP_MS: i64 = 30_000;
 
@@ -193,6 +194,7 @@ async fn every_route_needs_its_permission_and_its_confirmation() {
             for (role, token) in &tokens {
                 let reply = office.ask(&request(Some(token))).await;
                 assert!(statuses.contains_key(&reply.status.to_string()), "{place} {reply:?}");
+                headers::documented(&document, method, path, &reply);
                 let needs = scopes.first().and_then(Value::as_str);
                 let needs: Option<Permission> = needs.map(|code| code.parse().expect("one"));
                 if let Some(needs) = needs.filter(|needs| !role.may(*needs)) {

@@ -13,6 +13,7 @@ mod certificates;
 mod deliveries;
 mod encrypted;
 pub(crate) mod harness;
+pub(crate) mod headers;
 mod inbound;
 mod neighbours;
 pub(crate) mod operations;
