@@ -22,6 +22,7 @@ mod profiles;
 mod reference;
 mod retention;
 mod secrets;
+mod security_txt;
 mod source;
 mod store;
 mod transport;

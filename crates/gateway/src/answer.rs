@@ -256,6 +256,14 @@ pub(crate) fn api_done(body: Bytes) -> Answer {
     of_bytes(StatusCode::OK, JSON, body)
 }
 
+/// Where to write about a weakness, as text.
+pub(crate) fn security_txt(text: Bytes) -> Answer {
+    let mut answer = of_bytes(StatusCode::OK, "text/plain; charset=utf-8", text);
+    let nosniff = HeaderValue::from_static("nosniff");
+    answer.headers_mut().insert("x-content-type-options", nosniff);
+    answer
+}
+
 /// What is answered when it is done later, or by somebody else.
 pub(crate) fn api_waits(body: Bytes) -> Answer {
     of_bytes(StatusCode::ACCEPTED, JSON, body)

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use model::rate::Rate;
 use model::{Environment, Permission};
 
-use crate::{Auditing, Proxy, Resolver, Tls, Windows};
+use crate::{Auditing, Proxy, Resolver, SecurityTxt, Tls, Windows};
 
 /// Everything the gateway needs to know to start.
 pub struct Settings {
@@ -34,6 +34,8 @@ pub struct Settings {
     pub api_tls: Option<Tls>,
     /// The only peers of the admin listener; any if there is none.
     pub admin_allow: Vec<IpNet>,
+    /// Where to write about a weakness, if every listener says so.
+    pub security_txt: Option<SecurityTxt>,
     /// What operators do only after another one has approved it.
     pub second_person: BTreeSet<Permission>,
     /// The key that wraps all others.

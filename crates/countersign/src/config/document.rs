@@ -48,6 +48,15 @@ pub(super) struct Server {
     pub(super) tls: Option<Tls>,
     pub(super) admin_tls: Option<Tls>,
     pub(super) api_tls: Option<Tls>,
+    pub(super) security_txt: Option<SecurityTxt>,
+}
+
+/// `[server.security_txt]`.
+pub(super) struct SecurityTxt {
+    pub(super) place: Place,
+    pub(super) contact: Option<Texts>,
+    pub(super) expires: Option<At<String>>,
+    pub(super) policy: Option<At<String>>,
 }
 
 /// `[store]`.
@@ -188,6 +197,7 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
             tls: table.table("tls", found).map(|table| tls(&table, false, found)),
             admin_tls: table.table("admin_tls", found).map(|table| tls(&table, true, found)),
             api_tls: table.table("api_tls", found).map(|table| tls(&table, false, found)),
+            security_txt: table.table("security_txt", found).map(|t| security_txt(&t, found)),
         };
         table.finish(found);
     }
@@ -283,6 +293,17 @@ fn tls(table: &Table<'_>, is_mutual: bool, found: &mut Found) -> Tls {
     };
     table.finish(found);
     tls
+}
+
+fn security_txt(table: &Table<'_>, found: &mut Found) -> SecurityTxt {
+    let file = SecurityTxt {
+        place: table.place.clone(),
+        contact: table.texts("contact", found),
+        expires: table.text("expires", found),
+        policy: table.text("policy", found),
+    };
+    table.finish(found);
+    file
 }
 
 fn source(table: &Table<'_>, found: &mut Found) -> Source {

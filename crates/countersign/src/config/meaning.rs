@@ -16,7 +16,7 @@ use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
     Beside, Configuration, EndpointNamed, SourceNamed, admin, auditing, endpoint, limits, network,
-    retention, source, store, transport, web,
+    retention, security_txt, source, store, transport, web,
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -137,6 +137,7 @@ pub(super) fn configuration(
         notices: Vec::new(),
         ledger: Ledger::default(),
     };
+    let file = security_txt::security_txt(document.server.security_txt.as_ref(), &mut scope);
     let mut names = Names::default();
     let endpoints: Vec<_> = document
         .endpoints
@@ -173,6 +174,7 @@ pub(super) fn configuration(
         admin_tls: admin_tls.as_ref().map(|shown| shown.tls.clone()),
         api_tls: api_tls.as_ref().map(|shown| shown.tls.clone()),
         admin_allow,
+        security_txt: file,
         second_person,
         root: root?,
         sources: sources.into_iter().collect::<Option<_>>()?,

@@ -94,6 +94,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         api_tls: None,
         admin_allow: Vec::new(),
         second_person: Default::default(),
+        security_txt: None,
         root: root(),
         sources,
         endpoints,

@@ -23,5 +23,6 @@ mod proxied;
 mod redaction;
 mod refusals;
 mod secrets;
+mod security_txt;
 mod ssrf;
 mod tunnelled;
