@@ -318,9 +318,10 @@ fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Refusals> {
 
 /// Whether an operation for operators can refuse so.
 fn is_met_by_operators(refusal: ApiRefusal, asks: Asks, is_post: bool) -> bool {
-    use Permission::{KeysChange, OperatorsChange};
+    use Permission::{KeysChange, KeysRead, OperatorsChange, OperatorsRead};
     let is_of = |of: OfSession| asks == Asks::Session(of);
     let changes = |what: Permission| asks == Asks::Operator { permission: what, confirmed: true };
+    let reads = |what: Permission| asks == Asks::Operator { permission: what, confirmed: false };
     let (is_operators, decides) =
         (matches!(asks, Asks::Operator { .. }), is_of(OfSession::Decision));
     match refusal {
@@ -351,6 +352,7 @@ fn is_met_by_operators(refusal: ApiRefusal, asks: Asks, is_post: bool) -> bool {
             Asks::Session(of) => of.is_confirmed(),
             _ => false,
         },
+        ApiRefusal::CursorInvalid => reads(KeysRead) || reads(OperatorsRead),
         ApiRefusal::PasswordWeak => is_of(OfSession::Password),
         ApiRefusal::AlreadyRolled | ApiRefusal::AlreadyRevoked => changes(KeysChange),
         ApiRefusal::AlreadySo | ApiRefusal::LoginTaken | ApiRefusal::LastAdministrator => {

@@ -268,3 +268,47 @@ async fn who_reads_logins_is_in_the_audit_log() {
     is_refused(&refused, 403, "permission_missing");
     assert_eq!(entries().await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_and_keys_are_listed_page_by_page() {
+    let office = Office::open().await;
+    let token = office.sign_in(ADMIN).await;
+    for n in 0..3 {
+        let key = json!({ "name": format!("shop {n}"), "permissions": ["events:read"],
+            "reason": "a new application" });
+        let made = office.ask(&post("/admin/v1/keys", Some(&token), &key)).await;
+        assert_eq!(made.status, 200, "{made:?}");
+    }
+    let mut cursors = Vec::new();
+    for (path, member) in [("/admin/v1/operators", "login"), ("/admin/v1/keys", "name")] {
+        let whole = body_of(&office.ask(&get(path, Some(&token))).await);
+        let names = |page: &Value| -> Vec<Value> {
+            let data = page["data"].as_array().expect("a list");
+            data.iter().map(|one| one[member].clone()).collect()
+        };
+        assert_eq!((names(&whole).len(), &whole["next"]), (3, &Value::Null), "{whole}");
+        let first = body_of(&office.ask(&get(&format!("{path}?limit=2"), Some(&token))).await);
+        let cursor = first["next"].as_str().expect("there is more").to_owned();
+        let rest = format!("{path}?limit=2&cursor={cursor}");
+        let rest = body_of(&office.ask(&get(&rest, Some(&token))).await);
+        assert_eq!([names(&first), names(&rest)].concat(), names(&whole));
+        assert_eq!((names(&first).len(), &rest["next"]), (2, &Value::Null));
+        let exact = body_of(&office.ask(&get(&format!("{path}?limit=3"), Some(&token))).await);
+        assert_eq!(exact["next"], Value::Null);
+        for (query, code) in [
+            ("limit=0", "query_invalid"),
+            ("limit=101", "query_invalid"),
+            ("colour=red", "query_invalid"),
+            ("cursor=2", "cursor_invalid"),
+            ("cursor=", "cursor_invalid"),
+        ] {
+            let reply = office.ask(&get(&format!("{path}?{query}"), Some(&token))).await;
+            is_refused(&reply, 400, code);
+        }
+        cursors.push((path, cursor));
+    }
+    // A cursor is of its list.
+    let [(operators, _), (_, of_keys)] = &cursors[..] else { panic!("two lists") };
+    let wrong = office.ask(&get(&format!("{operators}?cursor={of_keys}"), Some(&token))).await;
+    is_refused(&wrong, 400, "cursor_invalid");
+}

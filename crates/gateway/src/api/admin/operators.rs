@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::door::{Done, secret};
 use super::keys::from_text;
-use super::{Asked, Given};
+use super::{Asked, Given, Page};
 use crate::api::Reply;
 use crate::api::read::{Because, reason};
 use crate::api::refusal::{ApiRefusal, Problem};
@@ -36,10 +36,12 @@ pub(super) struct Listed {
     created_at: String,
 }
 
-/// Every operator there ever was.
+/// A page of operators, in the order in which they were added.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Operators {
     data: Vec<Listed>,
+    /// The cursor of the next page, if there is one.
+    next: Option<String>,
 }
 
 /// An operator who is to be added.
@@ -136,24 +138,25 @@ pub(super) struct OwnPassword {
 /// Lists operators. That it was read is in the audit log, as it says who signs in as what.
 #[utoipa::path(
     get, path = "/admin/v1/operators", operation_id = "list_operators", tag = "operators",
-    responses((status = 200, description = "All of them.", body = Operators))
+    params(Page), responses((status = 200, description = "A page.", body = Operators))
 )]
 pub(super) async fn list(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    asked.no_query()?;
     let desk = &asked.office.desk;
+    let rows = desk.store().operators().await?;
+    let (rows, next) = asked.page("operators", &rows)?;
     let order = asked.order(&operator, String::new());
     desk.audit(Action::OperatorsRead, "operators", order).await?;
     let mut data = Vec::new();
-    for row in desk.store().operators().await? {
+    for row in rows {
         data.push(Listed {
             id: row.id.to_string(),
-            login: desk.login(&row).await?.to_string(),
+            login: desk.login(row).await?.to_string(),
             role: row.role.code(),
             disabled_at: row.disabled_at.map(|at| at.to_string()),
             created_at: row.created_at.to_string(),
         });
     }
-    Ok(Reply::of(&Operators { data })?.into())
+    Ok(Reply::of(&Operators { data, next })?.into())
 }
 
 /// Adds an operator. What they sign in with is shown this once.
