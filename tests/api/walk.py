@@ -3,8 +3,8 @@
 
 Starts a gateway of its own with an event, a delivery and an endpoint, and lets schemathesis ask the API
 for applications with no key, a key that may only read, one that may do everything, and one of another
-customer; and the API for operators with no session, and as a viewer, an operator and an administrator:
-each as long as the seconds given. No answer may be a server's error, have a status or a shape that the document does
+customer; and the API for operators with no session, and as a viewer, an operator and an administrator,
+the last one at a second gateway, too, where what changes something needs a second person: each as long as the seconds given. No answer may be a server's error, have a status or a shape that the document does
 not have, or be let in without a key.
 
     COUNTERSIGN=target/debug/countersign tests/api/walk.py [SECONDS]
@@ -65,7 +65,7 @@ class Application(http.server.BaseHTTPRequestHandler):
 class Gateway:
     """A gateway in a folder of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=""):
         self.config = folder / "countersign.toml"
         self.application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
         threading.Thread(target=self.application.serve_forever, daemon=True).start()
@@ -73,7 +73,7 @@ class Gateway:
         text = self.config.read_text()
         text = re.sub(r'"127\.0\.0\.1:848\d"', '"127.0.0.1:0"', text)
         address = f"127.0.0.1:{self.application.server_port}"
-        self.config.write_text(text.replace("127.0.0.1:9000", address))
+        self.config.write_text(text.replace("127.0.0.1:9000", address) + more)
         self.environment = folder / ".env"
         self.log = (folder / "log").open("w")
         self.process = subprocess.Popen(
@@ -148,11 +148,17 @@ def with_examples(document, delivery):
             for parameter in operation.get("parameters", []):
                 name = parameter["name"]
                 if parameter["in"] == "path":
-                    thing = delivery["event"] if path.startswith("/v1/events") else delivery["id"]
-                    parameter["example"] = "app" if name == "name" else thing
+                    parameter["example"] = "app" if name == "name" else thing_of(path, delivery)
                 elif name == "event":
                     parameter["example"] = delivery["event"]
     return document
+
+
+def thing_of(path, things):
+    """The id of something that a path can be about."""
+    of = {"/v1/events": "event", "/admin/v1/operators": "operator", "/admin/v1/keys": "key"}
+    known = [name for start, name in of.items() if path.startswith(start)]
+    return things[known[0] if known else "id"]
 
 
 def ask(document, url, seconds, key, *more):
@@ -180,6 +186,25 @@ def judge(name, done, wrong):
         print(done.stdout[-6000:], done.stderr[-2000:])
 
 
+def walk_office(gateway, folder, roles, seconds, wrong):
+    """Asks the API for operators with no session and in each role; gives the tokens that were shown."""
+    [somebody] = gateway.run("operators", "add", "somebody", "--role", "viewer", "--json")
+    [key] = gateway.run("keys", "create", "example", "--allow", "events:read", "--json")
+    things = {"operator": somebody["id"], "key": key["id"], "id": "apr_01kdvdna00ew3re1r70w3ge1r7"}
+    admin = f"http://{gateway.addresses['admin']}"
+    with urllib.request.urlopen(f"{admin}/admin/v1/openapi.json") as answer:
+        document = with_examples(json.loads(answer.read()), things)
+    file = folder / "admin.json"
+    file.write_text(json.dumps(document))
+    tokens = {role: gateway.operator(role) if role else None for role in roles}
+    for role, token in tokens.items():
+        # Whoever signs out or has a new password is nobody any more.
+        done = ask(str(file), admin, seconds, token, "--exclude-operation-id", "sign_out",
+                   "--exclude-operation-id", "change_password")
+        judge(role or "no session", done, wrong)
+    return {role: token for role, token in tokens.items() if role}
+
+
 def main():
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 8
     with tempfile.TemporaryDirectory(prefix="countersign-api-") as folder:
@@ -202,20 +227,21 @@ def main():
             for name, key in keys.items():
                 done = ask(str(file), f"http://{gateway.addresses['api']}", seconds, key)
                 judge(name, done, wrong)
-            roles = ["viewer", "operator", "administrator"]
-            tokens = {"no session": None} | {role: gateway.operator(role) for role in roles}
-            admin = f"http://{gateway.addresses['admin']}"
-            for name, token in tokens.items():
-                # Who signs out is nobody any more.
-                done = ask(f"{admin}/admin/v1/openapi.json", admin, seconds, token,
-                           "--exclude-operation-id", "sign_out")
-                judge(name, done, wrong)
-                keys[name] = token
+            roles = [None, "viewer", "operator", "administrator"]
+            keys |= walk_office(gateway, Path(folder), roles, seconds, wrong)
             log = (Path(folder) / "log").read_text()
             shown = [name for name, key in keys.items() if key and key in log]
             if shown:
                 wrong.append("the log")
                 print(f"keys stand in the log: {', '.join(shown)}")
+        finally:
+            gateway.stop()
+    two = '\n[admin]\nsecond_person = ["operators:change", "keys:change", "operators:read"]\n'
+    with tempfile.TemporaryDirectory(prefix="countersign-api-") as folder:
+        gateway = Gateway(Path(folder), two)
+        try:
+            print("with a second person:")
+            walk_office(gateway, Path(folder), ["administrator"], seconds, wrong)
         finally:
             gateway.stop()
     sys.exit(1 if wrong else 0)

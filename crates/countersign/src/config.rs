@@ -4,6 +4,7 @@
 //! references. Only this module reads the environment and the files of secrets, once; after the
 //! start only the files of certificates are read again. `docs/configuration.md` is the manual.
 
+mod admin;
 mod auditing;
 #[cfg(test)]
 pub(crate) mod certificates;
@@ -22,6 +23,7 @@ mod profiles;
 mod reference;
 mod retention;
 mod secrets;
+mod security_txt;
 mod source;
 mod store;
 mod transport;

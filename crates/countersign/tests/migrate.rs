@@ -47,6 +47,7 @@ fn a_schema_is_planned_applied_and_refused_as_the_manual_says() {
         { "version": 3, "name": "sealed_log" }, { "version": 4, "name": "api_keys" },
         { "version": 5, "name": "idempotency" }, { "version": 6, "name": "sinks" },
         { "version": 7, "name": "secrets" }, { "version": 8, "name": "operators" },
+        { "version": 9, "name": "approvals" },
     ]);
     let pending = json!({ "applied": [], "pending": all, "serving_role": null });
 

@@ -14,7 +14,7 @@ use crate::answer::{self, Answer, problem, stay_on_https};
 use crate::api::admin::ServedOffice;
 use crate::listener::{self, Peer};
 use crate::metrics::Metrics;
-use crate::{Clock, Tls, entropy};
+use crate::{Clock, SecurityTxt, Tls, entropy};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -25,6 +25,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
     /// What operators ask.
     pub(crate) office: ServedOffice,
+    /// Where to write about a weakness, if it is to be said.
+    pub(crate) security_txt: Option<SecurityTxt>,
     /// By listener.
     pub(crate) certificates: Vec<(&'static str, Tls)>,
 }
@@ -47,6 +49,9 @@ impl Admin {
         let id = RequestId::new(self.clock.now(), entropy::bytes());
         if let Some(refusal) = listener::refused(&request) {
             return answer::refusal(refusal, None, 401, id);
+        }
+        if let Some(file) = SecurityTxt::answer(self.security_txt.as_ref(), &request) {
+            return file;
         }
         if request.method() != Method::GET {
             return problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", id);

@@ -165,7 +165,9 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         ApiRefusal::PermissionMissing
         | ApiRefusal::OutOfReach
         | ApiRefusal::ConfirmationNeeded
-        | ApiRefusal::CsrfHeaderMissing => StatusCode::FORBIDDEN,
+        | ApiRefusal::CsrfHeaderMissing
+        | ApiRefusal::ApprovalOwn
+        | ApiRefusal::ApprovalNotYours => StatusCode::FORBIDDEN,
         ApiRefusal::RouteUnknown | ApiRefusal::NotFound => StatusCode::NOT_FOUND,
         ApiRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ApiRefusal::QueryInvalid
@@ -175,7 +177,9 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::BodyIncomplete
         | ApiRefusal::BodyMalformed
         | ApiRefusal::BodyInvalid
-        | ApiRefusal::OrderInvalid => StatusCode::BAD_REQUEST,
+        | ApiRefusal::OrderInvalid
+        | ApiRefusal::PasswordWeak
+        | ApiRefusal::ApprovalMalformed => StatusCode::BAD_REQUEST,
         ApiRefusal::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         ApiRefusal::RequestRunning
         | ApiRefusal::NotHeld
@@ -184,10 +188,22 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::DeliveryPending
         | ApiRefusal::ReferenceTaken
         | ApiRefusal::AlreadyRolled
-        | ApiRefusal::AlreadyRevoked => StatusCode::CONFLICT,
+        | ApiRefusal::AlreadyRevoked
+        | ApiRefusal::AlreadySo
+        | ApiRefusal::LoginTaken
+        | ApiRefusal::LastAdministrator
+        | ApiRefusal::ApprovalsMany
+        | ApiRefusal::ApprovalWaits
+        | ApiRefusal::ApprovalExpired
+        | ApiRefusal::ApprovalRefused
+        | ApiRefusal::ApprovalGiven
+        | ApiRefusal::ApprovalUsed
+        | ApiRefusal::ApprovalVoid => StatusCode::CONFLICT,
         ApiRefusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ApiRefusal::ContentType | ApiRefusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ApiRefusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        ApiRefusal::IdempotencyKeyReused | ApiRefusal::ApprovalOtherRequest => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         ApiRefusal::FailedTooOften | ApiRefusal::RateLimited | ApiRefusal::SignInsLimited => {
             StatusCode::TOO_MANY_REQUESTS
         }
@@ -240,6 +256,19 @@ pub(crate) fn api_problem(told: &Problem, request: RequestId) -> Answer {
 /// What the API answers when it did what was asked for.
 pub(crate) fn api_done(body: Bytes) -> Answer {
     of_bytes(StatusCode::OK, JSON, body)
+}
+
+/// Where to write about a weakness, as text.
+pub(crate) fn security_txt(text: Bytes) -> Answer {
+    let mut answer = of_bytes(StatusCode::OK, "text/plain; charset=utf-8", text);
+    let nosniff = HeaderValue::from_static("nosniff");
+    answer.headers_mut().insert("x-content-type-options", nosniff);
+    answer
+}
+
+/// What is answered when it is done later, or by somebody else.
+pub(crate) fn api_waits(body: Bytes) -> Answer {
+    of_bytes(StatusCode::ACCEPTED, JSON, body)
 }
 
 /// What the API answered before to the same request.

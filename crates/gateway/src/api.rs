@@ -16,6 +16,7 @@ mod endpoints;
 mod events;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod headers;
 mod idempotency;
 mod limits;
 mod orders;
@@ -51,7 +52,7 @@ use crate::log_budget::{Line, LogBudget};
 use crate::operations::Desk;
 use crate::orders::{OrderRules, Orders};
 use crate::sharing::{Counter, Sharing};
-use crate::{Clock, Refusal, entropy};
+use crate::{Clock, Refusal, SecurityTxt, entropy};
 pub use refusal::ApiRefusal;
 pub(crate) use refusal::Problem;
 
@@ -68,6 +69,8 @@ pub(crate) struct Api {
     pub(crate) callers: Arc<ApiKeys>,
     pub(crate) environment: Environment,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Where to write about a weakness, if it is to be said.
+    pub(crate) security_txt: Option<SecurityTxt>,
     pub(crate) sources: BTreeMap<String, ServedSource>,
     pub(crate) endpoints: Vec<ServedEndpoint>,
     /// Rung when there may be something to deliver.
@@ -164,7 +167,10 @@ impl Served {
         });
         let mut answer = match refusal {
             Some(refusal) => answer::api_refusal(refusal, id),
-            None => self.routed(Came { request: id, at, address }, request).await,
+            None => match SecurityTxt::answer(api.security_txt.as_ref(), &request) {
+                Some(file) => file,
+                None => self.routed(Came { request: id, at, address }, request).await,
+            },
         };
         answer::api_headers(&mut answer, id);
         if is_secure {

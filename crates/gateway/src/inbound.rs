@@ -38,7 +38,7 @@ use crate::orders::{Orders, TRIES};
 use crate::secrets::SourceKeys;
 use crate::sharing::{Counter, Sharing};
 use crate::tallies::{Arrived, Tallies};
-use crate::{Clock, Format, Refusal, Source, entropy};
+use crate::{Clock, Format, Refusal, SecurityTxt, Source, entropy};
 use admit::Arrival;
 use limits::AddressLimit;
 pub(crate) use record::plan;
@@ -62,6 +62,7 @@ pub(crate) struct Inbound {
     environment: Environment,
     hosts: Vec<String>,
     trusted_proxies: Vec<IpNet>,
+    security_txt: Option<SecurityTxt>,
     sources: HashMap<String, Arc<ActiveSource>>,
     /// All sources, by name: see `stand_in`.
     stand_ins: Vec<Arc<ActiveSource>>,
@@ -108,6 +109,7 @@ impl Inbound {
             environment: settings.environment,
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
+            security_txt: settings.security_txt,
             sources,
             stand_ins,
             failed_signatures: AddressLimit::new(failed),
@@ -133,7 +135,11 @@ impl Inbound {
         if is_refused && !sabotage::on(Defect::PlainHttpTaken) {
             return self.refuse_plain(&arrival, &request);
         }
-        let mut answer = self.judge_arrival(&arrival, request).await;
+        let file = self.security_txt.as_ref().filter(|_| self.host_allowed(request.headers()));
+        let mut answer = match SecurityTxt::answer(file, &request) {
+            Some(file) if !is_marker => file,
+            _ => self.judge_arrival(&arrival, request).await,
+        };
         if is_secure {
             answer::stay_on_https(&mut answer);
         }
@@ -239,6 +245,8 @@ pub(crate) struct InboundSettings {
     pub(crate) environment: Environment,
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Where to write about a weakness, if it is to be said here.
+    pub(crate) security_txt: Option<SecurityTxt>,
     pub(crate) sources: Vec<Source>,
     /// What each source verifies with.
     pub(crate) keys: HashMap<String, SourceKeys>,

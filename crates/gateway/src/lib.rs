@@ -32,6 +32,7 @@ mod personal;
 mod refusal;
 mod running;
 mod secrets;
+mod security_txt;
 mod settings;
 mod sharing;
 pub mod shown;
@@ -50,6 +51,7 @@ pub use outbound::{Proxy, Resolver, Script};
 pub use personal::Shown;
 pub use refusal::Refusal;
 pub use running::{Gateway, Running, StartError};
+pub use security_txt::SecurityTxt;
 pub use settings::{Endpoint, Format, Settings, Source};
 pub use tls::{Identity, IdentityError, Tls};
 #[cfg(feature = "redis")]

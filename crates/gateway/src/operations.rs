@@ -1,6 +1,7 @@
 //! What operators do with events and deliveries, beside a running gateway or without one.
 
 mod api_keys;
+mod approvals;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeyRing};
 use crate::{Facts, Orders, Shown, inbound, personal, secrets, shown};
+
+pub(crate) use approvals::Wanted;
 
 /// A desk over a store: it can open what is sealed, and decide what waits.
 pub struct Desk {

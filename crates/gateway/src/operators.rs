@@ -31,10 +31,10 @@ use crate::keys::{Held, KeyError, KeyRing, Pepper};
 use crate::operations::Order;
 use crate::{entropy, personal};
 use failed::{Attempt, Failed, TooMany, Who};
-use passwords::{Hasher, NotHashed};
+use passwords::{Hasher, NotHashed, Turn};
 use sessions::Sessions;
 
-pub use manage::{NoOperator, Welcome};
+pub use manage::{Last, NoOperator, Welcome};
 pub use token::Token;
 pub use totp::Seed;
 
@@ -312,6 +312,11 @@ impl Operators {
             ends_at: found.life.ends_at(),
             session,
         })
+    }
+
+    /// A turn to hash a password: it takes as much memory as one that is shown.
+    pub(crate) async fn turn_to_hash(&self) -> Result<Turn<'_>, Refused> {
+        self.hasher.turn().await.map_err(not_hashed)
     }
 
     async fn begin(&self, who: Who, asking: &Asking) -> Result<Attempt<'_>, Refused> {

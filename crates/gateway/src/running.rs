@@ -31,7 +31,7 @@ use crate::outbound::{Client, Outbound};
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Format, Settings, Source, Tls, entropy};
+use crate::{Clock, Endpoint, Format, SecurityTxt, Settings, Source, Tls, entropy};
 
 const TALLY: Duration = Duration::from_millis(200);
 /// How often old dedup keys are forgotten: a day's worth each time at most.
@@ -125,10 +125,12 @@ impl Gateway {
             running.operators.clone(),
             settings.environment,
             settings.sources.iter().map(served_source).collect(),
+            settings.second_person,
         );
         let certificates = certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
         let admin_doors = admin_doors(settings.admin_allow, settings.admin_tls);
-        running.serve_admin(admin, admin_doors, certificates, office, &parts);
+        let said = settings.security_txt;
+        running.serve_admin(admin, admin_doors, certificates, office, (&parts, said.clone()));
         let api_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
             allowed: Vec::new(),
@@ -150,6 +152,7 @@ impl Gateway {
             callers: running.api_keys.clone(),
             environment: settings.environment,
             trusted_proxies: settings.trusted_proxies.clone(),
+            security_txt: said.clone(),
             sources: settings.sources.iter().map(served_source).collect(),
             endpoints: settings.endpoints.iter().map(served_endpoint).collect(),
             fresh_work: parts.fresh_work.clone(),
@@ -182,6 +185,7 @@ impl Gateway {
             environment: settings.environment,
             hosts: settings.hosts,
             trusted_proxies: settings.trusted_proxies,
+            security_txt: said,
             sources: settings.sources,
             keys: verifying,
             formats,
@@ -310,13 +314,14 @@ impl Running {
         doors: Doors,
         certificates: Vec<(&'static str, Tls)>,
         office: Office,
-        parts: &Parts,
+        (parts, security_txt): (&Parts, Option<SecurityTxt>),
     ) {
         let admin = Arc::new(Admin {
             clock: parts.clock.clone(),
             store: parts.store.clone(),
             metrics: parts.metrics.clone(),
             office: ServedOffice::new(office),
+            security_txt,
             certificates,
         });
         let answer =

@@ -1,14 +1,15 @@
 //! What the configuration means, once it has been read and judged.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use model::Environment;
 use model::rate::Rate;
+use model::{Environment, Permission};
 
 use crate::orders::OrderRules;
-use crate::{Auditing, Proxy, Resolver, Tls, Windows};
+use crate::{Auditing, Proxy, Resolver, SecurityTxt, Tls, Windows};
 
 /// Everything the gateway needs to know to start.
 pub struct Settings {
@@ -34,6 +35,10 @@ pub struct Settings {
     pub api_tls: Option<Tls>,
     /// The only peers of the admin listener; any if there is none.
     pub admin_allow: Vec<IpNet>,
+    /// Where to write about a weakness, if every listener says so.
+    pub security_txt: Option<SecurityTxt>,
+    /// What operators do only after another one has approved it.
+    pub second_person: BTreeSet<Permission>,
     /// The key that wraps all others.
     pub root: vault::RootKey,
     /// Where webhooks come from.

@@ -97,6 +97,8 @@ ids! {
     OperatorId = "opr";
     /// What an application expects to be paid.
     OrderId = "ord";
+    /// What one operator asks another to approve.
+    ApprovalId = "apr";
 }
 
 impl ApiKeyId {

@@ -23,7 +23,8 @@ pub use access::{Permission, Reach, Role};
 pub use delivery::{AttemptOutcome, DeliveryStatus};
 pub use event::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Verdict};
 pub use id::{
-    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId,
+    RequestId, SecretId,
 };
 pub use money::Money;
 pub use order::OrderState;

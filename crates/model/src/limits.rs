@@ -152,6 +152,13 @@ pub const OPERATORS_POLL_MS: u64 = 250;
 pub const OPERATORS_STALE_MS_MAX: u64 = 1_000;
 /// How often it is written when sessions were used.
 pub const SESSION_USES_MS: u64 = 5_000;
+/// For how long an approval counts that one operator asked another for.
+pub const APPROVAL_MS: i64 = 15 * 60_000;
+/// Approvals that one operator may be waiting for.
+pub const APPROVALS_WAITING_MAX: i64 = 16;
+/// How long an approval is kept after it was asked for, so that whoever is late learns why it does not
+/// count.
+pub const APPROVALS_KEPT_MS: i64 = 24 * 3_600_000;
 /// Requests that may still finish after a stop was asked for.
 pub const DRAIN_MS_MAX: u64 = 25_000;
 
@@ -168,6 +175,7 @@ const _: () = assert!(OPERATORS_POLL_MS * 2 <= 1_000 && OPERATORS_POLL_MS < OPER
 const _: () = assert!(CONFIRMED_MS < SESSION_IDLE_MS_MAX && SESSION_IDLE_MS_MAX < SESSION_MS_MAX);
 // A session is never idle only because its use was not written yet.
 const _: () = assert!((SESSION_USES_MS as i64) * 10 < SESSION_IDLE_MS_MAX);
+const _: () = assert!(CONFIRMED_MS < APPROVAL_MS && APPROVAL_MS < APPROVALS_KEPT_MS);
 const _: () = assert!(PASSWORD_CHARS_MIN * 4 <= PASSWORD_BYTES_MAX);
 // A provider's longest known retry horizon is ten days.
 const _: () = assert!(DEDUP_DAYS > 10);

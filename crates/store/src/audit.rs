@@ -2,8 +2,8 @@
 
 use audit::{Body, Change, Commitment, EntryError, Parts, Value};
 use model::{
-    ApiKeyId, ArrivalId, DeliveryId, EventId, EventStatus, OperatorId, OrderId, RequestId, Step,
-    Timestamp,
+    ApiKeyId, ApprovalId, ArrivalId, DeliveryId, EventId, EventStatus, OperatorId, OrderId,
+    RequestId, Step, Timestamp,
 };
 use vault::KeyId;
 
@@ -66,6 +66,18 @@ actions! {
     LogExported = 11 "audit.exported",
     /// What an event says was shown in the clear. The resource is the event.
     EventRevealed = 12 "event.revealed",
+    /// What operators sign in as was read. The resource says what of it.
+    OperatorsRead = 26 "operators.read",
+    /// An operator asked another one to approve something. The resource is the approval.
+    ApprovalAsked = 27 "approval.asked",
+    /// An operator approved what another one wants. The resource is the approval.
+    ApprovalApproved = 28 "approval.approved",
+    /// An operator refused what another one wants. The resource is the approval.
+    ApprovalRefused = 29 "approval.refused",
+    /// What was approved is done now. The resource is the approval.
+    ApprovalUsed = 30 "approval.used",
+    /// What operators want to be approved was read. The resource says what of it.
+    ApprovalsRead = 31 "approvals.read",
     /// A key let somebody in, counted. The resource is the key.
     ApiKeyUsed = 24 "api_key.used",
     /// A key let nobody in, counted. The resource is the key, or `unknown` for what is none.
@@ -92,14 +104,21 @@ actions! {
     /// A real message was verified with a secret for the first time. The resource is its source.
     SecretProven = 22 "secret.proven",
     /// An order was created. The resource is the order.
-    OrderCreated = 26 "order.created",
+    OrderCreated = 32 "order.created",
     /// An order changed, by what pays it or because somebody wanted it. The resource is the order.
-    OrderChanged = 27 "order.changed",
+    OrderChanged = 33 "order.changed",
     /// What is known of an order was shown in the clear. The resource is the order.
-    OrderRevealed = 28 "order.revealed",
+    OrderRevealed = 34 "order.revealed",
     /// A secret stands in the configuration now, or does not any more. The resource is its source or
     /// endpoint.
     SecretConfigured = 23 "secret.configured",
+}
+
+impl Action {
+    /// What somebody does who approves or refuses what another one wants.
+    pub(crate) const fn of_decision(is_approved: bool) -> Self {
+        if is_approved { Self::ApprovalApproved } else { Self::ApprovalRefused }
+    }
 }
 
 /// What an entry says of persons. The log has only commitments: salts and values are sealed beside
@@ -328,6 +347,13 @@ pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
         (Action::OrderCreated | Action::OrderChanged, Ok(id)) => {
             OrderId::from_bytes(id).to_string()
         }
+        (
+            Action::ApprovalAsked
+            | Action::ApprovalApproved
+            | Action::ApprovalRefused
+            | Action::ApprovalUsed,
+            Ok(id),
+        ) => ApprovalId::from_bytes(id).to_string(),
         (Action::KeyAdded, Ok(id)) => format!("{:?}", KeyId(id)),
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }

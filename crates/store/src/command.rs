@@ -4,16 +4,17 @@ use model::api_key::Cause;
 use model::{ApiKeyId, DeliveryId, EventId, OperatorId, SecretId, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::approval::{Decision, Use};
 use crate::copy::{Begun, CopyCommand};
 use crate::duty::Duty;
 use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
-    ApiKeyChanged, ApiKeyUse, Changed, Claimed, Deed, EndpointState, IdempotencyClaim,
-    LeaseRequest, Leased, NewApiKey, NewDelivery, NewKey, NewOperator, NewOrder, NewSession, Note,
-    OperatorChange, OperatorChanged, OrderChanges, OrderCreated, OrdersChanged, PartitionClass,
-    Record, Recorded, Seal, SealedRow, SessionOpened, Settle, Settled, StoreError, Successor,
-    Tally, WindowAdd, WindowCounts,
+    ApiKeyChanged, ApiKeyUse, ApprovalJudged, Changed, Claimed, Deed, EndpointState,
+    IdempotencyClaim, LeaseRequest, Leased, NewApiKey, NewApproval, NewDelivery, NewKey,
+    NewOperator, NewOrder, NewSession, Note, OperatorChange, OperatorChanged, OrderChanges,
+    OrderCreated, OrdersChanged, PartitionClass, Record, Recorded, Seal, SealedRow, SessionOpened,
+    Settle, Settled, StoreError, Successor, Tally, WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -78,10 +79,24 @@ pub(crate) enum Command {
     ChangeOperator {
         id: OperatorId,
         change: OperatorChange,
+        /// It is refused if it might lock out the last administrator.
+        spares_last: bool,
         note: Note,
     },
     OpenSession {
         session: NewSession,
+        note: Note,
+    },
+    AskApproval {
+        approval: NewApproval,
+        note: Note,
+    },
+    DecideApproval {
+        decision: Decision,
+        note: Note,
+    },
+    UseApproval {
+        wanted: Use,
         note: Note,
     },
     /// Hashes of tokens, and when each was used.
@@ -167,6 +182,7 @@ pub(crate) enum Answer {
     SessionOpened(SessionOpened),
     OrderCreated(OrderCreated),
     OrdersChanged(OrdersChanged),
+    ApprovalJudged(ApprovalJudged),
     Count(usize),
     SecretAdded(SecretAdded),
     SecretRetired(SecretRetired),

@@ -12,6 +12,7 @@
 //! Backends are variants of [`Store`]; the suite in `tests/conformance` says what each must keep.
 
 mod api_key;
+mod approval;
 mod audit;
 mod codes;
 mod columns;
@@ -40,6 +41,7 @@ mod transactions;
 mod window;
 
 pub use api_key::{ApiKeyChanged, ApiKeyRow, ApiKeyUse, NewApiKey, Successor};
+pub use approval::{ApprovalJudged, ApprovalRow, NewApproval, Party};
 pub use audit::{Action, EntryRow, Personal};
 pub use copy::{
     CopiedTable, CopyError, CopyStage, Paged, Side, StoreCopy, TableCompared, TableProgress,

@@ -89,6 +89,16 @@ impl OperatorChange {
         }
     }
 
+    /// Whether an enabled administrator may be locked out by it: they are none any more, or what they
+    /// sign in with is shown once, and may be lost on its way.
+    pub(crate) const fn may_lock_out(&self) -> bool {
+        match self {
+            Self::Role(wanted) => !matches!(wanted, Role::Administrator),
+            Self::Disable | Self::Password(_) | Self::Totp(_) => true,
+            Self::Enable => false,
+        }
+    }
+
     /// Whether it would change nothing.
     pub(crate) fn is_so(&self, role: Role, is_disabled: bool) -> bool {
         match self {
@@ -128,6 +138,8 @@ pub enum OperatorChanged {
     AlreadySo,
     /// Somebody else signs in as that.
     LoginTaken,
+    /// It might lock out the last administrator who is enabled.
+    LastAdministrator,
 }
 
 impl OperatorChanged {
@@ -138,6 +150,7 @@ impl OperatorChanged {
             Self::NotFound => Some("not_found"),
             Self::AlreadySo => Some("already_so"),
             Self::LoginTaken => Some("login_taken"),
+            Self::LastAdministrator => Some("last_administrator"),
         };
         ("because", None, why)
     }

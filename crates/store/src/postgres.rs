@@ -5,6 +5,7 @@
 //! does need one, and has a connection of its own.)
 
 mod api_keys;
+mod approvals;
 mod audit;
 mod bind;
 mod codes;

@@ -1,6 +1,7 @@
 //! The embedded backend: one SQLite file, one writer thread, a few readers.
 
 mod api_keys;
+mod approvals;
 mod audit;
 mod checkpoint;
 mod codes;

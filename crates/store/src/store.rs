@@ -1,6 +1,7 @@
 //! The store's interface: named transactions and reads, whatever the backend.
 
 mod api_keys;
+mod approvals;
 mod operators;
 mod orders;
 

@@ -78,6 +78,8 @@ names! {
     Payment = "payment",
     /// An operator who is added or changed.
     Operator = "operator",
+    /// What an operator asks another one to approve, decided on or used.
+    Approval = "approval",
     /// A session that is opened, goes on or ends.
     Session = "session",
     /// When sessions were used.
@@ -122,6 +124,9 @@ impl Name {
             Command::CreateOrder(..) => Self::Order,
             Command::ChangeOrders(_) => Self::Payment,
             Command::AddOperator { .. } | Command::ChangeOperator { .. } => Self::Operator,
+            Command::AskApproval { .. }
+            | Command::DecideApproval { .. }
+            | Command::UseApproval { .. } => Self::Approval,
             Command::OpenSession { .. }
             | Command::EndSession { .. }
             | Command::EndSessions { .. } => Self::Session,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gateway::operators::{NoOperator, Seed};
+use gateway::operators::{Last, NoOperator, Seed};
 use model::Role;
 use model::operator::Login;
 use serde_json::{Value, json};
@@ -98,7 +98,8 @@ async fn change(
     as_json: bool,
 ) -> Ended {
     let row = kept(office, login).await?;
-    let changed = office.desk.change_operator(row.id, change, order(&why.reason)).await?;
+    let order = order(&why.reason);
+    let changed = office.desk.change_operator(row.id, change, Last::MayGo, order).await?;
     changed.map_err(|no| refused(no, login))?;
     say_changed(office, login, as_json).await
 }
@@ -115,14 +116,15 @@ async fn set_password(
         Some(file) => first_line(file)?,
         None => typed(login)?,
     };
-    let changed = office.desk.set_password(&row, &password, order(&why.reason)).await?;
+    let order = order(&why.reason);
+    let changed = office.desk.set_password(&row, &password, Last::MayGo, order).await?;
     changed.map_err(|no| refused(no, login))?;
     say_changed(office, login, as_json).await
 }
 
 async fn make_seed(office: &Office, login: &Login, why: &Why, as_json: bool) -> Ended {
     let row = kept(office, login).await?;
-    let made = office.desk.new_seed(&row, order(&why.reason)).await?;
+    let made = office.desk.new_seed(&row, Last::MayGo, order(&why.reason)).await?;
     let seed = made.map_err(|no| refused(no, login))?;
     if as_json {
         let (secret, uri) = (seed.to_text(), seed.to_uri(login));

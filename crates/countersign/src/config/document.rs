@@ -30,6 +30,8 @@ pub(super) struct Document {
     /// `[limits] redis`.
     pub(super) redis: Option<At<String>>,
     pub(super) audit: Audit,
+    /// `[admin] second_person`.
+    pub(super) second_person: Option<Texts>,
     pub(super) sources: Vec<Source>,
     pub(super) endpoints: Vec<Endpoint>,
 }
@@ -47,6 +49,15 @@ pub(super) struct Server {
     pub(super) tls: Option<Tls>,
     pub(super) admin_tls: Option<Tls>,
     pub(super) api_tls: Option<Tls>,
+    pub(super) security_txt: Option<SecurityTxt>,
+}
+
+/// `[server.security_txt]`.
+pub(super) struct SecurityTxt {
+    pub(super) place: Place,
+    pub(super) contact: Option<Texts>,
+    pub(super) expires: Option<At<String>>,
+    pub(super) policy: Option<At<String>>,
 }
 
 /// `[store]`.
@@ -196,6 +207,7 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
             tls: table.table("tls", found).map(|table| tls(&table, false, found)),
             admin_tls: table.table("admin_tls", found).map(|table| tls(&table, true, found)),
             api_tls: table.table("api_tls", found).map(|table| tls(&table, false, found)),
+            security_txt: table.table("security_txt", found).map(|t| security_txt(&t, found)),
         };
         table.finish(found);
     }
@@ -252,6 +264,10 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
         };
         table.finish(found);
     }
+    if let Some(table) = root.table("admin", found) {
+        document.second_person = table.texts("second_person", found);
+        table.finish(found);
+    }
     document.sources = root.tables("source", found).iter().map(|t| source(t, found)).collect();
     document.endpoints =
         root.tables("endpoint", found).iter().map(|t| endpoint(t, found)).collect();
@@ -294,6 +310,17 @@ fn tls(table: &Table<'_>, is_mutual: bool, found: &mut Found) -> Tls {
     };
     table.finish(found);
     tls
+}
+
+fn security_txt(table: &Table<'_>, found: &mut Found) -> SecurityTxt {
+    let file = SecurityTxt {
+        place: table.place.clone(),
+        contact: table.texts("contact", found),
+        expires: table.text("expires", found),
+        policy: table.text("policy", found),
+    };
+    table.finish(found);
+    file
 }
 
 fn source(table: &Table<'_>, found: &mut Found) -> Source {

@@ -15,8 +15,8 @@ use super::secrets::Ledger;
 use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, auditing, endpoint, limits, network, orders,
-    retention, source, store, transport, web,
+    Beside, Configuration, EndpointNamed, SourceNamed, admin, auditing, endpoint, limits, network,
+    orders, retention, security_txt, source, store, transport, web,
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -128,6 +128,7 @@ pub(super) fn configuration(
 
     // Without an environment the start is refused anyway; test lets the rest be judged.
     let judged = environment.unwrap_or(Environment::Test);
+    let second_person = admin::second_person(document.second_person.as_ref(), resolver, found);
     let auditing = auditing::auditing(&document.audit, judged, resolver, found);
 
     let mut scope = Scope {
@@ -137,6 +138,7 @@ pub(super) fn configuration(
         notices: Vec::new(),
         ledger: Ledger::default(),
     };
+    let file = security_txt::security_txt(document.server.security_txt.as_ref(), &mut scope);
     let mut names = Names::default();
     let endpoints: Vec<_> = document
         .endpoints
@@ -173,6 +175,8 @@ pub(super) fn configuration(
         admin_tls: admin_tls.as_ref().map(|shown| shown.tls.clone()),
         api_tls: api_tls.as_ref().map(|shown| shown.tls.clone()),
         admin_allow,
+        security_txt: file,
+        second_person,
         root: root?,
         sources: sources.into_iter().collect::<Option<_>>()?,
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,

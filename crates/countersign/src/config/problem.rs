@@ -79,6 +79,12 @@ refusals! {
     BadSink = "bad_sink",
     /// Not the address of a syslog server.
     BadSyslog = "bad_syslog",
+    /// A contact or a policy of security.txt is none, or its end is no time.
+    BadSecurityTxt = "bad_security_txt",
+    /// The time until which security.txt holds is over.
+    SecurityTxtExpired = "security_txt_expired",
+    /// A permission that no route for operators asks for.
+    UnknownPermission = "unknown_permission",
     /// A number of days in `[retention]` is too small or too large.
     BadRetention = "bad_retention",
     /// A text is no code of a currency.

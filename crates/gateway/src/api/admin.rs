@@ -9,6 +9,7 @@
 //! There is no `Idempotency-Key` here: what is answered may be a secret that is shown once, which no
 //! kept answer may hold. What changes something twice is refused instead.
 
+mod approvals;
 mod audit;
 mod door;
 mod keys;
@@ -16,7 +17,7 @@ mod operators;
 mod routes;
 mod serve;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Router;
@@ -26,14 +27,15 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use model::limits::{FAILED_KEYS_MAX, FAILED_KEYS_PERIOD_MS};
 use model::rate::Rate;
-use model::{Environment, OperatorId, RequestId, Timestamp};
+use model::{Environment, OperatorId, Permission, Reach, RequestId, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt as _;
+use utoipa::IntoParams;
 
-use super::read;
 use super::refusal::{ApiRefusal, Problem};
 use super::{Came, Reply, ServedSource};
+use super::{cursor, read};
 use crate::answer::{self, Answer};
 use crate::inbound::limits::AddressLimit;
 use crate::listener::{self, Peer};
@@ -41,6 +43,7 @@ use crate::log_budget::{Line, LogBudget};
 use crate::operations::{Desk, Order};
 use crate::operators::{Asking, Operator, Operators, Refused};
 use crate::{Clock, Refusal, entropy};
+pub(super) use approvals::{Awaited, HEADER as APPROVAL};
 
 /// What every path of it begins with.
 const PREFIX: &str = "/admin/v1/";
@@ -53,6 +56,11 @@ pub fn openapi() -> String {
     routes::all().document()
 }
 
+/// What operators must be allowed to do for some route.
+pub fn permissions() -> BTreeSet<Permission> {
+    routes::all().permissions()
+}
+
 /// What it works with.
 pub(crate) struct Office {
     clock: Clock,
@@ -60,6 +68,8 @@ pub(crate) struct Office {
     operators: Arc<Operators>,
     environment: Environment,
     sources: BTreeMap<String, ServedSource>,
+    /// What is done only after another operator has approved it.
+    second_person: BTreeSet<Permission>,
     failed: AddressLimit,
     log_budget: LogBudget,
 }
@@ -71,9 +81,10 @@ impl Office {
         operators: Arc<Operators>,
         environment: Environment,
         sources: BTreeMap<String, ServedSource>,
+        second_person: BTreeSet<Permission>,
     ) -> Self {
         let (failed, log_budget) = (AddressLimit::new(FAILED), LogBudget::default());
-        Self { clock, desk, operators, environment, sources, failed, log_budget }
+        Self { clock, desk, operators, environment, sources, second_person, failed, log_budget }
     }
 }
 
@@ -112,6 +123,20 @@ struct Asked {
 #[serde(deny_unknown_fields)]
 struct NoParameters {}
 
+/// Which page of a list is wanted.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// At most so many; 50 if not given.
+    #[serde(deserialize_with = "read::from_text")]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
+    limit: Option<read::Limit>,
+    /// `next` of the page before.
+    #[serde(deserialize_with = "read::from_text")]
+    cursor: Option<String>,
+}
+
 impl Asked {
     fn place(&self, name: &str) -> &str {
         let found = self.places.iter().find(|(place, _)| place == name);
@@ -124,6 +149,28 @@ impl Asked {
 
     fn no_query(&self) -> Result<(), Problem> {
         self.query::<NoParameters>().map(drop)
+    }
+
+    /// A page of what only ever grows at its end, so that its places are its numbers; and the cursor
+    /// of the next page, if there is one.
+    fn page<'r, T>(
+        &self,
+        route: &str,
+        rows: &'r [T],
+    ) -> Result<(&'r [T], Option<String>), Problem> {
+        let Page { limit, cursor } = self.query()?;
+        let (keys, reach) = (&self.office.desk.keys, Reach::default());
+        let read = |text: &String| {
+            let place = cursor::read(keys, route, &reach, text);
+            place.and_then(|place| usize::try_from(place).ok()).ok_or(ApiRefusal::CursorInvalid)
+        };
+        let begin = cursor.as_ref().map_or(Ok(0), read)?;
+        let rest = rows.get(begin..).unwrap_or_default();
+        let limit = usize::from(limit.unwrap_or_default().0);
+        let page = rest.get(..limit).unwrap_or(rest);
+        let end = begin + page.len();
+        let next = (end < rows.len()).then(|| i64::try_from(end).ok()).flatten();
+        Ok((page, next.map(|place| cursor::made(keys, route, &reach, place))))
     }
 
     /// What the body says. Where there is one, there are no parameters.
@@ -154,11 +201,13 @@ impl Asked {
 struct Given {
     reply: Reply,
     cookie: Option<HeaderValue>,
+    /// It is not done: somebody else must approve it.
+    waits: bool,
 }
 
 impl From<Reply> for Given {
     fn from(reply: Reply) -> Self {
-        Self { reply, cookie: None }
+        Self { reply, cookie: None, waits: false }
     }
 }
 

@@ -20,9 +20,9 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema};
 
-use super::idempotency;
 use super::refusal::{ApiRefusal, Met};
 use super::routes::Documented;
+use super::{admin, headers, idempotency};
 use crate::Refusal;
 use crate::answer::{self, Answer};
 
@@ -39,10 +39,32 @@ pub(super) enum Asks {
     Key(Permission),
     /// A password and a code.
     SignIn,
-    /// A session, and perhaps a password and a code.
-    Session { shows_password: bool },
+    /// A session.
+    Session(OfSession),
     /// A session whose operator has this permission, and perhaps has confirmed.
     Operator { permission: Permission, confirmed: bool },
+}
+
+/// What an operation is about that every operator may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OfSession {
+    /// Who they are, and that they go.
+    Themselves,
+    /// That they say once more who they are.
+    Confirming,
+    /// Their own password.
+    Password,
+    /// What others want them to approve.
+    Approvals,
+    /// What they say to that.
+    Decision,
+}
+
+impl OfSession {
+    /// Whether they must have confirmed who they are.
+    pub(super) const fn is_confirmed(self) -> bool {
+        matches!(self, Self::Password | Self::Decision)
+    }
 }
 
 /// Whose document it is.
@@ -121,11 +143,16 @@ impl Document {
     pub(super) fn text(mut self, door: Door) -> String {
         self.schemas.push((Problem::name().into_owned(), Problem::schema()));
         Problem::schemas(&mut self.schemas);
+        if door == Door::Admin {
+            self.schemas.push((admin::Awaited::name().into_owned(), admin::Awaited::schema()));
+            admin::Awaited::schemas(&mut self.schemas);
+        }
         let mut components = ComponentsBuilder::new().schemas_from_iter(self.schemas);
         for (name, scheme) in schemes(door) {
             components = components.security_scheme(name, scheme);
         }
-        let components = components.build();
+        let mut components = components.build();
+        components.headers.extend(headers::described(door));
         let about = match door {
             Door::Api => "The API of the gateway for applications: docs/api.md.",
             Door::Admin => "The API of the gateway for operators: docs/operators.md.",
@@ -178,7 +205,7 @@ fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
     operation.security = Some(match asks {
         Asks::Nothing | Asks::SignIn => Vec::new(),
         Asks::Key(permission) => vec![SecurityRequirement::new(SCHEME, [permission.code()])],
-        Asks::Session { .. } => session(&[]),
+        Asks::Session(_) => session(&[]),
         Asks::Operator { permission, .. } => session(&[permission.code()]),
     });
     if is_post && matches!(asks, Asks::Key(_)) {
@@ -198,7 +225,11 @@ fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
             .build();
         operation.parameters.get_or_insert_default().push(parameter.into());
     }
-    for (status, codes) in refusals(asks, is_post) {
+    if matches!(asks, Asks::Operator { .. }) {
+        needs_approval(&mut operation);
+    }
+    let refusals = refusals(asks, is_post);
+    for (status, Refusals { codes, .. }) in &refusals {
         let content = ContentBuilder::new()
             .schema(Some(RefOr::Ref(Ref::from_schema_name(Problem::name()))))
             .build();
@@ -208,12 +239,52 @@ fn complete(mut operation: Operation, asks: Asks, is_post: bool) -> Operation {
             .build();
         operation.responses.responses.insert(status.as_str().to_owned(), response.into());
     }
+    for (status, response) in &mut operation.responses.responses {
+        let Ok(status) = status.parse::<StatusCode>() else { continue };
+        let RefOr::T(response) = response else { continue };
+        let is_judged = refusals.get(&status).is_none_or(|refusals| refusals.is_judged);
+        for (name, header) in headers::of(status, asks, is_post, is_judged) {
+            response.headers.insert(name.to_owned(), RefOr::Ref(header));
+        }
+    }
     operation
 }
 
+/// Where the configuration wants a second person, it is answered so the first time, and asked again.
+fn needs_approval(operation: &mut Operation) {
+    let id = ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .pattern(Some("^apr_[0-9a-hjkmnp-tv-z]{26}$"));
+    let parameter = ParameterBuilder::new()
+        .name(admin::APPROVAL)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("Where a second person is wanted: the approval, when it is asked again."))
+        .schema(Some(id.build()))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
+    let content = ContentBuilder::new()
+        .schema(Some(RefOr::Ref(Ref::from_schema_name(admin::Awaited::name()))))
+        .build();
+    let response = ResponseBuilder::new()
+        .description("Another operator must approve it first ([admin] second_person).")
+        .content("application/json", content)
+        .build();
+    operation.responses.responses.insert(StatusCode::ACCEPTED.as_str().to_owned(), response.into());
+}
+
+/// What an operation refuses with one status.
+#[derive(Default)]
+struct Refusals {
+    /// The codes, and what each means.
+    codes: Vec<String>,
+    /// A route refuses so, and not only the gate before it.
+    is_judged: bool,
+}
+
 /// The statuses that an operation can refuse with, and what each means.
-fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
-    let mut statuses: BTreeMap<StatusCode, Vec<String>> = BTreeMap::new();
+fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Refusals> {
+    let mut statuses: BTreeMap<StatusCode, Refusals> = BTreeMap::new();
     for refusal in ApiRefusal::ALL {
         let is_met = match asks {
             Asks::Key(_) => match refusal.met() {
@@ -226,7 +297,9 @@ fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
         };
         if is_met {
             let told = format!("- `{}`: {}", refusal.code(), refusal.detail());
-            statuses.entry(answer::api_status(*refusal)).or_default().push(told);
+            let refusals = statuses.entry(answer::api_status(*refusal)).or_default();
+            refusals.codes.push(told);
+            refusals.is_judged = true;
         }
     }
     for refusal in OF_THE_GATE {
@@ -234,7 +307,7 @@ fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
         if refusal == Refusal::LengthRequired && !is_post {
             continue;
         }
-        let codes = statuses.entry(status).or_default();
+        let codes = &mut statuses.entry(status).or_default().codes;
         let told = format!("- `{}`: see docs/http.md.", answer::outside_code(status));
         if !codes.contains(&told) {
             codes.push(told);
@@ -245,20 +318,46 @@ fn refusals(asks: Asks, is_post: bool) -> BTreeMap<StatusCode, Vec<String>> {
 
 /// Whether an operation for operators can refuse so.
 fn is_met_by_operators(refusal: ApiRefusal, asks: Asks, is_post: bool) -> bool {
-    let has_session = asks != Asks::SignIn;
-    let changes = matches!(asks, Asks::Operator { confirmed: true, .. });
+    use Permission::{KeysChange, KeysRead, OperatorsChange, OperatorsRead};
+    let is_of = |of: OfSession| asks == Asks::Session(of);
+    let changes = |what: Permission| asks == Asks::Operator { permission: what, confirmed: true };
+    let reads = |what: Permission| asks == Asks::Operator { permission: what, confirmed: false };
+    let (is_operators, decides) =
+        (matches!(asks, Asks::Operator { .. }), is_of(OfSession::Decision));
     match refusal {
-        ApiRefusal::SignInRefused | ApiRefusal::SignInsLimited | ApiRefusal::SignInsBusy => {
-            matches!(asks, Asks::SignIn | Asks::Session { shows_password: true })
+        ApiRefusal::SignInRefused | ApiRefusal::SignInsLimited => {
+            asks == Asks::SignIn || is_of(OfSession::Confirming)
+        }
+        ApiRefusal::SignInsBusy => {
+            let hashes = [OfSession::Confirming, OfSession::Password];
+            asks == Asks::SignIn || hashes.map(is_of).contains(&true) || changes(OperatorsChange)
         }
         ApiRefusal::NotSignedIn | ApiRefusal::CsrfHeaderMissing | ApiRefusal::FailedTooOften => {
-            has_session
+            asks != Asks::SignIn
         }
-        ApiRefusal::PermissionMissing => matches!(asks, Asks::Operator { .. }),
-        ApiRefusal::ConfirmationNeeded
-        | ApiRefusal::NotFound
-        | ApiRefusal::AlreadyRolled
-        | ApiRefusal::AlreadyRevoked => changes,
+        ApiRefusal::PermissionMissing => is_operators || decides,
+        ApiRefusal::ApprovalMalformed
+        | ApiRefusal::ApprovalsMany
+        | ApiRefusal::ApprovalWaits
+        | ApiRefusal::ApprovalNotYours
+        | ApiRefusal::ApprovalOtherRequest => is_operators,
+        ApiRefusal::ApprovalOwn | ApiRefusal::ApprovalGiven => decides,
+        ApiRefusal::ApprovalExpired
+        | ApiRefusal::ApprovalRefused
+        | ApiRefusal::ApprovalUsed
+        | ApiRefusal::ApprovalVoid
+        | ApiRefusal::NotFound => is_operators || decides,
+        ApiRefusal::ConfirmationNeeded => match asks {
+            Asks::Operator { confirmed, .. } => confirmed,
+            Asks::Session(of) => of.is_confirmed(),
+            _ => false,
+        },
+        ApiRefusal::CursorInvalid => reads(KeysRead) || reads(OperatorsRead),
+        ApiRefusal::PasswordWeak => is_of(OfSession::Password),
+        ApiRefusal::AlreadyRolled | ApiRefusal::AlreadyRevoked => changes(KeysChange),
+        ApiRefusal::AlreadySo | ApiRefusal::LoginTaken | ApiRefusal::LastAdministrator => {
+            changes(OperatorsChange)
+        }
         ApiRefusal::ContentType
         | ApiRefusal::ContentEncoding
         | ApiRefusal::BodyTooLarge

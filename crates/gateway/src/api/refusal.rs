@@ -133,6 +133,51 @@ refusals! {
     /// The key was revoked.
     AlreadyRevoked = "already_revoked", ByOperators,
         "The key is revoked already.";
+    /// It is so already.
+    AlreadySo = "already_so", ByOperators,
+        "It is so already: nothing was changed.";
+    /// Somebody signs in as that, or did.
+    LoginTaken = "login_taken", ByOperators,
+        "Somebody signs in as that, or did: choose another login, or enable that operator.";
+    /// Nobody else is an administrator who is enabled.
+    LastAdministrator = "last_administrator", ByOperators,
+        "Nobody else is an administrator who is enabled, and this might lock them out: add or enable another first, or do it on the host with `countersign operators`.";
+    /// The password is not good enough.
+    PasswordWeak = "password_weak", ByOperators,
+        "The password is not good enough: `place` says why. Length counts.";
+    /// What stands in the header is no approval.
+    ApprovalMalformed = "approval_malformed", ByOperators,
+        "`Countersign-Approval` is the id of one approval, sent once: take it from the answer to the first request.";
+    /// Too many requests of the same operator wait for a second person.
+    ApprovalsMany = "approvals_many", ByOperators,
+        "Too many of your requests wait for a second person: let them be decided on, or wait a quarter of an hour.";
+    /// Nobody has decided yet.
+    ApprovalWaits = "approval_waits", ByOperators,
+        "Nobody has approved it yet: another operator does at /admin/v1/approvals.";
+    /// Nobody decides on what they asked for themselves.
+    ApprovalOwn = "approval_own", ByOperators,
+        "You asked for it yourself: another operator must decide.";
+    /// Somebody else asked for it.
+    ApprovalNotYours = "approval_not_yours", ByOperators,
+        "Another operator asked for this approval: only they can use it.";
+    /// It is about another request.
+    ApprovalOtherRequest = "approval_other_request", ByOperators,
+        "The approval is of another request: send the very same one again, or ask for another approval.";
+    /// Its time is over.
+    ApprovalExpired = "approval_expired", ByOperators,
+        "An approval counts for a quarter of an hour from when it was asked for: ask for another one.";
+    /// It was refused.
+    ApprovalRefused = "approval_refused", ByOperators,
+        "Another operator has refused it.";
+    /// It was approved already.
+    ApprovalGiven = "approval_given", ByOperators,
+        "It is approved already.";
+    /// It was used already.
+    ApprovalUsed = "approval_used", ByOperators,
+        "An approval counts once, and this one was used: ask for another one.";
+    /// One of the two operators is disabled, or may not do it any more.
+    ApprovalVoid = "approval_void", ByOperators,
+        "One of the two operators, named in `place`, is disabled or may not do it any more: ask for another approval.";
     /// There is no session, or it is over.
     NotSignedIn = "not_signed_in", ByOperators,
         "Sign in at /admin/v1/sign-in, and send `Authorization: Bearer` with the token, or the cookie.";

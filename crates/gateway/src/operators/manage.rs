@@ -23,6 +23,15 @@ pub struct Welcome {
     pub seed: Seed,
 }
 
+/// Whether the last administrator who is enabled may be changed so that they might be locked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// They may: whoever asks may open the store, and so can make another.
+    MayGo,
+    /// They may not.
+    Stays,
+}
+
 /// Why an operator cannot be added or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoOperator {
@@ -44,6 +53,7 @@ impl NoOperator {
         Self::Changed(OperatorChanged::LoginTaken),
         Self::Changed(OperatorChanged::AlreadySo),
         Self::Changed(OperatorChanged::NotFound),
+        Self::Changed(OperatorChanged::LastAdministrator),
         Self::NoMemory,
     ];
 
@@ -54,6 +64,7 @@ impl NoOperator {
             Self::Changed(OperatorChanged::LoginTaken) => "login_taken",
             Self::Changed(OperatorChanged::AlreadySo | OperatorChanged::Done) => "already_so",
             Self::Changed(OperatorChanged::NotFound) => "not_found",
+            Self::Changed(OperatorChanged::LastAdministrator) => "last_administrator",
             Self::NoMemory => "password_not_hashed",
         }
     }
@@ -71,6 +82,9 @@ impl fmt::Display for NoOperator {
             }
             Self::Changed(OperatorChanged::NotFound) => {
                 f.write_str("there is no such operator: see `operators list`")
+            }
+            Self::Changed(OperatorChanged::LastAdministrator) => {
+                f.write_str("nobody else is an administrator who is enabled")
             }
             Self::NoMemory => {
                 f.write_str("the password was not hashed: 19 MiB of memory are free?")
@@ -136,10 +150,15 @@ impl Desk {
         &self,
         id: OperatorId,
         change: OperatorChange,
+        last: Last,
         order: Order,
     ) -> Result<Result<(), NoOperator>, KeyError> {
         let note = self.note(order).await?;
-        Ok(match self.store.change_operator(id, change, note).await? {
+        let changed = match last {
+            Last::MayGo => self.store.change_operator(id, change, note).await?,
+            Last::Stays => self.store.change_operator_but_the_last(id, change, note).await?,
+        };
+        Ok(match changed {
             OperatorChanged::Done => Ok(()),
             changed => Err(NoOperator::Changed(changed)),
         })
@@ -153,6 +172,7 @@ impl Desk {
         &self,
         operator: &OperatorRow,
         password: &Zeroizing<String>,
+        last: Last,
         order: Order,
     ) -> Result<Result<(), NoOperator>, KeyError> {
         if let Err(weak) = check_password(&self.login(operator).await?, password) {
@@ -161,7 +181,22 @@ impl Desk {
         let Some(phc) = hash(password).await else { return Ok(Err(NoOperator::NoMemory)) };
         let key = self.keys.operator(operator.id, order.at).await?;
         let sealed = seal(&key, operator.id, PASSWORD, phc.as_bytes());
-        self.change_operator(operator.id, OperatorChange::Password(sealed), order).await
+        self.change_operator(operator.id, OperatorChange::Password(sealed), last, order).await
+    }
+
+    /// Gives an operator a random password, which is nowhere else. Their sessions end.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn reset_password(
+        &self,
+        operator: &OperatorRow,
+        last: Last,
+        order: Order,
+    ) -> Result<Result<Zeroizing<String>, NoOperator>, KeyError> {
+        let password = passwords::random();
+        let set = self.set_password(operator, &password, last, order).await?;
+        Ok(set.map(|()| password))
     }
 
     /// Gives an operator another seed. Their sessions end, and codes of the old one count no more.
@@ -171,13 +206,14 @@ impl Desk {
     pub async fn new_seed(
         &self,
         operator: &OperatorRow,
+        last: Last,
         order: Order,
     ) -> Result<Result<Seed, NoOperator>, KeyError> {
         let seed = Seed::new(entropy::bytes());
         let key = self.keys.operator(operator.id, order.at).await?;
         let sealed = seal(&key, operator.id, TOTP, seed.as_bytes());
-        let changed =
-            self.change_operator(operator.id, OperatorChange::Totp(sealed), order).await?;
+        let change = OperatorChange::Totp(sealed);
+        let changed = self.change_operator(operator.id, change, last, order).await?;
         Ok(changed.map(|()| seed))
     }
 }

@@ -5,7 +5,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use model::limits::{PASSWORD_BYTES_MAX, PASSWORDS_HASHED_MAX, SIGN_INS_WAITING_MAX};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use crate::entropy;
@@ -44,15 +44,27 @@ impl Default for Hasher {
     }
 }
 
+/// A turn to hash, for as long as it is held.
+pub(crate) struct Turn<'h> {
+    _place: SemaphorePermit<'h>,
+    _turn: SemaphorePermit<'h>,
+}
+
 impl Hasher {
+    /// Waits for a turn, if not too many do already.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, NotHashed> {
+        let place = self.waiting.try_acquire().map_err(|_| NotHashed::Busy)?;
+        let turn = self.at_once.acquire().await.map_err(|_| NotHashed::Failed)?;
+        Ok(Turn { _place: place, _turn: turn })
+    }
+
     /// Whether a password is the one that this is the hash of.
     pub(super) async fn is_right(
         &self,
         password: Zeroizing<String>,
         phc: Zeroizing<Vec<u8>>,
     ) -> Result<bool, NotHashed> {
-        let _place = self.waiting.try_acquire().map_err(|_| NotHashed::Busy)?;
-        let _turn = self.at_once.acquire().await.map_err(|_| NotHashed::Failed)?;
+        let _turn = self.turn().await?;
         let judged = tokio::task::spawn_blocking(move || is_right(&password, &phc)).await;
         judged.map_err(|_| NotHashed::Failed)?
     }

@@ -123,7 +123,8 @@ impl Office {
     }
 
     async fn change(&self, change: OperatorChange) {
-        let changed = self.desk.change_operator(self.ada.id, change, order(NOON)).await;
+        let changed =
+            self.desk.change_operator(self.ada.id, change, Last::MayGo, order(NOON)).await;
         changed.expect("the store answers").expect("it is another state");
     }
 }
@@ -432,7 +433,11 @@ async fn a_new_password_or_seed_is_the_only_one() {
     let row = office.store.operator(office.ada.id).await.unwrap().expect("she is kept");
     let set = async |password: &str| {
         let password = Zeroizing::new(password.to_owned());
-        office.desk.set_password(&row, &password, order(NOON)).await.expect("the store answers")
+        office
+            .desk
+            .set_password(&row, &password, Last::MayGo, order(NOON))
+            .await
+            .expect("the store answers")
     };
     let weak = |weak| Err(NoOperator::Weak(weak));
     assert_eq!(set("too short").await, weak(WeakPassword::Short));
@@ -448,7 +453,8 @@ async fn a_new_password_or_seed_is_the_only_one() {
     let new = |code: &str| shown("ada", "a new test password", code);
     assert!(office.operators.sign_in(new(&code), &asking(now)).await.is_ok());
 
-    let seed = office.desk.new_seed(&row, order(now)).await.expect("the store answers");
+    let seed =
+        office.desk.new_seed(&row, Last::MayGo, order(now)).await.expect("the store answers");
     let seed = seed.expect("she is there");
     let now = NOON.plus_millis(120_000);
     let old = office.ada.seed.code(now);
@@ -464,7 +470,11 @@ async fn a_new_operator_has_a_login_of_their_own() {
     let taken = again.expect("the store answers").map(drop);
     assert_eq!(taken, Err(NoOperator::Changed(store::OperatorChanged::LoginTaken)));
     let change = async |id, change| {
-        office.desk.change_operator(id, change, order(NOON)).await.expect("the store answers")
+        office
+            .desk
+            .change_operator(id, change, Last::MayGo, order(NOON))
+            .await
+            .expect("the store answers")
     };
     let enabled = change(office.ada.id, OperatorChange::Enable).await;
     assert_eq!(enabled.map_err(NoOperator::code), Err("already_so"));

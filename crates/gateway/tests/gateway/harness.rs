@@ -95,6 +95,8 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         admin_tls: None,
         api_tls: None,
         admin_allow: Vec::new(),
+        second_person: Default::default(),
+        security_txt: None,
         root: root(),
         sources,
         endpoints,

@@ -3,6 +3,8 @@
 //! `postgres.rs` beside this folder say how its stores are opened, in `backend()`.
 
 mod admin_api;
+mod admin_approvals;
+mod admin_operators;
 pub(crate) mod api;
 pub(crate) mod api_keys;
 pub(crate) mod application;
@@ -11,6 +13,7 @@ mod certificates;
 mod deliveries;
 mod encrypted;
 pub(crate) mod harness;
+pub(crate) mod headers;
 mod inbound;
 mod neighbours;
 pub(crate) mod operations;
@@ -20,5 +23,6 @@ mod proxied;
 mod redaction;
 mod refusals;
 mod secrets;
+mod security_txt;
 mod ssrf;
 mod tunnelled;

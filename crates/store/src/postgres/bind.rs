@@ -4,7 +4,8 @@
 //! statement that has a name, which no pooler in transaction mode keeps.
 
 use model::{
-    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId,
+    RequestId, SecretId,
 };
 use tokio_postgres::types::{ToSql, Type};
 use vault::KeyId;
@@ -36,6 +37,7 @@ macro_rules! parameters {
 }
 
 parameters! {
+    boolean BOOL,
     int2 INT2,
     int4 INT4,
     int8 INT8,
@@ -67,7 +69,7 @@ macro_rules! ids {
 }
 
 ids! {
-    ApiKeyId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
 }
 
 impl From<KeyId> for Sixteen {

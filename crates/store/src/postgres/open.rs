@@ -27,7 +27,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V6__sinks", include_str!("../../migrations/postgres/V6__sinks.sql")),
     ("V7__secrets", include_str!("../../migrations/postgres/V7__secrets.sql")),
     ("V8__operators", include_str!("../../migrations/postgres/V8__operators.sql")),
-    ("V9__orders", include_str!("../../migrations/postgres/V9__orders.sql")),
+    ("V9__approvals", include_str!("../../migrations/postgres/V9__approvals.sql")),
+    ("V10__orders", include_str!("../../migrations/postgres/V10__orders.sql")),
 ];
 
 /// What opening waits for, milliseconds.

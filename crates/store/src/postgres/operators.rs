@@ -65,6 +65,7 @@ impl Session<'_> {
         &self,
         id: OperatorId,
         change: &OperatorChange,
+        spares_last: bool,
         note: &Note,
     ) -> Result<OperatorChanged> {
         self.lock_operators().await?;
@@ -74,8 +75,19 @@ impl Session<'_> {
         let (role, is_disabled) = (column::<Code<Role>>(row, 0)?.0, column::<bool>(row, 1)?);
         let key: Sixteen = column(row, 2)?;
         let action = Action::OperatorChanged;
-        if change.is_so(role, is_disabled) {
-            let changed = OperatorChanged::AlreadySo;
+        let is_administrator = role == Role::Administrator && !is_disabled;
+        let refused = if change.is_so(role, is_disabled) {
+            Some(OperatorChanged::AlreadySo)
+        } else if spares_last
+            && is_administrator
+            && change.may_lock_out()
+            && !self.has_another_administrator(id).await?
+        {
+            Some(OperatorChanged::LastAdministrator)
+        } else {
+            None
+        };
+        if let Some(changed) = refused {
             let told = [change.told(role), changed.because()];
             self.audit_note(action, id.as_bytes(), true, note, &told).await?;
             return Ok(changed);
@@ -91,6 +103,14 @@ impl Session<'_> {
         self.audit_note(action, id.as_bytes(), false, note, told).await?;
         self.operators_changed().await?;
         Ok(OperatorChanged::Done)
+    }
+
+    /// Whether anybody but them is an administrator who is enabled.
+    async fn has_another_administrator(&self, id: OperatorId) -> Result<bool> {
+        let sql = "SELECT 1 FROM operator WHERE id <> $1 AND role = $2 AND disabled_at IS NULL
+                   LIMIT 1";
+        let (id, role) = (Sixteen::from(id), Code(Role::Administrator));
+        Ok(!self.rows(sql, &[uuid(&id), int2(&role)]).await?.is_empty())
     }
 
     async fn write_operator(
@@ -255,7 +275,7 @@ impl Session<'_> {
     }
 
     /// Waits for whoever else is changing operators or sessions: what is read afterwards stays so.
-    async fn lock_operators(&self) -> Result<()> {
+    pub(super) async fn lock_operators(&self) -> Result<()> {
         self.rows("SELECT version FROM operator_version FOR UPDATE", &[]).await?;
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::codes::Sixteen;
 use super::failure::{Failure, Result};
 use super::names::Names;
 use crate::command::{Answer, Command};
+use crate::error::Kind;
 
 /// A transaction that is idle for so long, because its client went away silently, is rolled back
 /// and lets go of what it holds.
@@ -115,6 +116,41 @@ impl<'c> Session<'c> {
         .await
     }
 
+    /// What concerns operators, their sessions and what they approve.
+    async fn execute_of_operators(&self, command: &Command) -> Result<Answer> {
+        match command {
+            Command::AddOperator { operator, note } => {
+                self.add_operator(operator, note).await.map(Answer::OperatorChanged)
+            }
+            Command::ChangeOperator { id, change, spares_last, note } => {
+                let changed = self.change_operator(*id, change, *spares_last, note).await;
+                changed.map(Answer::OperatorChanged)
+            }
+            Command::OpenSession { session, note } => {
+                self.open_session(session, note).await.map(Answer::SessionOpened)
+            }
+            Command::AskApproval { approval, note } => {
+                self.ask_approval(approval, note).await.map(Answer::ApprovalJudged)
+            }
+            Command::DecideApproval { decision, note } => {
+                self.decide_approval(decision, note).await.map(Answer::ApprovalJudged)
+            }
+            Command::UseApproval { wanted, note } => {
+                self.use_approval(wanted, note).await.map(Answer::ApprovalJudged)
+            }
+            Command::NoteSessionUses(uses) => {
+                self.note_session_uses(uses).await.map(|()| Answer::Done)
+            }
+            Command::EndSession { token_hash, note } => {
+                self.end_session(*token_hash, note).await.map(Answer::Count)
+            }
+            Command::EndSessions { operator, note } => {
+                self.end_sessions(*operator, note).await.map(Answer::Count)
+            }
+            _ => Err(Kind::Internal.into()),
+        }
+    }
+
     /// Does what one command asks for, by itself.
     pub(super) async fn execute(&self, command: &Command) -> Result<Answer> {
         match command {
@@ -150,24 +186,15 @@ impl<'c> Session<'c> {
             Command::NoteApiKeyUses(uses) => {
                 self.note_api_key_uses(uses).await.map(|()| Answer::Done)
             }
-            Command::AddOperator { operator, note } => {
-                self.add_operator(operator, note).await.map(Answer::OperatorChanged)
-            }
-            Command::ChangeOperator { id, change, note } => {
-                self.change_operator(*id, change, note).await.map(Answer::OperatorChanged)
-            }
-            Command::OpenSession { session, note } => {
-                self.open_session(session, note).await.map(Answer::SessionOpened)
-            }
-            Command::NoteSessionUses(uses) => {
-                self.note_session_uses(uses).await.map(|()| Answer::Done)
-            }
-            Command::EndSession { token_hash, note } => {
-                self.end_session(*token_hash, note).await.map(Answer::Count)
-            }
-            Command::EndSessions { operator, note } => {
-                self.end_sessions(*operator, note).await.map(Answer::Count)
-            }
+            Command::AddOperator { .. }
+            | Command::ChangeOperator { .. }
+            | Command::OpenSession { .. }
+            | Command::EndSession { .. }
+            | Command::EndSessions { .. }
+            | Command::NoteSessionUses(_)
+            | Command::AskApproval { .. }
+            | Command::DecideApproval { .. }
+            | Command::UseApproval { .. } => self.execute_of_operators(command).await,
             Command::CreateOrder(order, note) => {
                 self.create_order(order, note).await.map(Answer::OrderCreated)
             }

@@ -31,7 +31,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V8__sinks", include_str!("../../migrations/sqlite/V8__sinks.sql")),
     ("V9__secrets", include_str!("../../migrations/sqlite/V9__secrets.sql")),
     ("V10__operators", include_str!("../../migrations/sqlite/V10__operators.sql")),
-    ("V11__orders", include_str!("../../migrations/sqlite/V11__orders.sql")),
+    ("V11__approvals", include_str!("../../migrations/sqlite/V11__approvals.sql")),
+    ("V12__orders", include_str!("../../migrations/sqlite/V12__orders.sql")),
 ];
 
 /// Only the owner reads and writes.

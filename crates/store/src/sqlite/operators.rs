@@ -60,6 +60,7 @@ impl Session<'_> {
         &mut self,
         id: OperatorId,
         change: &OperatorChange,
+        spares_last: bool,
         note: &Note,
     ) -> Result<OperatorChanged> {
         let sql = "SELECT role, disabled_at IS NOT NULL, sealed_key FROM operator WHERE id = ?1";
@@ -67,13 +68,26 @@ impl Session<'_> {
             .connection
             .prepare_cached(sql)?
             .query_row([id.as_bytes()], |row| {
-                Ok((row.get::<_, Code<Role>>(0)?.0, row.get(1)?, row.get::<_, [u8; 16]>(2)?))
+                Ok((row.get::<_, Code<Role>>(0)?.0, row.get::<_, bool>(1)?, row.get(2)?))
             })
             .optional()?;
-        let Some((role, is_disabled, key)) = found else { return Ok(OperatorChanged::NotFound) };
+        let Some((role, is_disabled, key)): Option<(Role, bool, [u8; 16])> = found else {
+            return Ok(OperatorChanged::NotFound);
+        };
         let action = Action::OperatorChanged;
-        if change.is_so(role, is_disabled) {
-            let changed = OperatorChanged::AlreadySo;
+        let is_administrator = role == Role::Administrator && !is_disabled;
+        let refused = if change.is_so(role, is_disabled) {
+            Some(OperatorChanged::AlreadySo)
+        } else if spares_last
+            && is_administrator
+            && change.may_lock_out()
+            && !self.has_another_administrator(id)?
+        {
+            Some(OperatorChanged::LastAdministrator)
+        } else {
+            None
+        };
+        if let Some(changed) = refused {
             let told = [change.told(role), changed.because()];
             self.audit_note(action, id.as_bytes(), true, note, &told)?;
             return Ok(changed);
@@ -89,6 +103,13 @@ impl Session<'_> {
         self.audit_note(action, id.as_bytes(), false, note, told)?;
         self.operators_changed()?;
         Ok(OperatorChanged::Done)
+    }
+
+    /// Whether anybody but them is an administrator who is enabled.
+    fn has_another_administrator(&self, id: OperatorId) -> Result<bool> {
+        let sql = "SELECT 1 FROM operator WHERE id <> ?1 AND role = ?2 AND disabled_at IS NULL";
+        let parameters = params![id.as_bytes(), Code(Role::Administrator)];
+        Ok(self.connection.prepare_cached(sql)?.exists(parameters)?)
     }
 
     fn write_operator(&self, id: OperatorId, change: &OperatorChange, at: Timestamp) -> Result<()> {

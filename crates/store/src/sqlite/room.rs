@@ -152,6 +152,9 @@ fn is_owed(command: &Command) -> bool {
         | Command::RevokeApiKeys { .. }
         | Command::AddOperator { .. }
         | Command::ChangeOperator { .. }
+        | Command::AskApproval { .. }
+        | Command::DecideApproval { .. }
+        | Command::UseApproval { .. }
         | Command::OpenSession { .. }
         | Command::EndSession { .. }
         | Command::EndSessions { .. }

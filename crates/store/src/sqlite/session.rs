@@ -177,6 +177,38 @@ impl<'c> Session<'c> {
         }
     }
 
+    /// What concerns operators, their sessions and what they approve.
+    fn execute_of_operators(&mut self, command: &Command) -> Result<Answer> {
+        match command {
+            Command::AddOperator { operator, note } => {
+                self.add_operator(operator, note).map(Answer::OperatorChanged)
+            }
+            Command::ChangeOperator { id, change, spares_last, note } => {
+                self.change_operator(*id, change, *spares_last, note).map(Answer::OperatorChanged)
+            }
+            Command::OpenSession { session, note } => {
+                self.open_session(session, note).map(Answer::SessionOpened)
+            }
+            Command::AskApproval { approval, note } => {
+                self.ask_approval(approval, note).map(Answer::ApprovalJudged)
+            }
+            Command::DecideApproval { decision, note } => {
+                self.decide_approval(decision, note).map(Answer::ApprovalJudged)
+            }
+            Command::UseApproval { wanted, note } => {
+                self.use_approval(wanted, note).map(Answer::ApprovalJudged)
+            }
+            Command::NoteSessionUses(uses) => self.note_session_uses(uses).map(|()| Answer::Done),
+            Command::EndSession { token_hash, note } => {
+                self.end_session(*token_hash, note).map(Answer::Count)
+            }
+            Command::EndSessions { operator, note } => {
+                self.end_sessions(*operator, note).map(Answer::Count)
+            }
+            _ => Err(Kind::Internal.into()),
+        }
+    }
+
     fn execute(&mut self, command: &Command) -> Result<Answer> {
         match command {
             Command::Record(record) => self.record(record).map(Answer::Recorded),
@@ -218,22 +250,15 @@ impl<'c> Session<'c> {
                 self.revoke_api_keys(*cause, note).map(Answer::Count)
             }
             Command::NoteApiKeyUses(uses) => self.note_api_key_uses(uses).map(|()| Answer::Done),
-            Command::AddOperator { operator, note } => {
-                self.add_operator(operator, note).map(Answer::OperatorChanged)
-            }
-            Command::ChangeOperator { id, change, note } => {
-                self.change_operator(*id, change, note).map(Answer::OperatorChanged)
-            }
-            Command::OpenSession { session, note } => {
-                self.open_session(session, note).map(Answer::SessionOpened)
-            }
-            Command::NoteSessionUses(uses) => self.note_session_uses(uses).map(|()| Answer::Done),
-            Command::EndSession { token_hash, note } => {
-                self.end_session(*token_hash, note).map(Answer::Count)
-            }
-            Command::EndSessions { operator, note } => {
-                self.end_sessions(*operator, note).map(Answer::Count)
-            }
+            Command::AddOperator { .. }
+            | Command::ChangeOperator { .. }
+            | Command::OpenSession { .. }
+            | Command::EndSession { .. }
+            | Command::EndSessions { .. }
+            | Command::NoteSessionUses(_)
+            | Command::AskApproval { .. }
+            | Command::DecideApproval { .. }
+            | Command::UseApproval { .. } => self.execute_of_operators(command),
             Command::CreateOrder(order, note) => {
                 self.create_order(order, note).map(Answer::OrderCreated)
             }

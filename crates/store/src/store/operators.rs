@@ -27,7 +27,20 @@ impl Store {
         change: OperatorChange,
         note: Note,
     ) -> Result<OperatorChanged, StoreError> {
-        self.operator_changed(Command::ChangeOperator { id, change, note }).await
+        let spares_last = false;
+        self.operator_changed(Command::ChangeOperator { id, change, spares_last, note }).await
+    }
+
+    /// The same, unless it might lock out the last administrator who is enabled: one who cannot open
+    /// the store could not undo it.
+    pub async fn change_operator_but_the_last(
+        &self,
+        id: OperatorId,
+        change: OperatorChange,
+        note: Note,
+    ) -> Result<OperatorChanged, StoreError> {
+        let spares_last = true;
+        self.operator_changed(Command::ChangeOperator { id, change, spares_last, note }).await
     }
 
     /// Opens a session, or lets one go on under a new token, for a code that no other was opened for.

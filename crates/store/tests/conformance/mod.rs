@@ -1,6 +1,7 @@
 //! What every backend must keep. A backend runs it with [`conformance!`], naming how it is opened.
 
 pub(crate) mod api_keys;
+pub(crate) mod approvals;
 pub(crate) mod concurrency;
 pub(crate) mod delivery;
 pub(crate) mod desk;
@@ -200,7 +201,19 @@ macro_rules! every_case {
                 uses_are_noted_and_never_go_back,
                 every_end_is_a_new_version_and_no_use_is,
                 what_nobody_could_open_is_refused,
+                the_last_administrator_is_spared_where_it_is_asked_for,
+                of_several_that_disable_each_other_one_stays,
                 what_is_unknown_changes_nothing,
+            }
+            approvals {
+                what_is_asked_is_kept_approved_and_used_once,
+                nobody_approves_their_own_or_uses_anothers,
+                what_is_decided_stays_so,
+                it_counts_for_a_quarter_of_an_hour,
+                both_must_still_be_trusted_with_it,
+                of_several_that_use_it_at_once_one_does,
+                not_too_many_wait_and_old_ones_are_forgotten,
+                what_nobody_could_open_is_refused,
             }
             windows {
                 counts_are_those_of_a_sliding_window,

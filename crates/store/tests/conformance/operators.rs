@@ -414,3 +414,72 @@ pub(crate) async fn what_is_unknown_changes_nothing(place: Place) {
     let because = r#"[["because",null,"unknown"]]"#;
     assert_eq!(told(&store).await, [entry(Action::SessionRefused, 1, true, because)]);
 }
+
+pub(crate) async fn the_last_administrator_is_spared_where_it_is_asked_for(place: Place) {
+    let store = with(&place, &[1, 2]).await;
+    let spared = async |n, change| {
+        store.change_operator_but_the_last(operator_id(n), change, note()).await.unwrap()
+    };
+    let takes = [
+        OperatorChange::Role(Role::Operator),
+        OperatorChange::Role(Role::Viewer),
+        OperatorChange::Disable,
+        OperatorChange::Password(sealed("new")),
+        OperatorChange::Totp(sealed("new")),
+    ];
+    // An operator of another role, and one who is disabled, cannot take the place of the last one.
+    store.add_operator(another_administrator(3), note()).await.unwrap();
+    store.change_operator(operator_id(3), OperatorChange::Disable, note()).await.unwrap();
+    let before = kept(&store, 2).await;
+    for change in takes.clone() {
+        assert_eq!(spared(2, change).await, OperatorChanged::LastAdministrator);
+    }
+    assert_eq!(kept(&store, 2).await, before);
+    let last = told(&store).await.pop().unwrap();
+    let because = r#"[["totp",null,"new"],["because",null,"last_administrator"]]"#;
+    assert_eq!(last, entry(Action::OperatorChanged, 2, true, because));
+    // Nothing of it is about others, or about what locks nobody out.
+    assert_eq!(spared(1, OperatorChange::Disable).await, OperatorChanged::Done);
+    assert_eq!(spared(2, OperatorChange::Enable).await, OperatorChanged::AlreadySo);
+    assert_eq!(spared(3, OperatorChange::Totp(sealed("new"))).await, OperatorChanged::Done);
+    assert_eq!(spared(3, OperatorChange::Enable).await, OperatorChanged::Done);
+    // Of two, one may go.
+    assert_eq!(spared(2, OperatorChange::Totp(sealed("new"))).await, OperatorChanged::Done);
+    assert_eq!(spared(2, OperatorChange::Disable).await, OperatorChanged::Done);
+    assert_eq!(spared(3, OperatorChange::Disable).await, OperatorChanged::LastAdministrator);
+    // Who may open the store may do it.
+    let role = OperatorChange::Role(Role::Viewer);
+    let changed = store.change_operator(operator_id(3), role, note()).await.unwrap();
+    assert_eq!(changed, OperatorChanged::Done);
+}
+
+pub(crate) async fn of_several_that_disable_each_other_one_stays(place: Place) {
+    let store = place.open().await;
+    let all = 1..=6;
+    for n in all.clone() {
+        store.add_operator(another_administrator(n), note()).await.unwrap();
+    }
+    let beside = place.open_beside().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in all {
+        let store = if n % 2 == 0 { store.clone() } else { beside.clone() };
+        let change = match n % 3 {
+            0 => OperatorChange::Disable,
+            1 => OperatorChange::Role(Role::Viewer),
+            _ => OperatorChange::Role(Role::Operator),
+        };
+        tasks.spawn(async move {
+            store.change_operator_but_the_last(operator_id(n), change, note()).await.unwrap()
+        });
+    }
+    let changed = tasks.join_all().await;
+    let spared = changed.iter().filter(|one| **one == OperatorChanged::LastAdministrator).count();
+    assert_eq!(spared, 1, "{changed:?}");
+    let rows = store.operators().await.unwrap();
+    let is_left = |row: &&OperatorRow| row.role == Role::Administrator && row.disabled_at.is_none();
+    assert_eq!(rows.iter().filter(is_left).count(), 1, "{rows:?}");
+}
+
+fn another_administrator(n: u64) -> NewOperator {
+    NewOperator { role: Role::Administrator, ..operator(n) }
+}

@@ -147,7 +147,7 @@ async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
         DROP TABLE audit_head; DROP TABLE audit_tile; DROP TABLE audit_sink;
         DROP TABLE audit_checkpoint; DROP TABLE api_key; DROP TABLE api_key_version; DROP TABLE secret;
         DROP TABLE idempotency; DROP TABLE operator; DROP TABLE session;
-        DROP TABLE operator_version;
+        DROP TABLE operator_version; DROP TABLE approval;
         DELETE FROM refinery_schema_history WHERE version > 1";
     Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
     assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);
@@ -339,6 +339,7 @@ async fn every_text_in_the_file_is_a_name_a_type_or_a_reason() {
         "api_key.permissions",
         "api_key.providers",
         "api_key.sources",
+        "approval.permission",
         "audit_checkpoint.note",
         "audit_entry.actor",
         "audit_entry.changes",

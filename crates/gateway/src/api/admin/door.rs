@@ -106,7 +106,7 @@ pub(super) async fn sign_out(asked: Asked, operator: Operator) -> Result<Given, 
     let Nothing {} = asked.body()?;
     asked.office.operators.sign_out(&operator, &asked.asking()).await?;
     let cookie = asked.is_secure.then(|| set_cookie("", "; Max-Age=0")).flatten();
-    Ok(Given { reply: Reply::of(&Done {})?, cookie })
+    Ok(Given { cookie, ..Reply::of(&Done {})?.into() })
 }
 
 /// A body with nothing in it.
@@ -147,7 +147,9 @@ pub(super) async fn me(asked: Asked, operator: Operator) -> Result<Given, Proble
 }
 
 /// A text that is wiped when it is not needed any more.
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+pub(super) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Zeroizing<String>, D::Error> {
     String::deserialize(deserializer).map(Zeroizing::new)
 }
 
@@ -167,7 +169,7 @@ fn given(signed_in: &SignedIn, cookie: bool) -> Result<Given, Problem> {
         token: (!cookie).then(|| token.as_str().to_owned()),
     };
     let cookie = cookie.then(|| set_cookie(&token, "")).flatten();
-    Ok(Given { reply: Reply::of(&session)?, cookie })
+    Ok(Given { cookie, ..Reply::of(&session)?.into() })
 }
 
 fn set_cookie(value: &str, more: &str) -> Option<HeaderValue> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use store::{ApiKeyChanged, ApiKeyRow};
 use utoipa::ToSchema;
 
-use super::{Asked, Given};
+use super::{Asked, Given, Page};
 use crate::api::Reply;
 use crate::api::read::reason;
 use crate::api::refusal::{ApiRefusal, Problem};
@@ -87,10 +87,12 @@ impl Key {
     }
 }
 
-/// Every key there ever was.
+/// A page of keys, in the order in which they were created.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Keys {
     data: Vec<Key>,
+    /// The cursor of the next page, if there is one.
+    next: Option<String>,
 }
 
 /// A key that was made.
@@ -194,7 +196,10 @@ pub(super) struct Revoke {
     reason: String,
 }
 
-fn from_text<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<T, D::Error> {
+/// What a text says.
+pub(super) fn from_text<'de, D: Deserializer<'de>, T: FromStr>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| de::Error::custom("not what it must be"))
 }
@@ -208,13 +213,13 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Vec<
 /// Lists API keys, never their secrets.
 #[utoipa::path(
     get, path = "/admin/v1/keys", operation_id = "list_keys", tag = "keys",
-    responses((status = 200, description = "All of them.", body = Keys))
+    params(Page), responses((status = 200, description = "A page.", body = Keys))
 )]
 pub(super) async fn list(asked: Asked, _: Operator) -> Result<Given, Problem> {
-    asked.no_query()?;
     let rows = asked.office.desk.store().api_keys().await?;
+    let (rows, next) = asked.page("keys", &rows)?;
     let data = rows.iter().map(|row| Key::of(row, asked.came.at)).collect();
-    Ok(Reply::of(&Keys { data })?.into())
+    Ok(Reply::of(&Keys { data, next })?.into())
 }
 
 /// Creates an API key. It is shown this once.

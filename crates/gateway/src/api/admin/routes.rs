@@ -3,6 +3,7 @@
 //!
 //! There is no other way to add a route, so there is none whose permission nobody thought of.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -10,23 +11,34 @@ use bytes::Bytes;
 use model::Permission;
 
 use super::serve::{Handler, Needs, Route, Routed};
-use super::{Asked, Given, Office, Passed, Secure, audit, door, keys, operators};
+use super::{Asked, Given, Office, Passed, Secure, approvals, audit, door, keys, operators};
 use crate::answer::{self, Answer};
-use crate::api::document::{Asks, Document, Door};
+use crate::api::document::{Asks, Document, Door, OfSession};
 use crate::api::refusal::{ApiRefusal, Problem};
 use crate::api::routes::{Documented, placed, shown, with_fallbacks};
 use crate::operators::Operator;
 
 /// Every route there is.
 pub(super) fn all() -> Routes {
-    use Permission::{AuditRead, KeysChange, KeysRead, OperatorsRead};
+    use OfSession::{Approvals, Confirming, Decision, Password, Themselves};
+    use Permission::{AuditRead, KeysChange, KeysRead, OperatorsChange, OperatorsRead};
     Routes::default()
         .public::<__path_show>(show)
         .open::<door::__path_sign_in, _, _>(door::sign_in)
-        .signed_in::<door::__path_sign_out, _, _>(false, door::sign_out)
-        .signed_in::<door::__path_confirm, _, _>(true, door::confirm)
-        .signed_in::<door::__path_me, _, _>(false, door::me)
+        .signed_in::<door::__path_sign_out, _, _>(Themselves, door::sign_out)
+        .signed_in::<door::__path_confirm, _, _>(Confirming, door::confirm)
+        .signed_in::<door::__path_me, _, _>(Themselves, door::me)
+        .signed_in::<operators::__path_own_password, _, _>(Password, operators::own_password)
+        .signed_in::<approvals::__path_list, _, _>(Approvals, approvals::list)
+        .signed_in::<approvals::__path_approve, _, _>(Decision, approvals::approve)
+        .signed_in::<approvals::__path_refuse, _, _>(Decision, approvals::refuse)
         .needs::<operators::__path_list, _, _>(OperatorsRead, false, operators::list)
+        .needs::<operators::__path_add, _, _>(OperatorsChange, true, operators::add)
+        .needs::<operators::__path_role, _, _>(OperatorsChange, true, operators::role)
+        .needs::<operators::__path_disable, _, _>(OperatorsChange, true, operators::disable)
+        .needs::<operators::__path_enable, _, _>(OperatorsChange, true, operators::enable)
+        .needs::<operators::__path_password, _, _>(OperatorsChange, true, operators::password)
+        .needs::<operators::__path_totp, _, _>(OperatorsChange, true, operators::totp)
         .needs::<keys::__path_list, _, _>(KeysRead, false, keys::list)
         .needs::<keys::__path_create, _, _>(KeysChange, true, keys::create)
         .needs::<keys::__path_roll, _, _>(KeysChange, true, keys::roll)
@@ -49,28 +61,31 @@ fn show() -> Answer {
 pub(super) struct Routes {
     router: Router<Arc<Office>>,
     document: Document,
+    permissions: BTreeSet<Permission>,
 }
 
 impl Routes {
     /// A route for an operator whose role has this permission, and who has confirmed if they must.
-    fn needs<D, H, F>(self, permission: Permission, confirmed: bool, handler: H) -> Self
+    fn needs<D, H, F>(mut self, permission: Permission, confirmed: bool, handler: H) -> Self
     where
         D: Documented,
         H: Fn(Asked, Operator) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Given, Problem>> + Send + 'static,
     {
+        self.permissions.insert(permission);
         let asks = Asks::Operator { permission, confirmed };
         self.add::<D>(asks, Needs::Permission { permission, confirmed }, of_operator(handler))
     }
 
-    /// A route for every operator, who may have to show their password.
-    fn signed_in<D, H, F>(self, shows_password: bool, handler: H) -> Self
+    /// A route for every operator.
+    fn signed_in<D, H, F>(self, of: OfSession, handler: H) -> Self
     where
         D: Documented,
         H: Fn(Asked, Operator) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Given, Problem>> + Send + 'static,
     {
-        self.add::<D>(Asks::Session { shows_password }, Needs::Session, of_operator(handler))
+        let needs = Needs::Session { confirmed: of.is_confirmed() };
+        self.add::<D>(Asks::Session(of), needs, of_operator(handler))
     }
 
     /// A route for whoever wants to sign in.
@@ -106,6 +121,11 @@ impl Routes {
     /// What serves them.
     pub(super) fn router(self, office: Arc<Office>) -> Router {
         with_fallbacks(self.router).with_state(office)
+    }
+
+    /// What operators must be allowed to do for some of them.
+    pub(super) fn permissions(self) -> BTreeSet<Permission> {
+        self.permissions
     }
 
     /// The OpenAPI document about them.

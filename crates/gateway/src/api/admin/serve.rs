@@ -1,18 +1,20 @@
 //! Lets a request of an operator in, step by step, and answers it.
 //!
 //! The session (401), its operator's role (403), that they have confirmed (403), the body (400, 408,
-//! 413, 415): only then does the handler see it. It runs in a task of its own, so that whoever hangs
-//! up does not stop what was begun.
+//! 413, 415), a second person where one is wanted (202): only then does the handler see it. It runs in
+//! a task of its own, so that whoever hangs up does not stop what was begun.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request};
 use model::Permission;
 use model::limits::API_BODY_BYTES_MAX;
 
+use super::approvals::second_person;
 use super::door::COOKIE_NAME;
 use super::{Asked, Given, Office, Passed};
 use crate::answer::{self, Answer};
@@ -37,7 +39,10 @@ pub(super) enum Needs {
     /// It is for whoever wants to sign in.
     Nobody,
     /// A session.
-    Session,
+    Session {
+        /// Its operator must have confirmed who they are.
+        confirmed: bool,
+    },
     /// A session whose operator's role has this permission.
     Permission {
         permission: Permission,
@@ -104,10 +109,10 @@ impl Office {
             body,
             office: self,
         };
-        let handler = route.handler;
-        let done = tokio::spawn(async move { handler(asked, operator).await }).await;
+        let done = tokio::spawn(carried_out(route, asked, head, operator)).await;
         let given = done.map_err(|error| Problem::failed(ApiRefusal::Internal, error))??;
-        let mut answer = answer::api_done(given.reply.0);
+        let body = given.reply.0;
+        let mut answer = if given.waits { answer::api_waits(body) } else { answer::api_done(body) };
         if let Some(cookie) = given.cookie {
             answer.headers_mut().insert(SET_COOKIE, cookie);
         }
@@ -128,13 +133,15 @@ impl Office {
         }
         let operator = self.signed_in(headers, is_secure, came).await?;
         passed.operator = Some(operator.id);
-        if let Needs::Permission { permission, confirmed } = route.needs {
-            if !operator.may(permission) {
+        let confirmed = match route.needs {
+            Needs::Permission { permission, .. } if !operator.may(permission) => {
                 return Err(Problem::lacks(permission));
             }
-            if confirmed && !operator.confirmed {
-                return Err(ApiRefusal::ConfirmationNeeded.into());
-            }
+            Needs::Permission { confirmed, .. } | Needs::Session { confirmed } => confirmed,
+            Needs::Nobody => false,
+        };
+        if confirmed && !operator.confirmed {
+            return Err(ApiRefusal::ConfirmationNeeded.into());
         }
         Ok(Some(operator))
     }
@@ -161,6 +168,21 @@ impl Office {
             }
         })
     }
+}
+
+/// Does what is asked for, unless somebody else must approve it first.
+async fn carried_out(
+    route: Route,
+    asked: Asked,
+    head: Parts,
+    operator: Option<Operator>,
+) -> Result<Given, Problem> {
+    if let (Needs::Permission { permission, .. }, Some(operator)) = (route.needs, &operator)
+        && let Some(waits) = second_person(&asked, &head, operator, permission).await?
+    {
+        return Ok(waits);
+    }
+    (route.handler)(asked, operator).await
 }
 
 /// The token: of the one `Authorization` header if there is any, else of the cookie, which counts over

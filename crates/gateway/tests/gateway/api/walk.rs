@@ -1,11 +1,16 @@
 //! Every route of the document, with every kind of key: nobody gets what is another's.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use model::{Permission, Reach};
 use serde_json::Value;
 
 use super::*;
+use crate::gateway::headers;
+
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(&gateway::api::openapi()).expect("JSON"));
 
 /// A route as the document has it.
 struct Route {
@@ -17,9 +22,8 @@ struct Route {
 }
 
 fn routes() -> Vec<Route> {
-    let document: Value = serde_json::from_str(&gateway::api::openapi()).expect("JSON");
     let mut routes = Vec::new();
-    for (path, item) in document["paths"].as_object().expect("paths") {
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
             let security = operation["security"].as_array().expect("each says what it needs");
             let needs = security.first().map(|one| {
@@ -76,6 +80,7 @@ impl Route {
         }
         let reply = shop.ask(&request).await;
         assert!(self.statuses.contains(&reply.status), "not documented: {path} {reply:?}");
+        headers::documented(&DOCUMENT, &self.method, &self.path, &reply);
         reply
     }
 }
