@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod keys;
 pub(crate) mod operators;
+pub(crate) mod receipt;
 pub(crate) mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,9 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Make a correctly signed request.
     Sign(Sign),
+    /// Receipts: what a provider signs of a payment beside its webhooks.
+    #[command(subcommand)]
+    Receipt(receipt::Receipt),
     /// What arrived, and what became of it.
     #[command(subcommand)]
     Events(Events),

@@ -9,6 +9,7 @@ mod admit;
 pub(crate) mod body;
 mod judge;
 pub(crate) mod limits;
+mod receipt;
 mod record;
 mod redaction;
 pub(crate) mod transport;

@@ -59,6 +59,8 @@ pub struct Source {
     pub profile: Arc<schemes::Profile>,
     /// The configured secrets; the first is current, the rest still verify. The store may have more.
     pub secrets: Vec<schemes::Secret>,
+    /// What the receipts inside its webhooks are verified with; without it they are not looked at.
+    pub receipt_keys: Option<schemes::ReceiptKeys>,
     /// Names of the endpoints that get its events.
     pub endpoints: Vec<String>,
     /// Source addresses that are let in; empty lets in any.

@@ -6,11 +6,11 @@ use aws_lc_rs::{constant_time, hmac};
 use sabotage::Defect;
 
 use crate::bounds::{ITEMS_MAX, PART_BYTES_MAX};
-use crate::json::{Document, Value};
+use crate::json::{Document, Kind, Value};
 use crate::key::{Material, sha256};
 use crate::reason::Rejection;
 use crate::request::Request;
-use crate::scheme::{Alternative, Each, Fresh, Keys, Scheme, SignedTime, Variable};
+use crate::scheme::{Alternative, Covers, Each, Fresh, Keys, Scheme, SignedTime, Variable};
 use crate::source::Scope;
 use crate::time::Freshness;
 
@@ -26,6 +26,15 @@ pub(crate) struct Proof<'r> {
     pub(crate) document: Option<Document<'r>>,
 }
 
+/// What is done with values inside of values where the signature covers the outermost ones only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nested {
+    /// They are refused: a change in them could go unnoticed.
+    Refused,
+    /// They are let in. Nothing that stands in one may be believed.
+    DangerAllowed,
+}
+
 type Values<'r> = Vec<Option<Cow<'r, [u8]>>>;
 
 pub(crate) fn verify<'r>(
@@ -34,11 +43,16 @@ pub(crate) fn verify<'r>(
     request: &Request<'r>,
     now_ms: i64,
     freshness: Freshness,
+    nested: Nested,
 ) -> Result<Proof<'r>, Rejection> {
     let (position, alternative) = choose(scheme, keys, request)?;
     let mut document = None;
-    if alternative.reads_json || scheme.each.is_some() {
+    let is_top_level_only = scheme.covers == Covers::TopLevelOnly;
+    if alternative.reads_json || scheme.each.is_some() || is_top_level_only {
         document = Some(Document::parse(request.body).map_err(|_| Rejection::MalformedBody)?);
+    }
+    if is_top_level_only && nested == Nested::Refused && document.as_ref().is_some_and(nests) {
+        return Err(Rejection::NestedValue);
     }
     let case =
         Case { scheme, alternative, keys: keys.of(position), settings: keys.settings(), request };
@@ -61,6 +75,12 @@ pub(crate) fn verify<'r>(
         None => None,
     };
     Ok(Proof { alternative: position, key, signed_at_ms, document })
+}
+
+/// Whether a member of the body is an object or an array.
+fn nests(document: &Document<'_>) -> bool {
+    let holds = |value: Value<'_, '_>| matches!(value.kind(), Kind::Object | Kind::Array);
+    document.root().is_some_and(|root| root.members().any(|(_, member)| holds(member)))
 }
 
 /// The first alternative that the keys are for and whose condition holds; no falling back.

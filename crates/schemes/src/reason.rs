@@ -58,6 +58,8 @@ reasons! {
         InFuture = "in_future",
         /// The scheme reads the body before it can verify, and the body cannot be read.
         MalformedBody = "malformed_body",
+        /// A value stands inside of another, where the signature covers the outermost ones only.
+        NestedValue = "nested_value",
         /// A field is not what the scheme demands: a pattern, or an equality of two values.
         FieldMismatch = "field_mismatch",
         /// No signature was made with any of the source's secrets.

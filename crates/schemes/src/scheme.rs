@@ -21,6 +21,9 @@ pub enum Covers {
     Full,
     /// Some fields of the body, or a body whose meaning hangs on headers that are not signed.
     Fields,
+    /// The outermost members of a receipt; of what stands deeper, only some. Receipts alone can be
+    /// signed so.
+    TopLevelOnly,
     /// Only identifiers.
     Identifiers,
     /// A checksum of the body that can be forged.
@@ -30,14 +33,21 @@ pub enum Covers {
 }
 
 impl Covers {
-    pub(crate) const ALL: &'static [Self] =
-        &[Self::Full, Self::Fields, Self::Identifiers, Self::Checksum, Self::None];
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Full,
+        Self::Fields,
+        Self::TopLevelOnly,
+        Self::Identifiers,
+        Self::Checksum,
+        Self::None,
+    ];
 
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Fields => "fields",
+            Self::TopLevelOnly => "top_level_only",
             Self::Identifiers => "identifiers",
             Self::Checksum => "checksum",
             Self::None => "none",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{self, Proof};
+use crate::engine::{self, Nested, Proof};
 use crate::json::Document;
 use crate::profile::Profile;
 use crate::reason::Rejection;
@@ -80,7 +80,7 @@ pub fn verify<'r>(
     now_ms: i64,
     freshness: Freshness,
 ) -> Result<Verified<'r>, Rejection> {
-    verify_by(profile.scheme(), keys, request, now_ms, freshness)
+    verify_by(profile.scheme(), keys, request, now_ms, freshness, Nested::Refused)
 }
 
 pub(crate) fn verify_by<'r>(
@@ -89,8 +89,9 @@ pub(crate) fn verify_by<'r>(
     request: &Request<'r>,
     now_ms: i64,
     freshness: Freshness,
+    nested: Nested,
 ) -> Result<Verified<'r>, Rejection> {
-    let proof = engine::verify(scheme, keys, request, now_ms, freshness)?;
+    let proof = engine::verify(scheme, keys, request, now_ms, freshness, nested)?;
     let alternative = scheme.alternatives.get(proof.alternative);
     let alternative = alternative.ok_or(Rejection::MissingHeader)?;
     Ok(Verified {

@@ -232,6 +232,7 @@ fn every_rejection_happens() {
         include_str!("../../../providers/stripe.toml"),
         include_str!("../../../providers/adyen.toml"),
         include_str!("../../../providers/koywe-ramp.toml"),
+        include_str!("../../../providers/x402tele.toml"),
     ];
     for reason in Rejection::ALL {
         let vector = format!("expect = \"{reason}\"");

@@ -50,6 +50,7 @@ pub(crate) fn source(name: &str, provider: &str, secret: &str) -> Source {
         name: name.to_owned(),
         profile: profile(provider),
         secrets: vec![Secret::new(secret.to_owned())],
+        receipt_keys: None,
         endpoints: vec!["app".to_owned()],
         allow_addresses: Vec::new(),
         body_bytes_max: 1024 * 1024,

@@ -17,6 +17,7 @@ pub(crate) mod operations;
 mod outage;
 mod plain;
 mod proxied;
+mod receipts;
 mod redaction;
 mod refusals;
 mod secrets;

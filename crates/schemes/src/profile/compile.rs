@@ -1,6 +1,7 @@
 //! From what a profile's file says to what the engine runs, with the lints that keep it honest.
 
 mod events;
+mod receipts;
 
 use regex::bytes::{Regex, RegexBuilder};
 use toml::Spanned;
@@ -17,6 +18,7 @@ use crate::template::Template;
 use crate::time::{Unit, Window};
 
 pub(super) use events::events;
+pub(super) use receipts::receipts;
 
 /// Where in the file, and what is wrong.
 pub(super) type Lint<T> = Result<T, (usize, String)>;
@@ -258,6 +260,14 @@ fn check_messages(
     }
     for (template, text) in messages.iter().zip(&raw.message) {
         let binds = template.expressions().iter().any(|expression| expression.binds_body());
+        let lists = template.expressions().iter().any(|expression| expression.lists_names());
+        if lists != (covers == Covers::TopLevelOnly) {
+            return wrong(
+                text,
+                "json_listed leaves out what stands deeper: it goes with covers = \
+                 \"top_level_only\", and nothing else does",
+            );
+        }
         if covers == Covers::Full && !binds {
             return wrong(
                 text,

@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::Profile;
 use super::compile::Lint;
 use super::raw::{OneOrMany, RawProfile, RawVector};
-use crate::engine;
+use crate::engine::{self, Nested};
 use crate::event::Fields;
 use crate::reason::{Rejection, Unreadable};
 use crate::request::Request;
@@ -127,7 +127,8 @@ fn judge(
     };
     let now = vector.now.ok_or("say now, in seconds since 1970")?;
     let now_ms = now.saturating_mul(1000);
-    let proof = match engine::verify(scheme, &keys, &request, now_ms, Freshness::Profile) {
+    let (freshness, nested) = (Freshness::Profile, Nested::Refused);
+    let proof = match engine::verify(scheme, &keys, &request, now_ms, freshness, nested) {
         Ok(proof) => proof,
         Err(rejection) => return Ok(Err(Rejection::code(rejection))),
     };

@@ -57,6 +57,11 @@ pub(super) struct RawScheme {
     pub(super) each: Option<Text>,
     /// Where a receipt stands in a webhook's body.
     pub(super) at: Option<Text>,
+    /// When a webhook must hold a receipt.
+    pub(super) needed: Option<RawCondition>,
+    /// What a receipt says, and where.
+    #[serde(default)]
+    pub(super) fields: BTreeMap<String, Text>,
     #[serde(default)]
     pub(super) require: BTreeMap<String, Text>,
     #[serde(default)]
