@@ -15,6 +15,7 @@ mod inbound;
 mod neighbours;
 pub(crate) mod operations;
 mod outage;
+mod partial;
 mod plain;
 mod proxied;
 mod receipts;
