@@ -198,6 +198,12 @@ pub(crate) struct Verify {
     /// It is a receipt of this form, not a webhook: such as strong or weak.
     #[arg(long, value_name = "FORM", conflicts_with = "vectors")]
     pub(crate) receipt: Option<String>,
+    /// The file with what stands at the URL of the certificate, in PEM, where one is signed with.
+    #[arg(long, value_name = "FILE", conflicts_with = "vectors")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// The file with those who may vouch for it, in PEM [default: those that Mozilla trusts].
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) certificate_roots: Option<PathBuf>,
     /// The URL as registered with the provider, where it is signed.
     #[arg(long, default_value = "")]
     pub(crate) url: String,

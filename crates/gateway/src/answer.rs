@@ -71,7 +71,10 @@ pub(crate) fn refusal(
         Refusal::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
-        Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
+        Refusal::CertificateUnavailable
+        | Refusal::NotDurable
+        | Refusal::AuditUnavailable
+        | Refusal::Overloaded => {
             headers.insert(RETRY_AFTER, HeaderValue::from(STORE_RETRY_S));
         }
         _ => {}
@@ -106,9 +109,10 @@ pub(crate) fn status_of(refusal: Refusal, unverified: u16) -> StatusCode {
         Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-        Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Refusal::CertificateUnavailable
+        | Refusal::NotDurable
+        | Refusal::AuditUnavailable
+        | Refusal::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -134,6 +138,7 @@ fn closes(refusal: Refusal) -> bool {
             | Refusal::AddressNotAllowed
             | Refusal::Unverified(_)
             | Refusal::RateLimited
+            | Refusal::CertificateUnavailable
             | Refusal::NotDurable
             | Refusal::AuditUnavailable
             | Refusal::Overloaded

@@ -7,6 +7,7 @@
 pub(crate) mod address;
 mod admit;
 pub(crate) mod body;
+mod certificates;
 mod judge;
 pub(crate) mod limits;
 mod receipt;
@@ -39,6 +40,8 @@ use crate::sharing::{Counter, Sharing};
 use crate::tallies::{Arrived, Tallies};
 use crate::{Clock, Format, Refusal, Source, entropy};
 use admit::Arrival;
+pub(crate) use certificates::CertificateStore;
+pub use certificates::{CertificateScript, Certificates, Fetch};
 use limits::AddressLimit;
 pub(crate) use record::plan;
 
@@ -64,6 +67,7 @@ pub(crate) struct Inbound {
     /// All sources, by name: see `stand_in`.
     stand_ins: Vec<Arc<ActiveSource>>,
     failed_signatures: AddressLimit,
+    certificates: CertificateStore,
     log_budget: LogBudget,
 }
 
@@ -108,6 +112,7 @@ impl Inbound {
             sources,
             stand_ins,
             failed_signatures: AddressLimit::new(failed),
+            certificates: settings.certificates,
             log_budget: LogBudget::default(),
         }
     }
@@ -154,7 +159,8 @@ impl Inbound {
         request: hyper::Request<Incoming>,
     ) -> Result<Answer, Refused> {
         let received = self.admit(arrival, request).await?;
-        let judged = self.judge(arrival, &received)?;
+        let certificate = self.certificate(arrival, &received).await?;
+        let judged = self.judge(arrival, &received, certificate.as_ref())?;
         let record = self.seal(arrival, &received, judged).await?;
         pass(Point::Sealed, &received.source)?;
         self.record(arrival, &received, record).await?;
@@ -232,6 +238,8 @@ pub(crate) struct InboundSettings {
     pub(crate) sources: Vec<Source>,
     /// What each source verifies with.
     pub(crate) keys: HashMap<String, SourceKeys>,
+    /// What providers sign with where they sign with certificates.
+    pub(crate) certificates: CertificateStore,
     /// What each endpoint takes.
     pub(crate) formats: Vec<(String, Format)>,
 }

@@ -43,6 +43,7 @@ pub use auditing::{
 };
 pub use clock::Clock;
 pub use facts::Facts;
+pub use inbound::{CertificateScript, Certificates, Fetch};
 pub use keys::KeyError;
 pub use outbound::{Proxy, Resolver, Script};
 pub use personal::Shown;

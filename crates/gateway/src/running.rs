@@ -20,7 +20,7 @@ use crate::api::{Api, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
 use crate::clock::Steps;
-use crate::inbound::{Inbound, InboundSettings, Parts};
+use crate::inbound::{CertificateStore, Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
@@ -157,6 +157,7 @@ impl Gateway {
         let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
         let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
+        let certificates = CertificateStore::new(settings.certificates, client.clone());
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);
         running.keep_api_keys(clock);
@@ -176,6 +177,7 @@ impl Gateway {
             trusted_proxies: settings.trusted_proxies,
             sources: settings.sources,
             keys: verifying,
+            certificates,
             formats,
         };
         running.serve_public(public, public_doors, parts, inbound, counter);

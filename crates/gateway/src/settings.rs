@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use model::Environment;
 use model::rate::Rate;
 
-use crate::{Auditing, Proxy, Resolver, Tls, Windows};
+use crate::{Auditing, Certificates, Proxy, Resolver, Tls, Windows};
 
 /// Everything the gateway needs to know to start.
 pub struct Settings {
@@ -43,6 +43,8 @@ pub struct Settings {
     pub resolver: Resolver,
     /// What deliveries to endpoints that are not private go through.
     pub proxy: Option<Proxy>,
+    /// Who gives the certificates that providers sign with, and who vouches for them.
+    pub certificates: Certificates,
     /// What is deleted once it is old enough.
     pub retention: store::Retention,
     /// Who counts what gateways share.

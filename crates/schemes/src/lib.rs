@@ -5,6 +5,7 @@
 //! before the signature holds. `docs/profiles.md` describes the language.
 
 pub mod bounds;
+mod certificate;
 mod engine;
 mod event;
 mod form;
@@ -28,6 +29,7 @@ mod time;
 pub mod vectors;
 mod verify;
 
+pub use certificate::{CertificateUrl, Certified, Chain, Roots};
 pub use engine::Nested;
 pub use event::Fields;
 pub use profile::{Answer, Profile, ProfileError};
@@ -40,7 +42,7 @@ pub use secret::{Secret, SecretEnvironment, SecretError, SecretFault};
 pub use section::Section;
 pub use sign::{Draft, SignError, Signed, sign};
 pub use time::Freshness;
-pub use verify::{Verified, verify};
+pub use verify::{Verified, verify, verify_certified};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 

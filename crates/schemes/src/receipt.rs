@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::bounds::{AMOUNT_BYTES_MAX, FIELD_BYTES_MAX};
-use crate::engine::Nested;
+use crate::engine::{Nested, Terms};
 use crate::event::{Fields, check_amount};
 use crate::json::{Document, Kind, Pointer, is_same_decimal};
 use crate::profile::Profile;
@@ -218,9 +218,9 @@ impl Profile {
         let request = Request { method: "POST", url: "", headers: &[], body: receipt };
         let mut refused = Vec::new();
         let meant = |other: &Form| form.is_none_or(|name| other.name == name);
+        let terms = Terms { nested, ..Terms::strict(now_ms, Freshness::Profile) };
         for (form, keys) in self.forms().iter().zip(&keys.0).filter(|(other, _)| meant(other)) {
-            let freshness = Freshness::Profile;
-            match verify_by(&form.scheme, keys, &request, now_ms, freshness, nested) {
+            match verify_by(&form.scheme, keys, &request, &terms) {
                 Ok(verified) => return form.read(&verified).map_err(ReceiptFault::Unreadable),
                 Err(rejection) => refused.push((form.name.clone(), rejection)),
             }

@@ -319,9 +319,13 @@ impl Scheme {
                 let rule = &alternative.key;
                 let bytes = rule.decode.bytes(secret.text());
                 let bytes = bytes.filter(|bytes| rule.bytes.contains(&bytes.len()));
-                if let Some(material) =
-                    bytes.and_then(|bytes| Material::prepare(alternative.algorithm, &bytes))
-                {
+                let material = match &rule.certificate {
+                    Some(_) => Some(Material::Named(secret.text().into())),
+                    None => {
+                        bytes.and_then(|bytes| Material::prepare(alternative.algorithm, &bytes))
+                    }
+                };
+                if let Some(material) = material {
                     keys.push((index, material));
                     fits = true;
                 }
@@ -348,8 +352,9 @@ impl Scheme {
         check_text(0, text).ok()?;
         let bytes = decode.bytes(text)?;
         let prepare = |alternative: &Alternative| {
-            let material = (alternative.algorithm.family() == family)
-                .then(|| Material::prepare(alternative.algorithm, &bytes))?;
+            let is_meant =
+                alternative.algorithm.family() == family && alternative.key.certificate.is_none();
+            let material = is_meant.then(|| Material::prepare(alternative.algorithm, &bytes))?;
             Some((0, material?))
         };
         let alternatives: Vec<Vec<_>> = self

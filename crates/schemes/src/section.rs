@@ -1,6 +1,6 @@
 //! The other things of a provider that are signed: its receipts, and our calls to it.
 
-use crate::engine::Nested;
+use crate::engine::Terms;
 use crate::profile::Profile;
 use crate::reason::Rejection;
 use crate::request::Request;
@@ -64,7 +64,7 @@ impl Section<'_> {
         now_ms: i64,
         freshness: Freshness,
     ) -> Result<Verified<'r>, Rejection> {
-        verify_by(self.scheme, keys, request, now_ms, freshness, Nested::Refused)
+        verify_by(self.scheme, keys, request, &Terms::strict(now_ms, freshness))
     }
 
     /// Signs a draft; a receipt comes back as the body, with its signature.

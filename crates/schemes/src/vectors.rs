@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::Nested;
+use crate::engine::Terms;
 use crate::key::{Decode, Family};
 use crate::profile::Profile;
 use crate::request::Request;
@@ -117,7 +117,7 @@ fn judge_by(scheme: &Scheme, line: &Line) -> Result<&'static str, &'static str> 
     };
     let freshness = line.tolerance.map_or(Freshness::DangerUntested, Freshness::Seconds);
     let now_ms = line.now.saturating_mul(1000);
-    verify_by(scheme, &keys, &request, now_ms, freshness, Nested::Refused)
+    verify_by(scheme, &keys, &request, &Terms::strict(now_ms, freshness))
         .map(|verified| verified.covers().code())
         .map_err(crate::reason::Rejection::code)
 }

@@ -233,6 +233,7 @@ fn every_rejection_happens() {
         include_str!("../../../providers/adyen-item.toml"),
         include_str!("../../../providers/koywe-ramp.toml"),
         include_str!("../../../providers/x402tele.toml"),
+        include_str!("../../../providers/paypal.toml"),
     ];
     for reason in Rejection::ALL {
         let vector = format!("expect = \"{reason}\"");

@@ -177,6 +177,7 @@ pub(super) fn configuration(
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
         resolver: gateway::Resolver::System,
         proxy: proxy.flatten(),
+        certificates: gateway::Certificates::default(),
         retention: kept,
         windows: windows?,
         auditing,

@@ -7,9 +7,10 @@ use model::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Timestamp
 use policy::{Decided, Evidence, Permit, Rules};
 use redact::Redacted;
 use sabotage::Defect;
-use schemes::{Fields, Freshness, Request, Verified};
+use schemes::{Fields, Freshness, Keys, Verified};
 
 use super::admit::{Arrival, Received};
+use super::certificates::Fetched;
 use super::{Inbound, Refused, receipt};
 use crate::{Facts, Refusal};
 
@@ -38,21 +39,24 @@ pub(super) struct JudgedEvent {
 
 impl Inbound {
     /// Verifies a received request and judges what it says.
-    pub(super) fn judge(&self, arrival: &Arrival, received: &Received) -> Result<Judged, Refused> {
+    pub(super) fn judge(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        certificate: Option<&Fetched>,
+    ) -> Result<Judged, Refused> {
         let settings = &received.source.settings;
         let lines = received.header_lines();
-        let request = Request {
-            method: "POST",
-            url: settings.public_url.as_deref().unwrap_or(&received.path),
-            headers: &lines,
-            body: &received.body,
-        };
+        let request = received.request(&lines);
         let freshness = settings.tolerance_s.map_or(Freshness::Profile, Freshness::Seconds);
         let now_ms = arrival.at.as_millis();
         let verifying = received.source.keys.load();
-        let verified =
-            schemes::verify(&settings.profile, &verifying.keys, &request, now_ms, freshness)
-                .map_err(Refusal::Unverified);
+        let certified = certificate.map(|fetched| self.certified(fetched));
+        let verify = |keys: &Keys| {
+            let profile = &settings.profile;
+            schemes::verify_certified(profile, keys, &request, now_ms, freshness, certified)
+        };
+        let verified = verify(&verifying.keys).map_err(Refusal::Unverified);
         let source = || Some(received.source.clone());
         let verified = match (received.refused_anyway, verified) {
             (None, Ok(verified)) => verified,
@@ -62,8 +66,7 @@ impl Inbound {
             }
             (Some(refusal), _) => return Err(self.unverified(arrival, refusal, source())),
         };
-        let keys = &received.source.keys;
-        keys.prove(&verifying, &settings.profile, &request, now_ms, freshness);
+        received.source.keys.prove(&verifying, |alone| verify(alone).is_ok());
         let covers = covers(&verified);
         let redacted = self.redact(arrival, received);
         let original_only = redacted.is_some() && received.source.takes_only_originals();

@@ -99,6 +99,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         endpoints,
         resolver: Resolver::System,
         proxy: None,
+        certificates: gateway::Certificates::default(),
         retention: store::Retention::default(),
         windows: gateway::Windows::default(),
         auditing: gateway::Auditing::default(),

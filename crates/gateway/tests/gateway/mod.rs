@@ -8,6 +8,7 @@ pub(crate) mod api_keys;
 pub(crate) mod application;
 pub(crate) mod auditing;
 mod certificates;
+mod certified;
 mod deliveries;
 mod encrypted;
 pub(crate) mod harness;
