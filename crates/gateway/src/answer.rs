@@ -348,12 +348,13 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_is_a_server_error_but_the_store_and_the_version() {
+    fn no_refusal_is_a_server_error_but_what_is_wanting_here_and_the_version() {
         for refused in Refusal::ALL {
             let status = refusal(*refused, None, 401, id()).status();
             let ours = matches!(
                 refused,
-                Refusal::NotDurable
+                Refusal::CertificateUnavailable
+                    | Refusal::NotDurable
                     | Refusal::AuditUnavailable
                     | Refusal::Overloaded
                     | Refusal::HttpVersion

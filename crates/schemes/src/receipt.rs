@@ -109,7 +109,7 @@ impl ReceiptFault {
     /// The stable code of the reason; of several forms, that of the last and weakest.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Missing => "missing_receipt",
+            Self::Missing => "receipt_missing",
             Self::Unverified(forms) => {
                 forms.last().map_or(Rejection::MissingField.code(), |(_, reason)| reason.code())
             }

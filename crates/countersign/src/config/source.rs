@@ -156,13 +156,21 @@ fn receipts(
     profile: Option<&Profile>,
     scope: &mut Scope<'_>,
 ) -> Option<ReceiptKeys> {
-    let secrets = written.receipt_secrets.as_ref()?;
+    let has_receipts = profile.is_some_and(|profile| profile.receipt_forms().next().is_some());
+    let Some(secrets) = &written.receipt_secrets else {
+        if has_receipts {
+            let text =
+                "no receipt_secrets: the receipts in this provider's webhooks are not looked at";
+            scope.notices.push(Notice::new(&written.place, text));
+        }
+        return None;
+    };
     let meaning = Meaning::Receipt(name.to_owned());
     let taken = take(secrets, &meaning, profile, scope, &|profile, secret| {
         profile.receipt_keys(std::slice::from_ref(secret)).err()
     });
     let profile = profile?;
-    if profile.receipt_forms().next().is_none() {
+    if !has_receipts {
         let text = "this provider has no receipts: the key is not used";
         scope.notices.push(Notice::new(&secrets.place, text));
         return None;
