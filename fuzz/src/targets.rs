@@ -1,6 +1,7 @@
 //! The targets, by what they take: signed requests, texts, what comes over the wire, what is stored, what is audited.
 
 mod audited;
+mod claims;
 mod requests;
 mod stored;
 mod texts;
@@ -21,6 +22,9 @@ targets! {
     "money": requests::money,
     "delivery": requests::delivery,
     "vectors": requests::vectors,
+    "receipt": claims::receipt,
+    "certificate": claims::certificate,
+    "certificate-url": claims::certificate_url,
     "profile": texts::profile,
     "secret": texts::secret,
     "config": texts::config,

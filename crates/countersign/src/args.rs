@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod keys;
 pub(crate) mod operators;
 pub(crate) mod orders;
+pub(crate) mod receipt;
 pub(crate) mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Make a correctly signed request.
     Sign(Sign),
+    /// Receipts: what a provider signs of a payment beside its webhooks.
+    #[command(subcommand)]
+    Receipt(receipt::Receipt),
     /// What arrived, and what became of it.
     #[command(subcommand)]
     Events(Events),
@@ -198,6 +202,12 @@ pub(crate) struct Verify {
     /// It is a receipt of this form, not a webhook: such as strong or weak.
     #[arg(long, value_name = "FORM", conflicts_with = "vectors")]
     pub(crate) receipt: Option<String>,
+    /// The file with what stands at the URL of the certificate, in PEM, where one is signed with.
+    #[arg(long, value_name = "FILE", conflicts_with = "vectors")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// The file with those who may vouch for it, in PEM [default: those that Mozilla trusts].
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) certificate_roots: Option<PathBuf>,
     /// The URL as registered with the provider, where it is signed.
     #[arg(long, default_value = "")]
     pub(crate) url: String,

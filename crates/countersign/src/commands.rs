@@ -13,6 +13,7 @@ mod migrate;
 mod operators;
 mod orders;
 mod providers;
+mod receipt;
 mod secrets;
 mod serve;
 mod sign;
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Serve(serve) => serve::run(serve, arguments),
         Command::Verify(verify) => verify::run(verify, arguments),
         Command::Sign(sign) => sign::run(sign, arguments),
+        Command::Receipt(command) => receipt::run(command, arguments),
         Command::Events(events) => events::run(events, arguments),
         Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),

@@ -232,3 +232,49 @@ fn an_operators_own_profile_works_without_another_build() {
     assert_eq!(code, 4);
     assert!(err.contains("unknown_provider") && err.contains("acme"), "{err}");
 }
+
+#[test]
+fn a_webhook_signed_with_a_certificate_is_verified_with_what_was_fetched() {
+    let (_, text) =
+        schemes::embedded().iter().find(|(name, _)| *name == "paypal").expect("it is embedded");
+    let profile: toml::Table = text.parse().expect("TOML");
+    let vector = &profile["vector"][0];
+    let text = |key: &str| vector[key].as_str().expect("a text");
+    let folder = tempfile::tempdir().expect("a folder");
+    for (file, key) in [("body", "body"), ("chain.pem", "certificate"), ("roots.pem", "roots")] {
+        std::fs::write(folder.path().join(file), text(key)).expect("written");
+    }
+    std::fs::write(folder.path().join("cut.pem"), &text("certificate")[..700]).expect("written");
+    let headers: Vec<String> = vector["headers"]
+        .as_table()
+        .expect("headers")
+        .iter()
+        .flat_map(|(name, value)| {
+            ["--header".to_owned(), format!("{name}: {}", value.as_str().expect("a text"))]
+        })
+        .collect();
+    let verify = |more: &[&str]| {
+        let start = ["verify", "--provider", "paypal", "--secret-env", "ID", "--body", "body"];
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let arguments = [&start[..], &["--at", "2026-01-01T00:00:00Z"], &headers, more].concat();
+        told(&run_in(folder.path(), &arguments, &[("ID", text("secret"))]))
+    };
+    let (code, out, err) =
+        verify(&["--certificate", "chain.pem", "--certificate-roots", "roots.pem"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.starts_with("valid: the signature covers checksum"), "{out}");
+    // Mozilla trusts nobody who vouches for a made-up one.
+    let (code, out, _) = verify(&["--certificate", "chain.pem"]);
+    assert_eq!((code, out.trim()), (1, "invalid: certificate_untrusted"));
+    let (code, out, _) = verify(&["--certificate", "cut.pem"]);
+    assert_eq!((code, out.trim()), (1, "invalid: certificate_unreadable"));
+    let (code, _, err) = verify(&[]);
+    assert_eq!(code, 4);
+    assert!(
+        err.contains("certificate_missing") && err.contains("https://api.paypal.com/"),
+        "{err}"
+    );
+    let (code, _, err) = verify(&["--certificate", "chain.pem", "--certificate-roots", "body"]);
+    assert_eq!(code, 4);
+    assert!(err.contains("unreadable_roots"), "{err}");
+}

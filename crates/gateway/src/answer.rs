@@ -71,7 +71,10 @@ pub(crate) fn refusal(
         Refusal::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
-        Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
+        Refusal::CertificateUnavailable
+        | Refusal::NotDurable
+        | Refusal::AuditUnavailable
+        | Refusal::Overloaded => {
             headers.insert(RETRY_AFTER, HeaderValue::from(STORE_RETRY_S));
         }
         _ => {}
@@ -106,9 +109,10 @@ pub(crate) fn status_of(refusal: Refusal, unverified: u16) -> StatusCode {
         Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-        Refusal::NotDurable | Refusal::AuditUnavailable | Refusal::Overloaded => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Refusal::CertificateUnavailable
+        | Refusal::NotDurable
+        | Refusal::AuditUnavailable
+        | Refusal::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -134,6 +138,7 @@ fn closes(refusal: Refusal) -> bool {
             | Refusal::AddressNotAllowed
             | Refusal::Unverified(_)
             | Refusal::RateLimited
+            | Refusal::CertificateUnavailable
             | Refusal::NotDurable
             | Refusal::AuditUnavailable
             | Refusal::Overloaded
@@ -374,12 +379,13 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_is_a_server_error_but_the_store_and_the_version() {
+    fn no_refusal_is_a_server_error_but_what_is_wanting_here_and_the_version() {
         for refused in Refusal::ALL {
             let status = refusal(*refused, None, 401, id()).status();
             let ours = matches!(
                 refused,
-                Refusal::NotDurable
+                Refusal::CertificateUnavailable
+                    | Refusal::NotDurable
                     | Refusal::AuditUnavailable
                     | Refusal::Overloaded
                     | Refusal::HttpVersion

@@ -7,9 +7,11 @@
 pub(crate) mod address;
 mod admit;
 pub(crate) mod body;
+mod certificates;
 mod judge;
 pub(crate) mod limits;
 mod orders;
+mod receipt;
 mod record;
 mod redaction;
 pub(crate) mod transport;
@@ -40,6 +42,8 @@ use crate::sharing::{Counter, Sharing};
 use crate::tallies::{Arrived, Tallies};
 use crate::{Clock, Format, Refusal, SecurityTxt, Source, entropy};
 use admit::Arrival;
+pub(crate) use certificates::CertificateStore;
+pub use certificates::{CertificateScript, Certificates, Fetch};
 use limits::AddressLimit;
 pub(crate) use record::plan;
 
@@ -67,6 +71,7 @@ pub(crate) struct Inbound {
     /// All sources, by name: see `stand_in`.
     stand_ins: Vec<Arc<ActiveSource>>,
     failed_signatures: AddressLimit,
+    certificates: CertificateStore,
     log_budget: LogBudget,
 }
 
@@ -113,6 +118,7 @@ impl Inbound {
             sources,
             stand_ins,
             failed_signatures: AddressLimit::new(failed),
+            certificates: settings.certificates,
             log_budget: LogBudget::default(),
         }
     }
@@ -163,8 +169,9 @@ impl Inbound {
         request: hyper::Request<Incoming>,
     ) -> Result<Answer, Refused> {
         let received = self.admit(arrival, request).await?;
+        let certificate = self.certificate(arrival, &received).await?;
         for _ in 0..TRIES {
-            let mut judged = self.judge(arrival, &received)?;
+            let mut judged = self.judge(arrival, &received, certificate.as_ref())?;
             let plan = self.match_orders(arrival, &received, &mut judged).await?;
             let record = self.seal(arrival, &received, judged, plan).await?;
             pass(Point::Sealed, &received.source)?;
@@ -250,6 +257,8 @@ pub(crate) struct InboundSettings {
     pub(crate) sources: Vec<Source>,
     /// What each source verifies with.
     pub(crate) keys: HashMap<String, SourceKeys>,
+    /// What providers sign with where they sign with certificates.
+    pub(crate) certificates: CertificateStore,
     /// What each endpoint takes.
     pub(crate) formats: Vec<(String, Format)>,
 }

@@ -45,6 +45,7 @@ pub use auditing::{
 };
 pub use clock::Clock;
 pub use facts::Facts;
+pub use inbound::{CertificateScript, Certificates, Fetch};
 pub use keys::KeyError;
 pub use orders::{Kept, OrderFacts, OrderRules, Orders, WantedOrder};
 pub use outbound::{Proxy, Resolver, Script};

@@ -50,6 +50,8 @@ pub enum Refusal {
     BodyTooSlow,
     /// The signature could not be verified.
     Unverified(Rejection),
+    /// The certificate that it is signed with could not be fetched: the provider must send it again.
+    CertificateUnavailable,
     /// The event could not be made durable: the provider must send it again.
     NotDurable,
     /// Its audit entry could not be written.
@@ -82,6 +84,7 @@ impl Refusal {
         Self::ContentEncoding,
         Self::BodyIncomplete,
         Self::BodyTooSlow,
+        Self::CertificateUnavailable,
         Self::NotDurable,
         Self::AuditUnavailable,
         Self::Overloaded,
@@ -112,6 +115,7 @@ impl Refusal {
             Self::BodyIncomplete => "body_incomplete",
             Self::BodyTooSlow => "body_too_slow",
             Self::Unverified(rejection) => rejection.code(),
+            Self::CertificateUnavailable => "certificate_unavailable",
             Self::NotDurable => "not_durable",
             Self::AuditUnavailable => "audit_unavailable",
             Self::Overloaded => "overloaded",
@@ -121,7 +125,7 @@ impl Refusal {
     /// The step of the way in that refused.
     pub fn step(self) -> Step {
         match self {
-            Self::Unverified(_) => Step::Verify,
+            Self::Unverified(_) | Self::CertificateUnavailable => Step::Verify,
             Self::NotDurable | Self::AuditUnavailable | Self::Overloaded => Step::Record,
             _ => Step::Admit,
         }

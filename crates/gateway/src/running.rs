@@ -20,7 +20,7 @@ use crate::api::{Api, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
 use crate::clock::Steps;
-use crate::inbound::{Inbound, InboundSettings, Parts};
+use crate::inbound::{CertificateStore, Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
@@ -168,6 +168,7 @@ impl Gateway {
         let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
         let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
+        let certificates = CertificateStore::new(settings.certificates, client.clone());
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);
         running.keep_api_keys(clock);
@@ -188,6 +189,7 @@ impl Gateway {
             security_txt: said,
             sources: settings.sources,
             keys: verifying,
+            certificates,
             formats,
         };
         let inbound = Arc::new(Inbound::new(parts, orders, inbound));

@@ -9,7 +9,7 @@ use model::rate::Rate;
 use model::{Environment, Permission};
 
 use crate::orders::OrderRules;
-use crate::{Auditing, Proxy, Resolver, SecurityTxt, Tls, Windows};
+use crate::{Auditing, Certificates, Proxy, Resolver, SecurityTxt, Tls, Windows};
 
 /// Everything the gateway needs to know to start.
 pub struct Settings {
@@ -51,6 +51,8 @@ pub struct Settings {
     pub proxy: Option<Proxy>,
     /// What orders may be like.
     pub orders: OrderRules,
+    /// Who gives the certificates that providers sign with, and who vouches for them.
+    pub certificates: Certificates,
     /// What is deleted once it is old enough.
     pub retention: store::Retention,
     /// Who counts what gateways share.
@@ -67,6 +69,8 @@ pub struct Source {
     pub profile: Arc<schemes::Profile>,
     /// The configured secrets; the first is current, the rest still verify. The store may have more.
     pub secrets: Vec<schemes::Secret>,
+    /// What the receipts inside its webhooks are verified with; without it they are not looked at.
+    pub receipt_keys: Option<schemes::ReceiptKeys>,
     /// Names of the endpoints that get its events.
     pub endpoints: Vec<String>,
     /// Source addresses that are let in; empty lets in any.

@@ -79,6 +79,12 @@ codes! {
         WrongEnvironment = "wrong_environment",
         /// The same dedup key came before with another significant projection.
         Conflict = "conflict",
+        /// The provider signs receipts of such events, and this one has none.
+        ReceiptMissing = "receipt_missing",
+        /// Its receipt was not signed with the source's receipt secrets, or cannot be read.
+        ReceiptInvalid = "receipt_invalid",
+        /// Its receipt is signed and says something else than the event.
+        ReceiptContradicts = "receipt_contradicts",
     }
 }
 

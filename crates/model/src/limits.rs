@@ -39,6 +39,20 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
 pub const LIMITED_TRACKED_MAX: usize = 65_536;
 /// Failed signatures of one address in [`FAILED_SIGNATURES_PERIOD_MS`].
 pub const FAILED_SIGNATURES_MAX: u32 = 10;
+/// Certificates of providers that are kept.
+pub const CERTIFICATES_KEPT_MAX: usize = 64;
+/// How long one is kept at most, whatever its own end is.
+pub const CERTIFICATE_KEPT_MS_MAX: i64 = 24 * 3_600_000;
+/// How long one that could not be fetched is not asked for again.
+pub const CERTIFICATE_FAILED_MS: i64 = 10_000;
+/// How long fetching one may take.
+pub const CERTIFICATE_FETCH_MS_MAX: u64 = 5_000;
+/// How many are fetched at once.
+pub const CERTIFICATE_FETCHES_AT_ONCE_MAX: usize = 4;
+/// How many the requests of one address may cause to be fetched, in a period.
+pub const CERTIFICATE_FETCHES_MAX: u32 = 10;
+/// That period.
+pub const CERTIFICATE_FETCHES_PERIOD_MS: i64 = 60_000;
 /// See [`FAILED_SIGNATURES_MAX`].
 pub const FAILED_SIGNATURES_PERIOD_MS: i64 = 60_000;
 /// Failed authentications of one address at the API in [`FAILED_KEYS_PERIOD_MS`].

@@ -20,5 +20,11 @@ pub const FIELD_BYTES_MAX: usize = 512;
 pub const AMOUNT_BYTES_MAX: usize = 64;
 /// Bytes of a part of a signature header.
 pub const PART_BYTES_MAX: usize = 8192;
+/// Bytes of a chain of certificates in PEM.
+pub const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
+/// Certificates in a chain.
+pub const CERTIFICATES_MAX: usize = 8;
+/// Bytes of the URL of a certificate.
+pub const URL_BYTES_MAX: usize = 512;
 
 const _: () = assert!(AMOUNT_BYTES_MAX <= FIELD_BYTES_MAX);

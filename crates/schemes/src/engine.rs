@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
+use aws_lc_rs::signature::ParsedPublicKey;
 use aws_lc_rs::{constant_time, hmac};
 use sabotage::Defect;
 
 use crate::bounds::{ITEMS_MAX, PART_BYTES_MAX};
-use crate::json::{Document, Value};
-use crate::key::{Material, sha256};
+use crate::certificate::{CertificateUrl, Certified};
+use crate::json::{Document, Kind, Value};
+use crate::key::{self, Material, sha256};
 use crate::reason::Rejection;
 use crate::request::Request;
-use crate::scheme::{Alternative, Each, Fresh, Keys, Scheme, SignedTime, Variable};
+use crate::scheme::{Alternative, Covers, Each, Fresh, Keys, Scheme, SignedTime, Variable};
 use crate::source::Scope;
+use crate::template::Template;
 use crate::time::Freshness;
 
 /// What the engine found out about a request whose signature holds.
@@ -26,22 +29,51 @@ pub(crate) struct Proof<'r> {
     pub(crate) document: Option<Document<'r>>,
 }
 
+/// What is done with values inside of values where the signature covers the outermost ones only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nested {
+    /// They are refused: a change in them could go unnoticed.
+    Refused,
+    /// They are let in. Nothing that stands in one may be believed.
+    DangerAllowed,
+}
+
 type Values<'r> = Vec<Option<Cow<'r, [u8]>>>;
+
+/// By what a request is judged, beside its scheme and keys.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'t> {
+    pub(crate) now_ms: i64,
+    pub(crate) freshness: Freshness,
+    pub(crate) nested: Nested,
+    /// Where the scheme takes a certificate: what was found where the request says that it is.
+    pub(crate) certified: Option<Certified<'t>>,
+}
+
+impl Terms<'_> {
+    /// A time, and the strictest of everything else.
+    pub(crate) fn strict(now_ms: i64, freshness: Freshness) -> Self {
+        Self { now_ms, freshness, nested: Nested::Refused, certified: None }
+    }
+}
 
 pub(crate) fn verify<'r>(
     scheme: &Scheme,
     keys: &Keys,
     request: &Request<'r>,
-    now_ms: i64,
-    freshness: Freshness,
+    terms: &Terms<'_>,
 ) -> Result<Proof<'r>, Rejection> {
     let (position, alternative) = choose(scheme, keys, request)?;
     let mut document = None;
-    if alternative.reads_json || scheme.each.is_some() {
+    let is_top_level_only = scheme.covers == Covers::TopLevelOnly;
+    if alternative.reads_json || scheme.each.is_some() || is_top_level_only {
         document = Some(Document::parse(request.body).map_err(|_| Rejection::MalformedBody)?);
     }
-    let case =
-        Case { scheme, alternative, keys: keys.of(position), settings: keys.settings(), request };
+    let refuses_nested = is_top_level_only && terms.nested == Nested::Refused;
+    if refuses_nested && document.as_ref().is_some_and(nests) {
+        return Err(Rejection::NestedValue);
+    }
+    let case = Case::new(scheme, (position, alternative), keys, request, terms);
 
     let mut matched = None;
     match (&scheme.each, &document) {
@@ -57,10 +89,44 @@ pub(crate) fn verify<'r>(
     let (key, values) = matched.ok_or(Rejection::MissingField)?;
 
     let signed_at_ms = match &scheme.fresh {
-        Some(fresh) => case.check_time(fresh, &values, &mut document, now_ms, freshness)?,
+        Some(fresh) => case.check_time(fresh, &values, &mut document)?,
         None => None,
     };
     Ok(Proof { alternative: position, key, signed_at_ms, document })
+}
+
+/// The certificate that a request takes, if everything else about it that can be told without one
+/// is right.
+pub(crate) fn certificate_url(
+    scheme: &Scheme,
+    keys: &Keys,
+    request: &Request<'_>,
+    terms: &Terms<'_>,
+) -> Result<Option<CertificateUrl>, Rejection> {
+    let (position, alternative) = choose(scheme, keys, request)?;
+    let Some(rule) = &alternative.key.certificate else { return Ok(None) };
+    let mut document = None;
+    if alternative.reads_json {
+        document = Some(Document::parse(request.body).map_err(|_| Rejection::MalformedBody)?);
+    }
+    let case = Case::new(scheme, (position, alternative), keys, request, terms);
+    let values = case.values(document.as_ref(), None)?;
+    let scope = Scope { variables: &values, ..case.scope(document.as_ref(), None) };
+    case.check_patterns(&scope)?;
+    case.candidates(&scope)?;
+    let url = rule.url(&scope)?;
+    if let Some(fresh) = &scheme.fresh
+        && matches!(fresh.time, SignedTime::Variable(_))
+    {
+        case.check_time(fresh, &values, &mut None)?;
+    }
+    Ok(Some(url))
+}
+
+/// Whether a member of the body is an object or an array.
+fn nests(document: &Document<'_>) -> bool {
+    let holds = |value: Value<'_, '_>| matches!(value.kind(), Kind::Object | Kind::Array);
+    document.root().is_some_and(|root| root.members().any(|(_, member)| holds(member)))
 }
 
 /// The first alternative that the keys are for and whose condition holds; no falling back.
@@ -99,39 +165,83 @@ struct Case<'s, 'r> {
     keys: &'s [(usize, Material)],
     settings: &'s [(String, String)],
     request: &'s Request<'r>,
+    terms: &'s Terms<'s>,
 }
 
-impl<'r> Case<'_, 'r> {
+impl<'s, 'r> Case<'s, 'r> {
+    fn new(
+        scheme: &'s Scheme,
+        (position, alternative): (usize, &'s Alternative),
+        keys: &'s Keys,
+        request: &'s Request<'r>,
+        terms: &'s Terms<'s>,
+    ) -> Self {
+        let settings = keys.settings();
+        Self { scheme, alternative, keys: keys.of(position), settings, request, terms }
+    }
+
+    /// What there is before variables are known.
+    fn scope<'d>(
+        &'d self,
+        document: Option<&'d Document<'r>>,
+        item: Option<Value<'d, 'r>>,
+    ) -> Scope<'d, 'r> {
+        let (request, settings) = (self.request, self.settings);
+        Scope { request, settings, document, item, variables: &[] }
+    }
+
+    fn values<'d>(
+        &'d self,
+        document: Option<&'d Document<'r>>,
+        item: Option<Value<'d, 'r>>,
+    ) -> Result<Values<'r>, Rejection> {
+        let bare = self.scope(document, item);
+        let variables = self.alternative.variables.iter();
+        variables.map(|variable| variable_value(self.scheme, variable, &bare)).collect()
+    }
+
+    fn check_patterns(&self, scope: &Scope<'_, 'r>) -> Result<(), Rejection> {
+        for (source, pattern) in &self.scheme.require {
+            let value = source.find(scope)?;
+            if value.is_some_and(|value| !pattern.is_match(&value)) {
+                return Err(Rejection::FieldMismatch);
+            }
+        }
+        Ok(())
+    }
+
     /// The position of the secret that signed, and the variables.
     fn verify<'d>(
         &'d self,
         document: Option<&'d Document<'r>>,
         item: Option<Value<'d, 'r>>,
     ) -> Result<(usize, Values<'r>), Rejection> {
-        let (request, settings) = (self.request, self.settings);
-        let bare = Scope { request, settings, document, item, variables: &[] };
-        let values = self
-            .alternative
-            .variables
-            .iter()
-            .map(|variable| variable_value(self.scheme, variable, &bare))
-            .collect::<Result<Values<'r>, _>>()?;
-        let scope = Scope { variables: &values, ..bare };
-
-        for (source, pattern) in &self.scheme.require {
-            let value = source.find(&scope)?;
-            if value.is_some_and(|value| !pattern.is_match(&value)) {
-                return Err(Rejection::FieldMismatch);
-            }
-        }
+        let values = self.values(document, item)?;
+        let scope = Scope { variables: &values, ..self.scope(document, item) };
+        self.check_patterns(&scope)?;
         let candidates = self.candidates(&scope)?;
-        let key = self.matching_key(&candidates, &scope)?;
+        let certified = self.certified_key(&scope)?;
+        let key = self.matching_key(&candidates, certified.as_ref(), &scope)?;
         for (left, right) in &self.scheme.equal {
             let (left, right) = (left.render(&scope)?, right.render(&scope)?);
             constant_time::verify_slices_are_equal(&sha256(&left), &sha256(&right))
                 .map_err(|_| Rejection::FieldMismatch)?;
         }
         Ok((key, values))
+    }
+
+    /// The key of the certificate that the request names, where the scheme takes one.
+    fn certified_key(&self, scope: &Scope<'_, 'r>) -> Result<Option<Certificate<'s>>, Rejection> {
+        let Some(rule) = &self.alternative.key.certificate else { return Ok(None) };
+        let url = rule.url(scope)?;
+        let certified = self.terms.certified.ok_or(Rejection::CertificateUnreadable)?;
+        if *certified.url != url {
+            return Err(Rejection::CertificateUrl);
+        }
+        let spki = rule.key(&certified, self.terms.now_ms)?;
+        let key = key::certified(self.alternative.algorithm, &spki);
+        let key = key.ok_or(Rejection::CertificateKey)?;
+        Ok(Some(Certificate { key, setting: &rule.setting }))
     }
 
     /// The signatures of the request, decoded.
@@ -171,6 +281,7 @@ impl<'r> Case<'_, 'r> {
     fn matching_key(
         &self,
         candidates: &[Vec<u8>],
+        certificate: Option<&Certificate<'_>>,
         scope: &Scope<'_, 'r>,
     ) -> Result<usize, Rejection> {
         for (index, material) in self.keys {
@@ -194,6 +305,12 @@ impl<'r> Case<'_, 'r> {
                             .iter()
                             .any(|candidate| key.verify_sig(&message, candidate).is_ok())
                     }
+                    Material::Named(text) => match certificate {
+                        Some(certificate) => {
+                            certificate.signed(message, text, candidates, scope)?
+                        }
+                        None => false,
+                    },
                     Material::Equals(_) => false,
                 };
                 if matches {
@@ -211,9 +328,8 @@ impl<'r> Case<'_, 'r> {
         fresh: &Fresh,
         values: &Values<'r>,
         document: &mut Option<Document<'r>>,
-        now_ms: i64,
-        freshness: Freshness,
     ) -> Result<Option<i64>, Rejection> {
+        let (now_ms, freshness) = (self.terms.now_ms, self.terms.freshness);
         let window = &fresh.window;
         let signed_at_ms = match &fresh.time {
             SignedTime::Variable(name) => {
@@ -236,6 +352,27 @@ impl<'r> Case<'_, 'r> {
             window.check(signed_at_ms, now_ms, freshness)?;
         }
         Ok(signed_at_ms)
+    }
+}
+
+/// The key of a certificate that was judged, and what the configured text is called.
+struct Certificate<'c> {
+    key: ParsedPublicKey,
+    setting: &'c str,
+}
+
+impl Certificate<'_> {
+    /// Whether one of the candidates is its signature of a message with this text in it.
+    fn signed(
+        &self,
+        message: &Template,
+        text: &str,
+        candidates: &[Vec<u8>],
+        scope: &Scope<'_, '_>,
+    ) -> Result<bool, Rejection> {
+        let settings = [(self.setting.to_owned(), text.to_owned())];
+        let message = message.render(&Scope { settings: &settings, ..*scope })?;
+        Ok(candidates.iter().any(|candidate| self.key.verify_sig(&message, candidate).is_ok()))
     }
 }
 

@@ -402,7 +402,7 @@ fn unreadable(rejection: Rejection) -> Unreadable {
 }
 
 /// A plain decimal: no exponent, no separators, no `NaN`.
-fn check_amount(text: &str) -> Result<(), Unreadable> {
+pub(crate) fn check_amount(text: &str) -> Result<(), Unreadable> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.strip_prefix('-').unwrap_or(text);
     let plain = match number.split_once('.') {

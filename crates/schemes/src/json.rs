@@ -5,12 +5,14 @@
 //! order marks, anything after the value, numbers that no double holds, deep nesting.
 
 mod canonical;
+mod number;
 mod scan;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub(crate) use canonical::{Sort, write_compact, write_flat, write_sorted, write_text};
+pub(crate) use canonical::{Sort, write_compact, write_listed, write_sorted, write_text};
+pub(crate) use number::is_same_decimal;
 
 use crate::reason::Unreadable;
 
@@ -192,6 +194,11 @@ impl Pointer {
         let tokens =
             text.strip_prefix('/')?.split('/').map(unescape_token).collect::<Option<_>>()?;
         Some(Self(tokens))
+    }
+
+    /// Whether this is the whole.
+    pub(crate) fn is_root(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The pointer to what holds this, and the last name.

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{self, ParsedPublicKey};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
@@ -10,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use sabotage::Defect;
 use zeroize::Zeroizing;
 
+use crate::certificate::CertificateRule;
 use crate::secret::{SecretError, SecretFault};
 
 /// How a signature is computed. It comes from the profile, never from the message.
@@ -161,6 +163,8 @@ pub(crate) struct KeyRule {
     /// How the private key is written, for asymmetric algorithms that we can sign with.
     pub(crate) signing: Option<Decode>,
     pub(crate) bytes: RangeInclusive<usize>,
+    /// The key comes as a certificate; what is configured is a text that is signed.
+    pub(crate) certificate: Option<CertificateRule>,
 }
 
 impl KeyRule {
@@ -183,6 +187,8 @@ pub(crate) enum Material {
     Public(Arc<ParsedPublicKey>),
     /// The SHA-256 of a secret that is sent as it is: equal lengths, compared in constant time.
     Equals([u8; 32]),
+    /// A text that is signed with the key of a certificate, which comes with the request.
+    Named(Arc<str>),
 }
 
 impl Material {
@@ -198,6 +204,15 @@ impl Material {
             None => Some(Self::Equals(sha256(bytes))),
         }
     }
+}
+
+/// The public key of a certificate (SPKI, DER); none where it is too short or of another kind.
+pub(crate) fn certified(algorithm: Algorithm, spki: &[u8]) -> Option<ParsedPublicKey> {
+    // Refuses RSA of less than 2048 bits, which parsing alone leaves to verifying.
+    if algorithm.family() == Family::Rsa && PublicEncryptingKey::from_der(spki).is_err() {
+        return None;
+    }
+    ParsedPublicKey::new(algorithm.public()?, spki).ok()
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -5,6 +5,7 @@
 //! before the signature holds. `docs/profiles.md` describes the language.
 
 pub mod bounds;
+mod certificate;
 mod engine;
 mod event;
 mod form;
@@ -15,6 +16,7 @@ mod key;
 mod profile;
 mod read;
 mod reason;
+mod receipt;
 mod request;
 mod scheme;
 mod secret;
@@ -27,17 +29,20 @@ mod time;
 pub mod vectors;
 mod verify;
 
+pub use certificate::{CertificateUrl, Certified, Chain, Roots};
+pub use engine::Nested;
 pub use event::Fields;
 pub use profile::{Answer, Profile, ProfileError};
 pub use read::read;
 pub use reason::{Rejection, Unreadable};
+pub use receipt::{Difference, Receipt, ReceiptFault, ReceiptField, ReceiptKeys};
 pub use request::Request;
 pub use scheme::{Covers, Keys};
 pub use secret::{Secret, SecretEnvironment, SecretError, SecretFault};
 pub use section::Section;
 pub use sign::{Draft, SignError, Signed, sign};
 pub use time::Freshness;
-pub use verify::{Verified, verify};
+pub use verify::{Verified, verify, verify_certified};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 

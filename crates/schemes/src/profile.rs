@@ -8,7 +8,7 @@ mod raw;
 use std::fmt;
 
 use crate::event::Events;
-use crate::json::Pointer;
+use crate::receipt::Form;
 use crate::scheme::{Covers, Keys, Scheme, Shape};
 use crate::secret::{Secret, SecretError};
 use crate::source::Place;
@@ -22,22 +22,13 @@ pub struct Profile {
     reviewed: String,
     scheme: Scheme,
     outgoing: Option<Scheme>,
-    receipts: Vec<Receipt>,
+    receipts: Vec<Form>,
     events: Events,
     amount_units: Vec<String>,
     secret: Option<Shape>,
     acknowledgement: Answer,
     refusal_status: u16,
     facts: serde_json::Value,
-}
-
-/// A form in which the provider signs receipts.
-#[derive(Debug)]
-pub(crate) struct Receipt {
-    pub(crate) name: String,
-    pub(crate) scheme: Scheme,
-    /// Where one stands in a webhook's body.
-    pub(crate) at: Option<Pointer>,
 }
 
 /// What a provider is answered.
@@ -120,14 +111,7 @@ impl Profile {
         let events = compile::events(&raw.event, &raw.dedup, &raw.status, &scheme)?;
         let read: Vec<_> = events.sources().collect();
         scheme.keep_headers(read.into_iter());
-        let receipts = raw
-            .receipt
-            .iter()
-            .map(|(form, raw)| {
-                let at = raw.at.as_ref().map(compile::pointer).transpose()?;
-                Ok(Receipt { name: form.clone(), scheme: compile::scheme(raw)?, at })
-            })
-            .collect::<compile::Lint<Vec<_>>>()?;
+        let receipts = compile::receipts(raw)?;
         let outgoing = raw.outgoing.as_ref().map(compile::scheme).transpose()?;
         let status = |status: &toml::Spanned<u16>, range: std::ops::Range<u16>| {
             let wrong = || {
@@ -259,7 +243,7 @@ impl Profile {
         &self.events
     }
 
-    pub(crate) fn receipts(&self) -> &[Receipt] {
+    pub(crate) fn forms(&self) -> &[Form] {
         &self.receipts
     }
 

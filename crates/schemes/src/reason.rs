@@ -58,8 +58,24 @@ reasons! {
         InFuture = "in_future",
         /// The scheme reads the body before it can verify, and the body cannot be read.
         MalformedBody = "malformed_body",
+        /// A value stands inside of another, where the signature covers the outermost ones only.
+        NestedValue = "nested_value",
         /// A field is not what the scheme demands: a pattern, or an equality of two values.
         FieldMismatch = "field_mismatch",
+        /// The certificate's URL is not one of the provider's.
+        CertificateUrl = "certificate_url",
+        /// There is no certificate, or it cannot be read.
+        CertificateUnreadable = "certificate_unreadable",
+        /// The certificate does not lead to a trusted root, by signatures that count.
+        CertificateUntrusted = "certificate_untrusted",
+        /// The certificate, or one that vouches for it, is not valid at this time.
+        CertificateExpired = "certificate_expired",
+        /// The certificate is for another name.
+        CertificateName = "certificate_name",
+        /// The certificate is for another use.
+        CertificateUse = "certificate_use",
+        /// The certificate's key is too short, or not of the scheme's kind.
+        CertificateKey = "certificate_key",
         /// No signature was made with any of the source's secrets.
         NoMatchingKey = "no_matching_key",
     }

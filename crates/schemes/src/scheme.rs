@@ -21,6 +21,9 @@ pub enum Covers {
     Full,
     /// Some fields of the body, or a body whose meaning hangs on headers that are not signed.
     Fields,
+    /// The outermost members of a receipt; of what stands deeper, only some. Receipts alone can be
+    /// signed so.
+    TopLevelOnly,
     /// Only identifiers.
     Identifiers,
     /// A checksum of the body that can be forged.
@@ -30,14 +33,21 @@ pub enum Covers {
 }
 
 impl Covers {
-    pub(crate) const ALL: &'static [Self] =
-        &[Self::Full, Self::Fields, Self::Identifiers, Self::Checksum, Self::None];
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Full,
+        Self::Fields,
+        Self::TopLevelOnly,
+        Self::Identifiers,
+        Self::Checksum,
+        Self::None,
+    ];
 
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Fields => "fields",
+            Self::TopLevelOnly => "top_level_only",
             Self::Identifiers => "identifiers",
             Self::Checksum => "checksum",
             Self::None => "none",
@@ -309,9 +319,13 @@ impl Scheme {
                 let rule = &alternative.key;
                 let bytes = rule.decode.bytes(secret.text());
                 let bytes = bytes.filter(|bytes| rule.bytes.contains(&bytes.len()));
-                if let Some(material) =
-                    bytes.and_then(|bytes| Material::prepare(alternative.algorithm, &bytes))
-                {
+                let material = match &rule.certificate {
+                    Some(_) => Some(Material::Named(secret.text().into())),
+                    None => {
+                        bytes.and_then(|bytes| Material::prepare(alternative.algorithm, &bytes))
+                    }
+                };
+                if let Some(material) = material {
                     keys.push((index, material));
                     fits = true;
                 }
@@ -338,8 +352,9 @@ impl Scheme {
         check_text(0, text).ok()?;
         let bytes = decode.bytes(text)?;
         let prepare = |alternative: &Alternative| {
-            let material = (alternative.algorithm.family() == family)
-                .then(|| Material::prepare(alternative.algorithm, &bytes))?;
+            let is_meant =
+                alternative.algorithm.family() == family && alternative.key.certificate.is_none();
+            let material = is_meant.then(|| Material::prepare(alternative.algorithm, &bytes))?;
             Some((0, material?))
         };
         let alternatives: Vec<Vec<_>> = self

@@ -1,5 +1,6 @@
 //! The other things of a provider that are signed: its receipts, and our calls to it.
 
+use crate::engine::Terms;
 use crate::profile::Profile;
 use crate::reason::Rejection;
 use crate::request::Request;
@@ -24,22 +25,13 @@ impl Profile {
 
     /// A form of the provider's receipts, such as `strong`.
     pub fn receipt(&self, form: &str) -> Option<Section<'_>> {
-        let receipt = self.receipts().iter().find(|receipt| receipt.name == form)?;
+        let receipt = self.forms().iter().find(|receipt| receipt.name == form)?;
         Some(Section { name: &receipt.name, scheme: &receipt.scheme })
     }
 
-    /// The names of the forms of the provider's receipts.
+    /// The names of the forms of the provider's receipts, the strongest first.
     pub fn receipt_forms(&self) -> impl Iterator<Item = &str> {
-        self.receipts().iter().map(|receipt| receipt.name.as_str())
-    }
-
-    /// The receipt inside a verified webhook, as it stands there, where the profile says that one
-    /// is. It carries a signature of its own, made with a secret of its own.
-    pub fn receipt_in<'r>(&self, form: &str, verified: &Verified<'r>) -> Option<&'r [u8]> {
-        let receipt = self.receipts().iter().find(|receipt| receipt.name == form)?;
-        let document = crate::json::Document::parse(verified.body()).ok()?;
-        let range = document.root()?.at(receipt.at.as_ref()?)?.range();
-        verified.body().get(range)
+        self.forms().iter().map(|receipt| receipt.name.as_str())
     }
 }
 
@@ -72,7 +64,7 @@ impl Section<'_> {
         now_ms: i64,
         freshness: Freshness,
     ) -> Result<Verified<'r>, Rejection> {
-        verify_by(self.scheme, keys, request, now_ms, freshness)
+        verify_by(self.scheme, keys, request, &Terms::strict(now_ms, freshness))
     }
 
     /// Signs a draft; a receipt comes back as the body, with its signature.

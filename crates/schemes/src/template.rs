@@ -42,7 +42,7 @@ enum Filter {
     SortedKv { separator: Box<str>, without: Vec<String> },
     JsonSource { without: Vec<String> },
     JsonSorted { sort: Sort, without: Vec<String> },
-    JsonFlat { without: Vec<String> },
+    JsonListed { without: Vec<String> },
     HeaderValues { separator: Box<str> },
 }
 
@@ -190,7 +190,15 @@ impl Expression {
     /// Whether every byte of the body changes what this signs.
     pub(crate) fn binds_body(&self) -> bool {
         self.source.places == [Place::Body]
-            && !self.filters.iter().any(|filter| matches!(filter, Filter::Crc32))
+            && !self
+                .filters
+                .iter()
+                .any(|filter| matches!(filter, Filter::Crc32 | Filter::JsonListed { .. }))
+    }
+
+    /// Whether what stands deeper than the top of the body may be left out of what this signs.
+    pub(crate) fn lists_names(&self) -> bool {
+        self.filters.iter().any(|filter| matches!(filter, Filter::JsonListed { .. }))
     }
 
     /// Whether the request says which headers this signs.
@@ -248,7 +256,7 @@ impl Filter {
                 Self::SortedKv { separator: separator.into(), without }
             }
             "json_source" => Self::JsonSource { without: list() },
-            "json_flat" => Self::JsonFlat { without: list() },
+            "json_listed" => Self::JsonListed { without: list() },
             "json_sorted" => {
                 let (sort, without) = split();
                 let sort = match sort {
@@ -266,7 +274,7 @@ impl Filter {
             _ if text.contains('(') => {
                 return Err(format!(
                     "{text:?} is no filter: use lower b64 sha256hex crc32 no_port std_port \
-                     sorted_concat sorted_kv(sep,without…) json_source(without…) json_flat(without…) \
+                     sorted_concat sorted_kv(sep,without…) json_source(without…) json_listed(without…) \
                      json_sorted(top|deep,without…) header_values(sep)"
                 ));
             }
@@ -304,8 +312,8 @@ impl Filter {
                 json::write_sorted(root, *sort, without, out);
                 Some(())
             })?,
-            Self::JsonFlat { without } => {
-                with_json(value, |root, out| json::write_flat(root, without, out))?
+            Self::JsonListed { without } => {
+                with_json(value, |root, out| json::write_listed(root, without, out))?
             }
             Self::HeaderValues { separator } => {
                 let values: Vec<_> = text()?
@@ -428,7 +436,13 @@ mod tests {
             r#"{"b":{"y":1,"x":2},"s":1,"a":0}"#,
             Ok(r#"{"a":0,"b":{"y":1,"x":2}}"#),
         );
-        check("{body|json_flat(s)}", url, r#"{"b":1,"s":1,"a":{}}"#, Err(Rejection::MalformedBody));
+        check(
+            "{body|json_listed(s)}",
+            url,
+            r#"{"b":1.0,"s":1,"a":{"c":1,"b":2}}"#,
+            Ok(r#"{"a":{"b":2},"b":1}"#),
+        );
+        check("{body|json_listed(s)}", url, r#"{"B":1}"#, Err(Rejection::MalformedBody));
         check("{body|json_source}", url, r#"{"a":1,"a":1}"#, Err(Rejection::MalformedBody));
         check("{body|header_values(.)}", url, "x-one x-two", Ok("1.Zw"));
         check("{body|header_values(.)}", url, "x-one x-none", Err(Rejection::MissingHeader));

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::Terms;
 use crate::key::{Decode, Family};
 use crate::profile::Profile;
 use crate::request::Request;
@@ -115,7 +116,8 @@ fn judge_by(scheme: &Scheme, line: &Line) -> Result<&'static str, &'static str> 
         body: line.body.as_bytes(),
     };
     let freshness = line.tolerance.map_or(Freshness::DangerUntested, Freshness::Seconds);
-    verify_by(scheme, &keys, &request, line.now.saturating_mul(1000), freshness)
+    let now_ms = line.now.saturating_mul(1000);
+    verify_by(scheme, &keys, &request, &Terms::strict(now_ms, freshness))
         .map(|verified| verified.covers().code())
         .map_err(crate::reason::Rejection::code)
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::{self, Proof};
+use crate::certificate::Certified;
+use crate::engine::{self, Proof, Terms};
 use crate::json::Document;
 use crate::profile::Profile;
 use crate::reason::Rejection;
@@ -80,17 +81,32 @@ pub fn verify<'r>(
     now_ms: i64,
     freshness: Freshness,
 ) -> Result<Verified<'r>, Rejection> {
-    verify_by(profile.scheme(), keys, request, now_ms, freshness)
+    verify_by(profile.scheme(), keys, request, &Terms::strict(now_ms, freshness))
+}
+
+/// Verifies a request whose signature was made with the key of a certificate, which the caller has
+/// fetched from the [URL](Profile::certificate_url) that the request names.
+///
+/// Without a certificate this is [`verify`], and whatever takes one is refused.
+pub fn verify_certified<'r>(
+    profile: &Profile,
+    keys: &Keys,
+    request: &Request<'r>,
+    now_ms: i64,
+    freshness: Freshness,
+    certified: Option<Certified<'_>>,
+) -> Result<Verified<'r>, Rejection> {
+    let terms = Terms { certified, ..Terms::strict(now_ms, freshness) };
+    verify_by(profile.scheme(), keys, request, &terms)
 }
 
 pub(crate) fn verify_by<'r>(
     scheme: &Scheme,
     keys: &Keys,
     request: &Request<'r>,
-    now_ms: i64,
-    freshness: Freshness,
+    terms: &Terms<'_>,
 ) -> Result<Verified<'r>, Rejection> {
-    let proof = engine::verify(scheme, keys, request, now_ms, freshness)?;
+    let proof = engine::verify(scheme, keys, request, terms)?;
     let alternative = scheme.alternatives.get(proof.alternative);
     let alternative = alternative.ok_or(Rejection::MissingHeader)?;
     Ok(Verified {

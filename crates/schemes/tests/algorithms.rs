@@ -230,8 +230,10 @@ fn a_setting_that_is_signed_changes_the_signature() {
 fn every_rejection_happens() {
     let proven = [
         include_str!("../../../providers/stripe.toml"),
-        include_str!("../../../providers/adyen.toml"),
+        include_str!("../../../providers/adyen-item.toml"),
         include_str!("../../../providers/koywe-ramp.toml"),
+        include_str!("../../../providers/x402tele.toml"),
+        include_str!("../../../providers/paypal.toml"),
     ];
     for reason in Rejection::ALL {
         let vector = format!("expect = \"{reason}\"");

@@ -176,7 +176,11 @@ fn in_future() {
 fn malformed_body() {
     let secret = "a0".repeat(32);
     for body in ["", "not json", "[1", r#"{"notificationItems":[],"notificationItems":[]}"#] {
-        assert_eq!(verdict("adyen", &secret, &[], body), Err(Rejection::MalformedBody), "{body}");
+        assert_eq!(
+            verdict("adyen-item", &secret, &[], body),
+            Err(Rejection::MalformedBody),
+            "{body}"
+        );
     }
 }
 
@@ -185,7 +189,7 @@ fn field_mismatch() {
     // The colon would let one signature stand for two readings of the fields.
     let secret = "a0".repeat(32);
     let body = r#"{"notificationItems":[{"NotificationRequestItem":{"pspReference":"a:b","amount":{"value":1,"currency":"EUR"},"eventCode":"AUTHORISATION","success":"true","additionalData":{"hmacSignature":"RT1Mnf1WDZSp9nfRovAJk6QXb1XL54ifOwos3UdC2rc="}}}]}"#;
-    assert_eq!(verdict("adyen", &secret, &[], body), Err(Rejection::FieldMismatch));
+    assert_eq!(verdict("adyen-item", &secret, &[], body), Err(Rejection::FieldMismatch));
 }
 
 #[test]

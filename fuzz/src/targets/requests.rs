@@ -36,15 +36,19 @@ pub(super) struct Case {
 
 /// One case for each profile that can sign.
 pub(super) fn cases() -> &'static [Case] {
-    static CASES: LazyLock<Vec<Case>> =
-        LazyLock::new(|| embedded().iter().map(|(name, source)| Case::new(name, source)).collect());
+    static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+        embedded().iter().filter_map(|(name, source)| Case::new(name, source)).collect()
+    });
     &CASES
 }
 
 impl Case {
-    /// The first vector of a profile, signed anew.
-    fn new(name: &str, source: &str) -> Self {
+    /// The first vector of a profile, signed anew; none where only the provider can sign.
+    fn new(name: &str, source: &str) -> Option<Self> {
         let profile = Profile::parse(name, source).expect("an embedded profile");
+        if profile.takes_certificates() {
+            return None;
+        }
         let table: toml::Table = source.parse().expect("an embedded profile");
         let vector = table.get("vector").and_then(|list| list.get(0)).expect("it has vectors");
         let text = |key: &str| vector.get(key).and_then(toml::Value::as_str).unwrap_or_default();
@@ -64,7 +68,7 @@ impl Case {
         let mut case = Self { profile, secret, keys, headers, good, said: Vec::new() };
         case.good = case.sign(&case.good.body).expect("a vector's body can be signed");
         case.said = case.events(&case.good).expect("what was signed verifies");
-        case
+        Some(case)
     }
 
     fn sign(&self, body: &[u8]) -> Option<Sent> {
@@ -119,7 +123,7 @@ pub(super) fn verify(bytes: &[u8]) {
         return;
     };
     let name = case.profile.name();
-    if !matches!(name, "adyen" | "koywe-ramp") {
+    if !matches!(name, "adyen-item" | "koywe-ramp") {
         assert_eq!(sent.body, case.good.body, "{name}: another body verifies");
         return;
     }

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
 use schemes::vectors::{self, Judged};
-use schemes::{Freshness, Profile, Request, Unreadable, Verified};
+use schemes::{
+    Certified, Chain, Freshness, Keys, Profile, Rejection, Request, Roots, Unreadable, Verified,
+};
 use serde::Serialize;
 
 use super::{Ended, bytes, now, profiles, receipt, say, unknown_provider};
@@ -132,7 +134,7 @@ fn request(verify: &Verify, arguments: &Arguments) -> Ended {
     let at_ms = at.as_millis();
     let verdict = match section {
         Some(section) => section.verify(&keys, &request, at_ms, Freshness::Profile),
-        None => schemes::verify(&profile, &keys, &request, at_ms, Freshness::Profile),
+        None => webhook(verify, &profile, &keys, &request, at_ms)?,
     };
     match verdict {
         Ok(verified) => {
@@ -151,6 +153,42 @@ fn request(verify: &Verify, arguments: &Arguments) -> Ended {
             Ok(Outcome::No)
         }
     }
+}
+
+/// Verifies a webhook, with the certificate that was given where it takes one.
+fn webhook<'r>(
+    verify: &Verify,
+    profile: &Profile,
+    keys: &Keys,
+    request: &Request<'r>,
+    at_ms: i64,
+) -> Result<Result<Verified<'r>, Rejection>, Failure> {
+    let freshness = Freshness::Profile;
+    if !profile.takes_certificates() {
+        return Ok(schemes::verify(profile, keys, request, at_ms, freshness));
+    }
+    let url = match profile.certificate_url(keys, request, at_ms, freshness) {
+        Ok(Some(url)) => url,
+        Ok(None) => return Ok(schemes::verify(profile, keys, request, at_ms, freshness)),
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let Some(file) = &verify.certificate else {
+        let message = "this provider signs with a certificate, which is not given";
+        let fix = format!("fetch {}, and give the file with --certificate", url.as_str());
+        return Err(Failure::new("certificate_missing", message, fix));
+    };
+    let Some(chain) = Chain::from_pem(&bytes(file)?) else {
+        return Ok(Err(Rejection::CertificateUnreadable));
+    };
+    let roots = match &verify.certificate_roots {
+        Some(file) => Roots::from_pem(&bytes(file)?).ok_or_else(|| {
+            let message = format!("{} holds no roots", file.display());
+            Failure::new("unreadable_roots", message, "give certificates of authorities, in PEM")
+        })?,
+        None => Roots::mozilla(),
+    };
+    let certified = Some(Certified { url: &url, chain: &chain, roots: &roots });
+    Ok(schemes::verify_certified(profile, keys, request, at_ms, freshness, certified))
 }
 
 /// What verified, and what it says: the reader's view of the same bytes.

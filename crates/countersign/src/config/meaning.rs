@@ -183,6 +183,7 @@ pub(super) fn configuration(
         resolver: gateway::Resolver::System,
         proxy: proxy.flatten(),
         orders,
+        certificates: gateway::Certificates::default(),
         retention: kept,
         windows: windows?,
         auditing,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::limits;
-use schemes::{Profile, Secret, SecretError};
+use schemes::{Profile, ReceiptKeys, Secret, SecretError};
 
 use super::document::{At, Source, Texts};
 use super::meaning::{Names, Notice, Scope};
@@ -30,7 +30,7 @@ pub(super) fn source(
     let named = name.clone().unwrap_or_else(|| written.place.key.clone());
     let profile = profile(written, profiles, scope);
     let secrets = secrets(written, &named, profile.as_deref(), scope);
-    receipts(written, &named, profile.as_deref(), scope);
+    let receipt_keys = receipts(written, &named, profile.as_deref(), scope);
     let routes = routes(written, endpoints, scope);
     let allow_addresses = networks(written.allow_addresses.as_ref(), scope.resolver, scope.found);
     let body_bytes_max = body_bytes_max(written.body_bytes_max.as_ref(), scope);
@@ -45,6 +45,7 @@ pub(super) fn source(
         name: name?,
         profile: profile?,
         secrets: secrets?,
+        receipt_keys,
         endpoints: routes?,
         allow_addresses,
         body_bytes_max: body_bytes_max?,
@@ -151,20 +152,41 @@ fn take(
     taken
 }
 
-/// Receipts are verified by hand (`countersign verify --receipt`), so their secrets are only
-/// checked here.
-fn receipts(written: &Source, name: &str, profile: Option<&Profile>, scope: &mut Scope<'_>) {
-    let Some(secrets) = &written.receipt_secrets else { return };
+/// What the receipts inside this source's webhooks are verified with.
+fn receipts(
+    written: &Source,
+    name: &str,
+    profile: Option<&Profile>,
+    scope: &mut Scope<'_>,
+) -> Option<ReceiptKeys> {
+    let has_receipts = profile.is_some_and(|profile| profile.receipt_forms().next().is_some());
+    let Some(secrets) = &written.receipt_secrets else {
+        if has_receipts {
+            let text =
+                "no receipt_secrets: the receipts in this provider's webhooks are not looked at";
+            scope.notices.push(Notice::new(&written.place, text));
+        }
+        return None;
+    };
     let meaning = Meaning::Receipt(name.to_owned());
-    take(secrets, &meaning, profile, scope, &|profile, secret| {
-        let secret = std::slice::from_ref(secret);
-        let mut forms = profile.receipt_forms().filter_map(|form| profile.receipt(form));
-        forms.find_map(|section| section.keys(secret).err())
+    let taken = take(secrets, &meaning, profile, scope, &|profile, secret| {
+        profile.receipt_keys(std::slice::from_ref(secret)).err()
     });
-    if profile.is_some_and(|profile| profile.receipt_forms().next().is_none()) {
+    let profile = profile?;
+    if !has_receipts {
         let text = "this provider has no receipts: the key is not used";
         scope.notices.push(Notice::new(&secrets.place, text));
+        return None;
     }
+    if taken.len() < secrets.value.len() {
+        return None;
+    }
+    // An empty list would leave receipts unlooked at, although somebody wrote that they are to be.
+    let keys = profile.receipt_keys(&taken).map_err(|error| {
+        let fix = "give one to four of the provider's receipt secrets, or take the key out";
+        scope.found.add(Refusal::SecretShape, &secrets.place, error.to_string(), fix);
+    });
+    keys.ok()
 }
 
 fn routes(written: &Source, endpoints: &Names, scope: &mut Scope<'_>) -> Option<Vec<String>> {

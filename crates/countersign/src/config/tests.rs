@@ -430,6 +430,28 @@ fn a_provider_without_a_unit_needs_one() {
     assert_eq!(faults(&with("satang")), []);
 }
 
+/// With them receipts are looked at, without them the start says that they are not.
+#[test]
+fn receipt_secrets_become_keys_or_stop_the_start() {
+    let text = GOOD.replace("provider = \"stripe\"", "provider = \"x402tele\"");
+    let with = |secrets: &str| {
+        let to = format!("endpoints = [\"app\"]\nreceipt_secrets = [{secrets}]");
+        text.replace("endpoints = [\"app\"]", &to)
+    };
+    let keys = |text: &str| {
+        let settings = load(text).map(|configuration| configuration.settings);
+        settings.ok().map(|settings| settings.sources[0].receipt_keys.is_some())
+    };
+    assert_eq!(keys(&text), Some(false));
+    assert!(notices(&text).iter().any(|notice| notice.contains("no receipt_secrets")));
+    let good = with("\"${env:SECOND_SECRET}\"");
+    assert_eq!(keys(&good), Some(true));
+    assert!(!notices(&good).iter().any(|notice| notice.contains("receipt")));
+    // An empty list must not be read as: let every receipt pass.
+    let key = "source[0].receipt_secrets".to_owned();
+    assert_eq!(faults(&with("")), [("secret_shape", 16, key)]);
+}
+
 #[test]
 fn a_folder_of_profiles_adds_and_overrides() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -41,6 +41,16 @@ impl Received {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
     }
 
+    /// The request as it is verified.
+    pub(super) fn request<'r>(&'r self, lines: &'r [(&'r str, &'r [u8])]) -> schemes::Request<'r> {
+        schemes::Request {
+            method: "POST",
+            url: self.source.settings.public_url.as_deref().unwrap_or(&self.path),
+            headers: lines,
+            body: &self.body,
+        }
+    }
+
     /// The content type as sent, if it is text.
     pub(super) fn content_type(&self) -> Option<&str> {
         self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())

@@ -7,10 +7,11 @@ use model::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Timestamp
 use policy::{Decided, Evidence, Permit, Rules};
 use redact::Redacted;
 use sabotage::Defect;
-use schemes::{Fields, Freshness, Request, Verified};
+use schemes::{Fields, Freshness, Keys, Verified};
 
 use super::admit::{Arrival, Received};
-use super::{Inbound, Refused};
+use super::certificates::Fetched;
+use super::{Inbound, Refused, receipt};
 use crate::{Facts, Refusal};
 
 /// An authentic arrival, judged.
@@ -40,21 +41,24 @@ pub(super) struct JudgedEvent {
 
 impl Inbound {
     /// Verifies a received request and judges what it says.
-    pub(super) fn judge(&self, arrival: &Arrival, received: &Received) -> Result<Judged, Refused> {
+    pub(super) fn judge(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        certificate: Option<&Fetched>,
+    ) -> Result<Judged, Refused> {
         let settings = &received.source.settings;
         let lines = received.header_lines();
-        let request = Request {
-            method: "POST",
-            url: settings.public_url.as_deref().unwrap_or(&received.path),
-            headers: &lines,
-            body: &received.body,
-        };
+        let request = received.request(&lines);
         let freshness = settings.tolerance_s.map_or(Freshness::Profile, Freshness::Seconds);
         let now_ms = arrival.at.as_millis();
         let verifying = received.source.keys.load();
-        let verified =
-            schemes::verify(&settings.profile, &verifying.keys, &request, now_ms, freshness)
-                .map_err(Refusal::Unverified);
+        let certified = certificate.map(|fetched| self.certified(fetched));
+        let verify = |keys: &Keys| {
+            let profile = &settings.profile;
+            schemes::verify_certified(profile, keys, &request, now_ms, freshness, certified)
+        };
+        let verified = verify(&verifying.keys).map_err(Refusal::Unverified);
         let source = || Some(received.source.clone());
         let verified = match (received.refused_anyway, verified) {
             (None, Ok(verified)) => verified,
@@ -64,38 +68,70 @@ impl Inbound {
             }
             (Some(refusal), _) => return Err(self.unverified(arrival, refusal, source())),
         };
-        let keys = &received.source.keys;
-        keys.prove(&verifying, &settings.profile, &request, now_ms, freshness);
+        received.source.keys.prove(&verifying, |alone| verify(alone).is_ok());
         let covers = covers(&verified);
-        let facts = facts(arrival, received, &verified);
         let redacted = self.redact(arrival, received);
         let original_only = redacted.is_some() && received.source.takes_only_originals();
-        let events =
-            match schemes::read(&settings.profile, &verified, settings.amount_unit.as_deref()) {
-                Ok(events) => {
-                    let rules = Rules { accept_unconfirmed: settings.accept_unconfirmed };
-                    let evidence = Evidence { covers, weak: verified.weak(), original_only };
-                    let decided = policy::decide(rules, evidence);
-                    let facts = std::iter::repeat_n(facts, events.len());
-                    let judged = |(fields, facts)| decide(fields, decided, self.environment, facts);
-                    events.into_iter().zip(facts).map(judged).collect()
-                }
-                Err(unreadable) => {
-                    vec![JudgedEvent {
-                        status: EventStatus::Quarantined,
-                        reason: Some(unreadable.code()),
-                        steps: Steps::failed_at(Step::Read),
-                        permit: None,
-                        kind: None,
-                        dedup_key: None,
-                        projection: Vec::new(),
-                        range: 0..received.body.len(),
-                        facts,
-                    }]
-                }
-            };
+        let events = self.read_and_decide(arrival, received, &verified, original_only);
         Ok(Judged { covers, weak: verified.weak(), redacted, events })
     }
+
+    /// Reads the receipt and the events of a verified webhook, and decides about each event.
+    fn read_and_decide(
+        &self,
+        arrival: &Arrival,
+        received: &Received,
+        verified: &Verified<'_>,
+        original_only: bool,
+    ) -> Vec<JudgedEvent> {
+        let settings = &received.source.settings;
+        let facts = facts(arrival, received, verified);
+        let receipt = receipt::read(settings, verified, arrival.at);
+        let read = schemes::read(&settings.profile, verified, settings.amount_unit.as_deref());
+        let (receipt, events) = match (receipt, read) {
+            (Ok(receipt), Ok(events)) => (receipt, events),
+            (Err(quarantine), _) => {
+                return vec![unread(quarantine.code(), received.body.len(), facts)];
+            }
+            (Ok(_), Err(unreadable)) => {
+                return vec![unread(unreadable.code(), received.body.len(), facts)];
+            }
+        };
+        let rules = Rules { accept_unconfirmed: settings.accept_unconfirmed };
+        let covers = covers(verified);
+        let evidence = Evidence { covers, weak: verified.weak(), original_only };
+        let decided = policy::decide(rules, evidence);
+        let facts = std::iter::repeat_n(facts, events.len());
+        let judged = |(fields, facts): (Fields, Facts)| {
+            if receipt.as_ref().is_some_and(|receipt| !receipt.contradicts(&fields).is_empty()) {
+                return contradicted(fields, facts);
+            }
+            decide(fields, decided, self.environment, facts)
+        };
+        events.into_iter().zip(facts).map(judged).collect()
+    }
+}
+
+/// What is authentic and was not read: known by its bytes, so that it never stands in the way of
+/// the same event that can be.
+fn unread(reason: &'static str, bytes: usize, facts: Facts) -> JudgedEvent {
+    JudgedEvent {
+        status: EventStatus::Quarantined,
+        reason: Some(reason),
+        steps: Steps::failed_at(Step::Read),
+        permit: None,
+        kind: None,
+        dedup_key: None,
+        projection: Vec::new(),
+        range: 0..bytes,
+        facts,
+    }
+}
+
+/// What says something else than its own receipt. Neither of the two is believed.
+fn contradicted(fields: Fields, facts: Facts) -> JudgedEvent {
+    let unread = unread(Quarantine::ReceiptContradicts.code(), 0, facts);
+    JudgedEvent { kind: Some(fields.kind), range: fields.range, ..unread }
 }
 
 fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Facts) -> JudgedEvent {
@@ -162,7 +198,8 @@ fn facts(arrival: &Arrival, received: &Received, verified: &Verified<'_>) -> Fac
 fn covers(verified: &Verified<'_>) -> Covers {
     match verified.covers() {
         schemes::Covers::Full => Covers::Full,
-        schemes::Covers::Fields => Covers::Fields,
+        // Only receipts are signed so.
+        schemes::Covers::Fields | schemes::Covers::TopLevelOnly => Covers::Fields,
         schemes::Covers::Identifiers => Covers::Identifiers,
         schemes::Covers::Checksum => Covers::Checksum,
         schemes::Covers::None => Covers::None,

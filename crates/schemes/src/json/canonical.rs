@@ -1,5 +1,8 @@
-//! The texts that providers sign instead of the bytes they send: compact, sorted, or flat JSON.
+//! The texts that providers sign instead of the bytes they send: compact, sorted, or listed JSON.
 
+use std::borrow::Cow;
+
+use super::number::as_ecmascript;
 use super::{Kind, Value};
 
 /// Whose names are sorted.
@@ -27,10 +30,12 @@ pub(crate) fn write_sorted(
     write(value, Some(sort), without, out);
 }
 
-/// `JSON.stringify(object, sorted names)`, for objects in which that form is unambiguous: no nested
-/// value (the list of names would drop members from it), names of `a-z 0-9 _` only (so that every
-/// order of names is the same), numbers as ECMAScript prints them. None for any other value.
-pub(crate) fn write_flat(
+/// `JSON.stringify(object, sorted names)`: at every depth only the names that stand at the top,
+/// sorted, and numbers as ECMAScript prints them. What stands deeper under another name is left out.
+///
+/// None where two readers could print it differently: names other than `a-z 0-9 _` (so that every
+/// order of names is the same), and numbers that ECMAScript would round.
+pub(crate) fn write_listed(
     value: Value<'_, '_>,
     without: &[String],
     out: &mut Vec<u8>,
@@ -41,17 +46,46 @@ pub(crate) fn write_flat(
     if value.kind() != Kind::Object {
         return None;
     }
-    for (name, member) in value.members() {
-        let fits = match member.kind() {
-            Kind::Object | Kind::Array => false,
-            Kind::Number => is_ecmascript_number(member.source()),
-            _ => true,
-        };
-        if !fits || !name.text().is_some_and(|name| plain(&name)) {
-            return None;
+    let names = value.members().map(|(name, _)| name.text());
+    let names: Option<Vec<_>> = names.map(|name| name.filter(|name| plain(name))).collect();
+    let mut names = names?;
+    names.retain(|name| !without.iter().any(|other| other == name));
+    names.sort_unstable();
+    write_names(value, &names, out)
+}
+
+fn write_names(value: Value<'_, '_>, names: &[Cow<'_, str>], out: &mut Vec<u8>) -> Option<()> {
+    match value.kind() {
+        Kind::Object => {
+            let listed = |(name, member): (Value<'_, '_>, _)| {
+                Some((names.binary_search(&name.text()?).ok()?, member))
+            };
+            let mut members: Vec<_> = value.members().filter_map(listed).collect();
+            members.sort_unstable_by_key(|(position, _)| *position);
+            out.push(b'{');
+            for (count, (position, member)) in members.into_iter().enumerate() {
+                if count > 0 {
+                    out.push(b',');
+                }
+                write_text(names.get(position)?, out);
+                out.push(b':');
+                write_names(member, names, out)?;
+            }
+            out.push(b'}');
         }
+        Kind::Array => {
+            out.push(b'[');
+            for (count, element) in value.elements().enumerate() {
+                if count > 0 {
+                    out.push(b',');
+                }
+                write_names(element, names, out)?;
+            }
+            out.push(b']');
+        }
+        Kind::Number => out.extend_from_slice(as_ecmascript(value.source())?.as_bytes()),
+        _ => write(value, None, &[], out),
     }
-    write_sorted(value, Sort::Top, without, out);
     Some(())
 }
 
@@ -113,101 +147,46 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Whether a number is written as ECMAScript prints its double (ECMA-262, Number::toString), so
-/// that no other text means the same under the same signature.
-pub(crate) fn is_ecmascript_number(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(|number| ecmascript_number(number) == text)
-}
-
-fn ecmascript_number(number: f64) -> String {
-    if number == 0.0 {
-        return "0".to_owned();
-    }
-    // Both Rust and ECMAScript print the shortest digits that give the same double again.
-    let scientific = format!("{:e}", number.abs());
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits = mantissa.replace('.', "");
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let sign = if number < 0.0 { "-" } else { "" };
-    let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
-    let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or_default());
-    let point = exponent + 1;
-    let split = |at: i32| digits.split_at_checked(usize::try_from(at).unwrap_or_default());
-    let text = if count <= point && point <= 21 {
-        format!("{digits}{}", zeros(point - count))
-    } else if (1..=21).contains(&point) {
-        let (whole, fraction) = split(point).unwrap_or((&digits, ""));
-        format!("{whole}.{fraction}")
-    } else if (-5..=0).contains(&point) {
-        format!("0.{}{digits}", zeros(-point))
-    } else {
-        let (first, rest) = split(1).unwrap_or((&digits, ""));
-        let point = if rest.is_empty() { "" } else { "." };
-        let plus = if exponent > 0 { "+" } else { "" };
-        format!("{first}{point}{rest}e{plus}{exponent}")
-    };
-    format!("{sign}{text}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Document;
     use super::*;
 
-    fn flat(body: &str) -> Option<String> {
+    fn listed(body: &str) -> Option<String> {
         let document = Document::parse(body.as_bytes()).unwrap();
         let mut out = Vec::new();
-        write_flat(document.root()?, &["signature".to_owned()], &mut out)?;
+        write_listed(document.root()?, &["signature".to_owned()], &mut out)?;
         String::from_utf8(out).ok()
     }
 
+    /// The right-hand sides are what Node prints.
     #[test]
-    fn numbers_are_printed_as_ecmascript_does() {
-        for text in [
-            "0",
-            "1",
-            "-1",
-            "100",
-            "0.05",
-            "1.1",
-            "0.30000000000000004",
-            "1e-7",
-            "0.000001",
-            "1e+21",
-            "123456789012345680000",
-            "5e-324",
-            "1.7976931348623157e+308",
-            "-2.5e-8",
-            "9007199254740993.5",
+    fn the_listed_form_keeps_only_names_that_stand_at_the_top() {
+        for (body, text) in [
+            (
+                r#"{"b":1.0,"signature":"x","a":"\u00e9\/","10":true,"9":null}"#,
+                "{\"10\":true,\"9\":null,\"a\":\"é/\",\"b\":1}",
+            ),
+            (r#"{"b":1,"a":{"z":1,"b":2}}"#, r#"{"a":{"b":2},"b":1}"#),
+            (
+                r#"{"b":1,"a":[{"z":1,"b":2.50,"a":-0},[1e21]],"signature":{"b":1}}"#,
+                r#"{"a":[{"a":0,"b":2.5},[1e+21]],"b":1}"#,
+            ),
+            (r#"{"a":{"signature":1,"É":2}}"#, r#"{"a":{}}"#),
+            ("{}", "{}"),
         ] {
-            let number: f64 = text.parse().unwrap();
-            if text == "9007199254740993.5" {
-                assert_eq!(ecmascript_number(number), "9007199254740994");
-            } else {
-                assert_eq!(ecmascript_number(number), text);
-            }
+            assert_eq!(listed(body).as_deref(), Some(text), "{body}");
         }
-        for other in ["-0", "1.0", "1.10", "1e2", "1E5", "1e21", "0.0000001", "10e-8", "1e-07"] {
-            assert!(!is_ecmascript_number(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn the_flat_form_refuses_what_it_would_not_cover() {
-        assert_eq!(
-            flat(r#"{"b":1,"signature":"x","a":"\u00e9\/","10":true,"9":null}"#).as_deref(),
-            Some("{\"10\":true,\"9\":null,\"a\":\"é/\",\"b\":1}")
-        );
         for refused in [
-            r#"{"a":{}}"#,
-            r#"{"a":[1]}"#,
             r#"{"A":1}"#,
             r#"{"é":1}"#,
-            r#"{"a":1.0}"#,
             r#"{"":1}"#,
+            r#"{"a":9007199254740993}"#,
+            r#"{"a":[{"a":9007199254740993}]}"#,
             "[]",
+            "1",
         ] {
-            assert_eq!(flat(refused), None, "{refused}");
+            assert_eq!(listed(refused), None, "{refused}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! From what a profile's file says to what the engine runs, with the lints that keep it honest.
 
+mod certificates;
 mod events;
+mod receipts;
 
 use regex::bytes::{Regex, RegexBuilder};
 use toml::Spanned;
@@ -17,6 +19,7 @@ use crate::template::Template;
 use crate::time::{Unit, Window};
 
 pub(super) use events::events;
+pub(super) use receipts::receipts;
 
 /// Where in the file, and what is wrong.
 pub(super) type Lint<T> = Result<T, (usize, String)>;
@@ -144,16 +147,6 @@ pub(super) fn scheme(raw: &RawScheme) -> Lint<Scheme> {
 
 fn compile_alternative(raw: &RawAlternative, covers: Covers) -> Lint<Alternative> {
     let algorithm = choice(&raw.algo, Algorithm::NAMES, "algorithm")?;
-    let decode =
-        |text: &Text| {
-            at(text, Decode::parse(text.get_ref()).ok_or_else(|| {
-            format!(
-                "{:?} is no way to decode a key: use utf8 hex base64 prefix_base64:PREFIX sha1 \
-                 sha256 hmac:TEXT spki_pem spki_b64",
-                text.get_ref()
-            )
-        }))
-        };
     let names: Vec<&str> = raw.vars.keys().map(String::as_str).collect();
     let variables =
         raw.vars.iter().map(|(name, raw)| variable(name, raw)).collect::<Lint<Vec<_>>>()?;
@@ -163,6 +156,7 @@ fn compile_alternative(raw: &RawAlternative, covers: Covers) -> Lint<Alternative
         .map(|text| at(text, Template::parse(text.get_ref(), &names)))
         .collect::<Lint<Vec<_>>>()?;
     check_messages(raw, algorithm, covers, &messages)?;
+    let key = key(raw, algorithm, &messages)?;
 
     let candidates_max = match &raw.sig.max {
         Some(max) if !(1..=CANDIDATES_MAX).contains(max.get_ref()) => {
@@ -180,7 +174,11 @@ fn compile_alternative(raw: &RawAlternative, covers: Covers) -> Lint<Alternative
     };
     check_part(&raw.sig.from, &signature)?;
     let expressions = || messages.iter().flat_map(Template::expressions);
-    let read = || variables.iter().map(|variable| &variable.part.source).chain([&signature.source]);
+    let named = key.certificate.as_ref().map(|rule| &rule.url);
+    let read = || {
+        let parts = variables.iter().map(|variable| &variable.part.source);
+        parts.chain([&signature.source]).chain(named)
+    };
     let reads_json = read().any(Source::reads_json) || expressions().any(|e| e.reads_json());
     let signs_named_headers = expressions().any(|expression| expression.names_headers());
     let when = condition(&raw.when)?;
@@ -196,11 +194,7 @@ fn compile_alternative(raw: &RawAlternative, covers: Covers) -> Lint<Alternative
         name: raw.name.clone().unwrap_or_else(|| raw.algo.get_ref().clone()).into(),
         when,
         algorithm,
-        key: KeyRule {
-            decode: decode(&raw.key.decode)?,
-            signing: raw.key.signing.as_ref().map(decode).transpose()?,
-            bytes: raw.key.bytes_min.unwrap_or(1)..=raw.key.bytes_max.unwrap_or(usize::MAX),
-        },
+        key,
         encoding: choice(&raw.sig.enc, Encoding::NAMES, "encoding")?,
         signature,
         candidates_max,
@@ -209,6 +203,31 @@ fn compile_alternative(raw: &RawAlternative, covers: Covers) -> Lint<Alternative
         headers: headers.into(),
         signs_named_headers,
         reads_json,
+    })
+}
+
+/// How the configured secrets become keys, or what names the key.
+fn key(raw: &RawAlternative, algorithm: Algorithm, messages: &[Template]) -> Lint<KeyRule> {
+    let decode = |text: &Text| {
+        let decode = Decode::parse(text.get_ref()).ok_or_else(|| {
+            format!(
+                "{:?} is no way to decode a key: use utf8 hex base64 prefix_base64:PREFIX sha1 \
+                 sha256 hmac:TEXT spki_pem spki_b64",
+                text.get_ref()
+            )
+        });
+        at(text, decode)
+    };
+    let certificate = certificates::rule(raw, algorithm, messages)?;
+    Ok(KeyRule {
+        decode: match (&raw.key.decode, &certificate) {
+            (Some(text), None) => decode(text)?,
+            (None, Some(_)) => Decode::Utf8,
+            _ => return wrong(&raw.algo, "key needs either decode, or from = \"certificate\""),
+        },
+        signing: raw.key.signing.as_ref().map(decode).transpose()?,
+        bytes: raw.key.bytes_min.unwrap_or(1)..=raw.key.bytes_max.unwrap_or(usize::MAX),
+        certificate,
     })
 }
 
@@ -258,6 +277,14 @@ fn check_messages(
     }
     for (template, text) in messages.iter().zip(&raw.message) {
         let binds = template.expressions().iter().any(|expression| expression.binds_body());
+        let lists = template.expressions().iter().any(|expression| expression.lists_names());
+        if lists != (covers == Covers::TopLevelOnly) {
+            return wrong(
+                text,
+                "json_listed leaves out what stands deeper: it goes with covers = \
+                 \"top_level_only\", and nothing else does",
+            );
+        }
         if covers == Covers::Full && !binds {
             return wrong(
                 text,

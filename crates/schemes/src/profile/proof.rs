@@ -7,7 +7,8 @@ use toml::Spanned;
 use super::Profile;
 use super::compile::Lint;
 use super::raw::{OneOrMany, RawProfile, RawVector};
-use crate::engine;
+use crate::certificate::{Certified, Chain, Roots};
+use crate::engine::{self, Terms};
 use crate::event::Fields;
 use crate::reason::{Rejection, Unreadable};
 use crate::request::Request;
@@ -82,6 +83,8 @@ fn inherit(vector: &RawVector, all: &[Spanned<RawVector>]) -> Result<RawVector, 
         expect: vector.expect.clone(),
         section: vector.section.clone().or_else(|| base.section.clone()),
         secret: vector.secret.clone().or_else(|| base.secret.clone()),
+        certificate: vector.certificate.clone().or_else(|| base.certificate.clone()),
+        roots: vector.roots.clone().or_else(|| base.roots.clone()),
         now: vector.now.or(base.now),
         method: vector.method.clone().or_else(|| base.method.clone()),
         url: vector.url.clone().or_else(|| base.url.clone()),
@@ -127,7 +130,17 @@ fn judge(
     };
     let now = vector.now.ok_or("say now, in seconds since 1970")?;
     let now_ms = now.saturating_mul(1000);
-    let proof = match engine::verify(scheme, &keys, &request, now_ms, Freshness::Profile) {
+    let strict = Terms::strict(now_ms, Freshness::Profile);
+    let url = match engine::certificate_url(scheme, &keys, &request, &strict) {
+        Ok(url) => url,
+        Err(rejection) => return Ok(Err(Rejection::code(rejection))),
+    };
+    let pem = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
+    let chain = Chain::from_pem(&pem(&vector.certificate));
+    let roots = Roots::from_pem(&pem(&vector.roots));
+    let fetched = url.as_ref().zip(chain.as_ref()).zip(roots.as_ref());
+    let certified = fetched.map(|((url, chain), roots)| Certified { url, chain, roots });
+    let proof = match engine::verify(scheme, &keys, &request, &Terms { certified, ..strict }) {
         Ok(proof) => proof,
         Err(rejection) => return Ok(Err(Rejection::code(rejection))),
     };

@@ -57,6 +57,11 @@ pub(super) struct RawScheme {
     pub(super) each: Option<Text>,
     /// Where a receipt stands in a webhook's body.
     pub(super) at: Option<Text>,
+    /// When a webhook must hold a receipt.
+    pub(super) needed: Option<RawCondition>,
+    /// What a receipt says, and where.
+    #[serde(default)]
+    pub(super) fields: BTreeMap<String, Text>,
     #[serde(default)]
     pub(super) require: BTreeMap<String, Text>,
     #[serde(default)]
@@ -90,7 +95,14 @@ pub(super) struct RawCondition {
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawKey {
-    pub(super) decode: Text,
+    pub(super) decode: Option<Text>,
+    /// `certificate`: the key comes with the request, and the five that follow say which.
+    pub(super) from: Option<Text>,
+    pub(super) setting: Option<Text>,
+    pub(super) url: Option<Text>,
+    pub(super) host: Option<Texts>,
+    pub(super) path: Option<Text>,
+    pub(super) name: Option<Texts>,
     pub(super) signing: Option<Text>,
     pub(super) bytes_min: Option<usize>,
     pub(super) bytes_max: Option<usize>,
@@ -234,6 +246,9 @@ pub(super) struct RawVector {
     pub(super) expect: Option<String>,
     pub(super) section: Option<String>,
     pub(super) secret: Option<OneOrMany<String>>,
+    /// What stands at the URL of the certificate, and who is trusted; both in PEM.
+    pub(super) certificate: Option<String>,
+    pub(super) roots: Option<String>,
     pub(super) now: Option<i64>,
     pub(super) method: Option<String>,
     pub(super) url: Option<String>,

@@ -114,7 +114,7 @@ async fn fill(store: &Store) {
     }
     keep(store, draft(50).held()).await;
     keep(store, draft(51).held()).await;
-    keep(store, draft(52).unreadable().from("adyen")).await;
+    keep(store, draft(52).unreadable().from("adyen-item")).await;
     let conflict = draft(53).with(|event| {
         event.dedup_key = Some(hash_bytes(1));
         event.projection = hash_bytes(7);

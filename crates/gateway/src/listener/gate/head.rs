@@ -187,8 +187,20 @@ fn is_continue(value: &[u8]) -> bool {
 fn is_single(name: &str) -> bool {
     const NAMES: [&str; 5] =
         ["authorization", "content-encoding", "content-type", "date", "expect"];
-    const PARTS: [&str; 9] =
-        ["sign", "hmac", "-sig", "timestamp", "webhook", "svix-", "-event", "-delivery", "-topic"];
+    const PARTS: [&str; 12] = [
+        "sign",
+        "hmac",
+        "-sig",
+        "timestamp",
+        "webhook",
+        "svix-",
+        "-event",
+        "-delivery",
+        "-topic",
+        "-transmission",
+        "-cert-url",
+        "-auth-algo",
+    ];
     let holds = |part: &&str| {
         name.as_bytes().windows(part.len()).any(|w| w.eq_ignore_ascii_case(part.as_bytes()))
     };
