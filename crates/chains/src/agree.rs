@@ -67,6 +67,17 @@ pub enum Trouble {
     Lags(u64),
 }
 
+impl Trouble {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Failed(failure) => failure.code(),
+            Self::WrongChain(_) => "wrong_chain",
+            Self::Lags(_) => "node_lags",
+        }
+    }
+}
+
 /// What enough nodes say together.
 pub(crate) enum Agreed<T> {
     /// This.

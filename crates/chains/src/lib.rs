@@ -2,7 +2,8 @@
 //!
 //! An *order* is an opaque key with an [`Expectation`]: so much of an [`Asset`] at an address of its
 //! own. *Nodes* are asked [`Question`]s in *rounds* and answer with [`Block`]s and the transfers in
-//! them; `evm` and `bitcoin` make these of what nodes of either family say. The [`State`] of a
+//! them; a [`Dialogue`] makes these of what nodes say
+//! over JSON-RPC ([`evm`], [`bitcoin`]). The [`State`] of a
 //! chain is the [`Trail`] of blocks that were read, whose newest is the cursor, and the payments of
 //! each order. [`step()`] takes a state and answers and gives the next state, the [`Fact`]s to be kept
 //! with it in one transaction, and the next questions. A crash between two steps repeats one.
@@ -19,11 +20,14 @@
 
 mod agree;
 mod asset;
+pub mod bitcoin;
 mod block;
+pub mod evm;
 pub mod limits;
 mod node;
 mod order;
 mod payment;
+mod rpc;
 mod settings;
 mod state;
 mod step;
@@ -36,6 +40,7 @@ pub use block::{Block, Place, Spend, Spent, Transfer};
 pub use node::{Answer, Failure, Head, NodeAnswers, Question, Round, Watch};
 pub use order::{Expectation, Followed, Sums};
 pub use payment::{Mined, Payment, PaymentKey, Reported, Standing, Unaccounted};
+pub use rpc::{Call, Dialogue, Reply};
 pub use settings::{BadSettings, Finality, Settings};
 pub use state::{BadState, State, Unfit, VERSION};
 pub use step::{Change, Fact, Step, step};

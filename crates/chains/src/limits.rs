@@ -8,6 +8,9 @@ pub const BLOCKS_PER_STEP_MAX: u16 = 64;
 pub const FORK_HASHES_MAX: usize = 16;
 /// Payments of one order that are counted; more are told of, and counted by nobody.
 pub const PAYMENTS_PER_ORDER_MAX: usize = 256;
+/// Payments of one order that were never in a block: to let a transaction wait costs nothing, so they
+/// must not take the place of others.
+pub const WAITING_PER_ORDER_MAX: usize = 32;
 /// Transfers to the address of one order that do not count, and are listed all the same.
 pub const UNACCOUNTED_PER_ORDER_MAX: usize = 32;
 /// What one transaction spends, as far as it is watched for being spent elsewhere.

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::asset::{Address, Asset, Minor, OrderKey};
 use crate::block::{Block, Spend, Spent, Transfer};
-use crate::limits::{PAYMENTS_PER_ORDER_MAX, SPENDS_PER_PAYMENT_MAX, UNACCOUNTED_PER_ORDER_MAX};
+use crate::limits::{
+    PAYMENTS_PER_ORDER_MAX, SPENDS_PER_PAYMENT_MAX, UNACCOUNTED_PER_ORDER_MAX,
+    WAITING_PER_ORDER_MAX,
+};
 use crate::payment::{Mined, Payment, PaymentKey, Reported, Standing, Unaccounted};
 use crate::step::{Change, Fact};
 use crate::value::{Classes, Worth};
@@ -174,10 +177,11 @@ impl Followed {
         let is_early =
             |block: Mined| block.height < expected.from_height || block.time_s < expected.from_s;
         let is_sender = expected.sender.is_none() || expected.sender == transfer.from;
-        let Some(amount) = transfer.amount else { return Some(Unaccounted::TooLarge) };
         if transfer.asset != expected.asset.id {
-            Some(Unaccounted::WrongAsset)
-        } else if !transfer.succeeded {
+            return Some(Unaccounted::WrongAsset);
+        }
+        let Some(amount) = transfer.amount else { return Some(Unaccounted::TooLarge) };
+        if !transfer.succeeded {
             Some(Unaccounted::TransactionFailed)
         } else if amount < expected.dust_below || amount.0 == 0 {
             Some(Unaccounted::Dust)
@@ -215,9 +219,15 @@ impl Followed {
         standing: Standing,
         telling: &mut Telling<'_>,
     ) {
-        let is_unaccounted = |standing| matches!(standing, Standing::Unaccounted(_));
-        let beside = self.payments.iter().filter(|one| is_unaccounted(one.standing)).count();
-        let is_full = self.payments.len() - beside >= PAYMENTS_PER_ORDER_MAX;
+        fn is_unaccounted(standing: Standing) -> bool {
+            matches!(standing, Standing::Unaccounted(_))
+        }
+        let count = |counts: fn(&Payment) -> bool| {
+            self.payments.iter().filter(|payment| counts(payment)).count()
+        };
+        let beside = count(|one| is_unaccounted(one.standing));
+        let accounted = count(|one| one.was_mined && !is_unaccounted(one.standing));
+        let is_full = block.is_some() && accounted >= PAYMENTS_PER_ORDER_MAX;
         let standing = match standing {
             accounted if !is_unaccounted(accounted) && is_full => {
                 Standing::Unaccounted(Unaccounted::TooMany)
@@ -253,14 +263,26 @@ impl Followed {
                 payment.seen_at = tip;
                 telling.stands(payment, Standing::Seen);
             }
-        } else if self.fault(transfer, None).is_none() {
-            // What does not count is told of when it is in a block: to let it wait costs nothing.
+        } else if self.fault(transfer, None).is_none() && self.has_room_to_wait() {
+            // What does not count is told of when it is in a block.
             let known = self.payments.len();
             self.add(transfer, None, Standing::Seen, telling);
             if let Some(payment) = self.payments.get_mut(known) {
                 payment.seen_at = tip;
             }
         }
+    }
+
+    /// Whether one more may wait. The oldest that was dropped makes room: should it come again, it is new.
+    fn has_room_to_wait(&mut self) -> bool {
+        let never_mined = self.payments.iter().filter(|payment| !payment.was_mined).count();
+        let is_dropped =
+            |payment: &Payment| !payment.was_mined && payment.standing == Standing::Dropped;
+        if never_mined < WAITING_PER_ORDER_MAX {
+            return true;
+        }
+        let dropped = self.payments.iter().position(is_dropped);
+        dropped.map(|at| self.payments.remove(at)).is_some()
     }
 
     /// What no longer waits, although no block has it. Gives the height from which on blocks are to

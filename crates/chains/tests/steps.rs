@@ -402,6 +402,26 @@ fn more_payments_than_are_counted_are_told_of() {
 }
 
 #[test]
+fn what_only_waits_takes_nobodys_place() {
+    let mut watched = Watched::of(50_00);
+    let waiting =
+        |from: u32| (from..from + 40).map(|at| Transfer { place: Place::Log(at), ..pays(1, 50) });
+    watched.node().waiting = waiting(0).collect();
+    watched.run();
+    assert_eq!(watched.stands().len(), 32);
+    // All of them go, and as many others come.
+    watched.node().waiting.clear();
+    watched.run();
+    watched.node().waiting = waiting(100).collect();
+    watched.run();
+    assert_eq!(watched.stands().iter().filter(|one| one.0 == Standing::Seen).count(), 32);
+    let many = (200..456).map(|at| Transfer { place: Place::Log(at), ..pays(2, 50) });
+    watched.pay(many.collect());
+    watched.mine(12);
+    assert_eq!(watched.state.orders()[&ORDER].sums().counted, Minor(256 * 50));
+}
+
+#[test]
 fn late_underpaid_and_overpaid_are_plain_to_see() {
     let mut watched = Watched::of(50_00);
     watched.pay(vec![pays(1, 49_99)]);

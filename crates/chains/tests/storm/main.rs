@@ -26,7 +26,7 @@ use world::{CHAIN, Draw, Node, World, account};
 const ORDERS: [(u8, u128); 4] = [(1, 99_99), (2, 100_00), (3, 999_90), (4, 5_000_00)];
 const TICKS: usize = 90;
 /// Fewer in a debug build, which is slow.
-const RUNS: u64 = if cfg!(debug_assertions) { 60 } else { 1_000 };
+const RUNS: u64 = if cfg!(debug_assertions) { 40 } else { 1_000 };
 
 fn settings() -> Settings {
     Settings {
