@@ -2,11 +2,11 @@
 //!
 //! An *order* is an opaque key with an [`Expectation`]: so much of an [`Asset`] at an address of its
 //! own. *Nodes* are asked [`Question`]s in *rounds* and answer with [`Block`]s and the transfers in
-//! them; a [`Dialogue`] makes these of what nodes say
-//! over JSON-RPC ([`evm`], [`bitcoin`]). The [`State`] of a
-//! chain is the [`Trail`] of blocks that were read, whose newest is the cursor, and the payments of
-//! each order. [`step()`] takes a state and answers and gives the next state, the [`Fact`]s to be kept
-//! with it in one transaction, and the next questions. A crash between two steps repeats one.
+//! them; a [`Dialogue`] makes these of what nodes say over JSON-RPC ([`evm`], [`bitcoin`]). The
+//! [`State`] of a chain is the [`Trail`] of blocks that were read, whose newest is the cursor, and
+//! the payments of each order. [`step()`] takes a state and answers and gives the next state, the
+//! [`Fact`]s to be kept with it in one transaction, and the next questions. A crash between two steps
+//! repeats one.
 //!
 //! A payment is *seen* (waits to be in a block), *confirming*, *counted* (it has the confirmations
 //! that the order needed) and at last *final*. Aside it is *conflicted* (another transaction used
