@@ -1,6 +1,8 @@
-//! The targets, by what they take: signed requests, texts, what comes over the wire, what is stored, what is audited.
+//! The targets, by what they take: signed requests, texts, what comes over the wire, what is stored, what
+//! is audited, what nodes of chains answer.
 
 mod audited;
+mod chains;
 mod claims;
 mod requests;
 mod stored;
@@ -43,6 +45,8 @@ targets! {
     "sealed": stored::sealed,
     "wrapped": stored::wrapped,
     "facts": stored::facts,
+    "chain": self::chains::chain,
+    "quantity": self::chains::quantity,
     "leaf": audited::leaf,
     "note": audited::note,
     "export": audited::export,

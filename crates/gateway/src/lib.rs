@@ -13,6 +13,7 @@ mod answer;
 pub mod api;
 pub mod api_keys;
 mod auditing;
+mod chains;
 mod clock;
 mod entropy;
 mod facts;
@@ -40,6 +41,7 @@ mod tallies;
 mod tls;
 mod windows;
 
+pub use self::chains::{Node, Nodes, Watcher};
 pub use auditing::{
     AuditLog, Auditing, BadMail, LogError, Mail, Placed, Sink, Syslog, Way, Witness, WitnessError,
 };

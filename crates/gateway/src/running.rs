@@ -131,14 +131,7 @@ impl Gateway {
         let admin_doors = admin_doors(settings.admin_allow, settings.admin_tls);
         let said = settings.security_txt;
         running.serve_admin(admin, admin_doors, certificates, office, (&parts, said.clone()));
-        let api_doors = Doors {
-            trusted: settings.trusted_proxies.clone(),
-            allowed: Vec::new(),
-            proxy_protocol: false,
-            tls: settings.api_tls,
-            connections_max: limits::API_CONNECTIONS_MAX,
-            per_address_max: limits::API_CONNECTIONS_MAX,
-        };
+        let api_doors = api_doors(settings.trusted_proxies.clone(), settings.api_tls);
         let counter = Counter::of(&settings.windows, &parts.store);
         let orders = Orders::open(&parts, &settings.sources, &settings.endpoints).await?;
         let orders = Arc::new(orders);
@@ -486,6 +479,17 @@ async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {
 fn certificates(shown: [&Option<Tls>; 3]) -> Vec<(&'static str, Tls)> {
     let of = |(listener, tls): (_, &Option<Tls>)| Some((listener, tls.clone()?));
     ["public", "admin", "api"].into_iter().zip(shown).filter_map(of).collect()
+}
+
+fn api_doors(trusted: Vec<IpNet>, tls: Option<Tls>) -> Doors {
+    Doors {
+        trusted,
+        allowed: Vec::new(),
+        proxy_protocol: false,
+        tls,
+        connections_max: limits::API_CONNECTIONS_MAX,
+        per_address_max: limits::API_CONNECTIONS_MAX,
+    }
 }
 
 fn admin_doors(allowed: Vec<IpNet>, tls: Option<Tls>) -> Doors {

@@ -81,6 +81,12 @@ pub const PAGE_MAX: u8 = 100;
 pub const REASON_CHARS_MAX: usize = 500;
 /// Open connections of the API listener, and from one address.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
+/// One call to a node of a chain, its answer included.
+pub const NODE_CALL_MS_MAX: u64 = 10_000;
+/// All calls of one round to a node.
+pub const NODE_ROUND_MS_MAX: u64 = 30_000;
+/// Calls to a node for one block: one for each transaction that pays somebody who is waited for.
+pub const NODE_CALLS_MAX: usize = 2_000;
 /// Commands that the store's writer commits in one transaction.
 pub const BATCH_COMMANDS_MAX: usize = 128;
 /// Commands that wait for the store's writer; more are refused with 503.
@@ -178,6 +184,7 @@ pub const DRAIN_MS_MAX: u64 = 25_000;
 
 const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);
 const _: () = assert!(METHOD_BYTES_MAX + TARGET_BYTES_MAX < HEADER_BYTES_MAX);
+const _: () = assert!(NODE_CALL_MS_MAX < NODE_ROUND_MS_MAX);
 const _: () = assert!(LEASE_MS as u64 > 2 * (ATTEMPT_MS_MAX + ANSWER_BODY_MS_MAX));
 const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MAX < ATTEMPTS_IN_FLIGHT_MAX - ATTEMPTS_RESERVED);
 const _: () = assert!(ATTEMPTS_PER_ENDPOINT_MIN < ATTEMPTS_RESERVED);

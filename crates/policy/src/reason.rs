@@ -61,8 +61,6 @@ reasons! {
         PaymentReused = "payment_reused",
         /// More is paid back than was paid.
         RefundExceedsPaid = "refund_exceeds_paid",
-        /// The customer, address or card is blocked.
-        PartyBlocked = "party_blocked",
     }
 }
 

@@ -137,6 +137,12 @@ coded! {
     RedirectDelivers = "redirect-delivers",
     /// An API key that was revoked lets in.
     RevokedKeyWorks = "revoked-key-works",
+    /// A block of a chain is known by its height alone.
+    BlockByHeight = "block-by-height",
+    /// Each payment needs the confirmations of its own value, whatever else the order got.
+    TierOfOnePayment = "tier-of-one-payment",
+    /// What the first of several nodes says is believed.
+    FirstNodeBelieved = "first-node-believed",
     /// An API key may be used from anywhere, whatever networks it is bound to.
     KeyAddressIgnored = "key-address-ignored",
 }

@@ -418,6 +418,18 @@ fn a_scheme_that_signs_the_url_needs_it() {
 }
 
 #[test]
+fn what_becomes_of_unknown_orders_is_one_of_two_words() {
+    let with = |word: &str| {
+        let to = format!("endpoints = [\"app\"]\nunknown_orders = \"{word}\"");
+        GOOD.replace("endpoints = [\"app\"]", &to)
+    };
+    let key = "source[0].unknown_orders".to_owned();
+    assert_eq!(faults(&with("drop")), [("bad_unknown_orders", 16, key)]);
+    assert_eq!(faults(&with("hold")), []);
+    assert_eq!(faults(&with("pass")), []);
+}
+
+#[test]
 fn a_provider_without_a_unit_needs_one() {
     let text = GOOD.replace("provider = \"stripe\"", "provider = \"one2pays\"");
     let key = "source[0].amount_unit".to_owned();

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{none, root};
 
 /// Every crate of the workspace and those of ours that it may use.
-const EDGES: [(&str, &[&str]); 13] = [
-    ("fuzz", &["model", "redact", "schemes", "vault", "audit", "gateway", "countersign"]),
+const EDGES: [(&str, &[&str]); 14] = [
+    ("fuzz", &["model", "redact", "schemes", "vault", "audit", "chains", "gateway", "countersign"]),
     ("sabotage", &[]),
     ("model", &[]),
     ("schemes", &[]),
@@ -17,8 +17,9 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("policy", &["model"]),
     ("redact", &[]),
     ("audit", &[]),
+    ("chains", &[]),
     ("store", &["model", "vault", "audit"]),
-    ("gateway", &["model", "schemes", "vault", "policy", "redact", "audit", "store"]),
+    ("gateway", &["model", "schemes", "vault", "policy", "redact", "audit", "chains", "store"]),
     ("sandbox", &["model", "schemes"]),
     (
         "countersign",
@@ -28,7 +29,7 @@ const EDGES: [(&str, &[&str]); 13] = [
 ];
 
 /// These take bytes and a time and give values.
-const PURE: [&str; 6] = ["model", "schemes", "vault", "policy", "redact", "audit"];
+const PURE: [&str; 7] = ["model", "schemes", "vault", "policy", "redact", "audit", "chains"];
 
 /// What the pure crates reach by no way.
 const IMPURE: [&str; 7] =

@@ -44,7 +44,14 @@ fn enums() -> Vec<(&'static str, BTreeSet<&'static str>)> {
         ("Verification", schemes::Rejection::ALL.iter().map(|r| r.code()).collect()),
         ("Reading", schemes::Unreadable::ALL.iter().map(|r| r.code()).collect()),
         ("Quarantine", model::Quarantine::ALL.iter().map(|r| r.code()).collect()),
-        ("Decision", policy::HoldReason::ALL.iter().map(|r| r.code()).collect()),
+        (
+            "Decision",
+            policy::HoldReason::ALL
+                .iter()
+                .map(|r| r.code())
+                .chain(policy::DenyReason::ALL.iter().map(|r| r.code()))
+                .collect(),
+        ),
         ("Start", countersign::config::Refusal::ALL.iter().map(|r| r.code()).collect()),
         ("Audit log", audit::FaultKind::ALL.iter().map(|r| r.code()).collect()),
         ("API keys", gateway::api_keys::Denied::ALL.iter().map(|r| r.code()).collect()),
@@ -52,6 +59,9 @@ fn enums() -> Vec<(&'static str, BTreeSet<&'static str>)> {
         ("Signing in", gateway::operators::Refused::ALL.iter().map(|r| r.code()).collect()),
         ("Operators", gateway::operators::NoOperator::ALL.iter().map(|r| r.code()).collect()),
         ("HTTP API", gateway::api::ApiRefusal::ALL.iter().map(|r| r.code()).collect()),
+        ("Chains", chains::Hold::ALL.iter().map(|r| r.code()).collect()),
+        ("Payments that do not count", chains::Unaccounted::ALL.iter().map(|r| r.code()).collect()),
+        ("Orders on chains", chains::Unfit::ALL.iter().map(|r| r.code()).collect()),
         ("Store", store::OpenError::ALL.iter().map(|r| r.code()).collect()),
     ]
 }

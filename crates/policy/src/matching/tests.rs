@@ -1,3 +1,5 @@
+//! Events beside the orders that they name.
+
 use model::Money;
 use model::money::Asset;
 

@@ -1,3 +1,5 @@
+//! What facts come to, and that neither order nor repetition changes it.
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 
