@@ -22,6 +22,7 @@ targets! {
     "verify": requests::verify,
     "event": requests::event,
     "money": requests::money,
+    "amount": texts::amount,
     "delivery": requests::delivery,
     "vectors": requests::vectors,
     "receipt": claims::receipt,

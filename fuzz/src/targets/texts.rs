@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use model::api_key::{self, ApiKey};
+use model::money::{self, Notation};
 use model::rate::Rate;
 use model::{ApiKeyId, ArrivalId, EventId, Timestamp};
 use schemes::standard_webhooks::SigningKey;
@@ -57,6 +58,25 @@ pub(super) fn config(bytes: &[u8]) {
     if countersign::config::fuzzing::secret(text).is_some() {
         assert!(text.starts_with("${file:"), "a literal secret was taken");
     }
+}
+
+/// Amounts: what is read is what the digits say, with no more decimals than there are.
+pub(super) fn amount(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let decimals = input.one_of(&[0_u8, 2, 3, 18, 38]).copied().unwrap_or_default();
+    let text = text(input.0);
+    if let Ok(minor) = money::parse(text, Notation::Major, decimals) {
+        let written = money::major(minor, decimals);
+        assert_eq!(plain(text), plain(&written), "{text}");
+    }
+    if let Ok(minor) = money::parse(text, Notation::Minor, decimals) {
+        assert_eq!(minor.to_string(), text);
+    }
+}
+
+/// A decimal without zeros at its end.
+fn plain(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// Ids: what is read prints as it was, and is no other kind's.

@@ -53,7 +53,8 @@ impl Inbound {
         number: usize,
         plan: &mut OrderPlan,
     ) -> Result<(), KeyError> {
-        if event.permit.is_none() {
+        // One that only waits because no endpoint may get it has paid all the same.
+        if event.status == EventStatus::Quarantined {
             return Ok(());
         }
         let Some(place) = self.ordered(received, event, plan).await? else {

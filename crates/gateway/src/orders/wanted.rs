@@ -286,6 +286,7 @@ impl WantedOrder {
             }
         };
         check("reference", looks(&self.reference));
+        check("customer", self.customer.as_deref().is_some_and(looks));
         check("description", self.description.as_deref().is_some_and(looks));
         check("product", self.product.as_deref().is_some_and(looks));
         check("metadata", self.metadata.iter().any(|(name, text)| looks(name) || looks(text)));
