@@ -6,6 +6,7 @@ mod hardened;
 mod inbound;
 mod keys;
 mod millions;
+mod orders;
 mod peers;
 mod replicas;
 
@@ -71,6 +72,8 @@ pub enum Topic {
     Hardened,
     /// The audit log and API keys.
     Keys,
+    /// What makes an order paid, and what does not.
+    Orders,
     /// Receivers as they are commonly written.
     Peers,
     /// Several gateways on one PostgreSQL: kills, failovers, lost commits, outages, throughput.
@@ -133,6 +136,7 @@ pub fn run(topic: Topic, tools: &Tools) -> Result<bool> {
         Topic::Inbound => inbound::prove(tools, &mut proof)?,
         Topic::Hardened => hardened::prove(tools, &mut proof)?,
         Topic::Keys => keys::prove(tools, &mut proof)?,
+        Topic::Orders => orders::prove(tools, &mut proof)?,
         Topic::Replicas => replicas::prove(tools, &mut proof)?,
         Topic::Peers => {
             each(&[("peers", peers::prove)], tools, tools.only.as_deref(), &mut proof)?;

@@ -151,17 +151,17 @@ impl Signals {
 /// Waits until the application has all it is owed, and then a little for what it is not.
 async fn settle(stage: &Stage, show: &Show) {
     let owed = verdict::owed(&stage.surroundings.ledger);
-    let mut last = (stage.application.accepted(), Instant::now());
-    while stage.application.accepted() < owed && last.1.elapsed() < PATIENCE {
-        show.waiting(stage.application.accepted(), owed);
+    let mut last = (verdict::accepted(&stage.application), Instant::now());
+    while verdict::accepted(&stage.application) < owed && last.1.elapsed() < PATIENCE {
+        show.waiting(verdict::accepted(&stage.application), owed);
         tokio::time::sleep(Duration::from_millis(25)).await;
-        let accepted = stage.application.accepted();
+        let accepted = verdict::accepted(&stage.application);
         if accepted != last.0 {
             last = (accepted, Instant::now());
         }
     }
     tokio::time::sleep(STRAY).await;
-    show.delivered(stage.application.accepted(), owed);
+    show.delivered(verdict::accepted(&stage.application), owed);
 }
 
 /// The demo itself could not go on.

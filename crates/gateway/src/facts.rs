@@ -31,6 +31,9 @@ pub struct Facts {
     /// Which payment, as the provider knows it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payment: Option<String>,
+    /// Which part of it the event is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub part: Option<String>,
     /// How much of it was paid back so far, as the source text has it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub refunded: Option<String>,

@@ -333,12 +333,22 @@ impl Orders {
         let mut tick = tokio::time::interval(DUE);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
-            if self.any()
-                && let Err(error) = self.expire(clock.now()).await
-            {
-                tracing::error!(%error, "cannot see which orders are over");
+            if let Err(error) = self.see(clock.now()).await {
+                tracing::error!(%error, "cannot see to the orders");
             }
         }
+    }
+
+    async fn see(&self, now: Timestamp) -> Result<(), KeyError> {
+        if !self.any() {
+            // Another gateway may have the first.
+            let first = self.store.orders(OrderQuery { limit: 1, ..OrderQuery::default() }).await?;
+            if first.is_empty() {
+                return Ok(());
+            }
+            self.seen();
+        }
+        self.expire(now).await
     }
 
     async fn expire(&self, now: Timestamp) -> Result<(), KeyError> {

@@ -8,7 +8,7 @@
 use model::OrderState;
 use model::money::{self, Notation, Unit};
 use model::order::{Expected, Fact, FactKind, Facts, Part, PaymentKey, judge};
-use model::{OrderId, Timestamp};
+use model::{OrderId, Timestamp, limits};
 
 use crate::{Decided, DenyReason, HoldReason, Permit};
 
@@ -33,6 +33,8 @@ pub struct Claim<'a> {
     pub refunded: Option<&'a str>,
     /// How the provider writes amounts; none if that is not known.
     pub notation: Option<Notation>,
+    /// How many decimals the provider gives the currency, where that is not the standard's number.
+    pub decimals: Option<u8>,
     /// Currency or asset, as the provider writes it.
     pub currency: Option<&'a str>,
     /// The chain.
@@ -51,6 +53,13 @@ pub struct Claim<'a> {
     pub at: Timestamp,
 }
 
+impl Claim<'_> {
+    /// Whether it says something of a payment.
+    fn is_about_money(&self) -> bool {
+        self.status.and_then(kind_of).is_some() || self.refunded.is_some()
+    }
+}
+
 /// What an order expects.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
@@ -64,8 +73,10 @@ pub struct Wanted<'a> {
     pub source: Option<&'a str>,
     /// To which address, if that was said.
     pub address: Option<&'a str>,
-    /// To which account, if that was said.
+    /// To which account, if that was said: an event that does not name it does not match.
     pub payee: Option<&'a str>,
+    /// To which account usually: an event need not name it.
+    pub payee_usual: Option<&'a str>,
     /// A node of its chain is asked: what a provider says of it is only a hint.
     pub watched: bool,
     /// What is known of its payments.
@@ -93,10 +104,15 @@ pub fn match_order(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Matched {
         facts.add(*fact);
     }
     let judged = judge(wanted.expected, &facts, claim.at);
-    let refunds = added.iter().any(|fact| fact.kind == FactKind::Refunded);
-    if refunds && judged.refunded > judged.paid {
-        let decided = Decided::Hold(HoldReason::RefundExceedsPaid);
+    if facts.iter().count() > limits::ORDER_FACTS_MAX {
+        let decided = Decided::Hold(HoldReason::TooManyPayments);
         return Matched { decided, facts: Vec::new() };
+    }
+    let refunds = added.iter().any(|fact| fact.kind == FactKind::Refunded);
+    if refunds && let Some(paid) = exceeded(&facts, claim.payment) {
+        // One that overtakes its payment is remembered until that comes.
+        let facts = if paid > 0 { Vec::new() } else { added };
+        return Matched { decided: Decided::Hold(HoldReason::RefundExceedsPaid), facts };
     }
     let decided = match permit(wanted) {
         Decided::Permit(_) if claim.status == Some(PAID) && !refunds => {
@@ -138,11 +154,22 @@ fn facts_of(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldRea
     Ok(facts)
 }
 
+/// What was paid of a payment, if more than that is paid back.
+fn exceeded(facts: &Facts, payment: PaymentKey) -> Option<u128> {
+    let total = |kinds: &[FactKind]| {
+        let of = facts.of(payment).filter(|fact| kinds.contains(&fact.kind));
+        of.fold(0_u128, |sum, fact| sum.saturating_add(fact.amount))
+    };
+    let paid = total(&[FactKind::Paid, FactKind::Counted]);
+    (total(&[FactKind::Refunded]) > paid).then_some(paid)
+}
+
 /// Whether the event is about somebody else's order, money or account.
 fn elsewhere(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Option<HoldReason> {
-    let differs = |wanted: Option<&str>, said: Option<&str>| {
-        wanted.zip(said).is_some_and(|(wanted, said)| wanted != said)
-    };
+    // What the order says must be said, and the same.
+    let differs = |wanted: Option<&str>, said: Option<&str>| wanted.is_some() && wanted != said;
+    let other_than_usual = wanted.payee.is_none()
+        && wanted.payee_usual.zip(claim.payee).is_some_and(|(usual, said)| usual != said);
     let unit = &wanted.expected.money.unit;
     if differs(wanted.provider, Some(claim.provider)) {
         Some(HoldReason::ProviderMismatch)
@@ -150,12 +177,14 @@ fn elsewhere(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Option<HoldReason> {
         Some(HoldReason::SourceMismatch)
     } else if claim.serves.is_some_and(|order| order != wanted.order) {
         Some(HoldReason::PaymentReused)
-    } else if differs(wanted.payee, claim.payee) {
+    } else if !claim.is_about_money() {
+        None
+    } else if differs(wanted.payee, claim.payee) || other_than_usual {
         Some(HoldReason::PayeeMismatch)
-    } else if claim.chain.is_some_and(|chain| !is_chain(chain, unit)) {
-        Some(HoldReason::ChainMismatch)
     } else if claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name())) {
         Some(HoldReason::CurrencyMismatch)
+    } else if !is_chain(claim.chain, unit) {
+        Some(HoldReason::ChainMismatch)
     } else if differs(wanted.address, claim.address) {
         Some(HoldReason::AddressMismatch)
     } else {
@@ -163,8 +192,13 @@ fn elsewhere(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Option<HoldReason> {
     }
 }
 
-fn is_chain(said: &str, unit: &Unit) -> bool {
-    unit.chain().is_some_and(|chain| chain.eq_ignore_ascii_case(said))
+/// The same symbol on another chain is another asset, so the chain must be said.
+fn is_chain(said: Option<&str>, unit: &Unit) -> bool {
+    match (said, unit.chain()) {
+        (None, None) => true,
+        (Some(said), Some(chain)) => said.eq_ignore_ascii_case(chain),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }
 
 /// An amount, in the minor units of the order's money.
@@ -172,8 +206,17 @@ fn amount(claim: &Claim<'_>, text: Option<&str>, unit: &Unit) -> Result<u128, Ho
     let (Some(text), Some(_)) = (text, claim.currency) else {
         return Err(HoldReason::AmountMissing);
     };
-    let notation = claim.notation.ok_or(HoldReason::AmountUnreadable)?;
-    money::parse(text, notation, unit.decimals()).map_err(|_| HoldReason::AmountUnreadable)
+    let unreadable = HoldReason::AmountUnreadable;
+    let notation = claim.notation.ok_or(unreadable)?;
+    let (theirs, ours) = (claim.decimals.unwrap_or(unit.decimals()), unit.decimals());
+    let minor = money::parse(text, notation, theirs).map_err(|_| unreadable)?;
+    // Their smallest unit may be finer or coarser than the standard's.
+    let ten = |places: u8| 10_u128.checked_pow(u32::from(places)).ok_or(unreadable);
+    let (finer, coarser) = (ten(theirs.saturating_sub(ours))?, ten(ours.saturating_sub(theirs))?);
+    if minor % finer != 0 {
+        return Err(unreadable);
+    }
+    (minor / finer).checked_mul(coarser).ok_or(unreadable)
 }
 
 /// What a profile's word for the payment's state says.

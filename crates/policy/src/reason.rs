@@ -59,6 +59,8 @@ reasons! {
         ConfirmationsMissing = "confirmations_missing",
         /// The same payment has paid another order.
         PaymentReused = "payment_reused",
+        /// So much is known of its payments that no more is taken.
+        TooManyPayments = "too_many_payments",
         /// More is paid back than was paid.
         RefundExceedsPaid = "refund_exceeds_paid",
     }

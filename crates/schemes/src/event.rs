@@ -37,6 +37,8 @@ pub struct Fields {
     pub payee: Option<String>,
     /// The provider's id of the payment, the same over all its events.
     pub payment: Option<String>,
+    /// Which part of it the event is about, such as one of its disputes.
+    pub part: Option<String>,
     /// How much of it was paid back so far, exactly as written, in the unit of the amount.
     pub refunded: Option<String>,
     /// The chain that it is paid on, as written.
@@ -66,6 +68,7 @@ pub(crate) enum Field {
     Customer,
     Payee,
     Payment,
+    Part,
     Refunded,
     Chain,
     Address,
@@ -83,6 +86,7 @@ impl Field {
         ("customer", Self::Customer),
         ("payee", Self::Payee),
         ("payment", Self::Payment),
+        ("part", Self::Part),
         ("refunded", Self::Refunded),
         ("chain", Self::Chain),
         ("address", Self::Address),
@@ -273,6 +277,7 @@ impl Shape {
             customer: self.field(Field::Customer, scope)?,
             payee: self.field(Field::Payee, scope)?,
             payment: self.field(Field::Payment, scope)?,
+            part: self.field(Field::Part, scope)?,
             refunded,
             chain: self.field(Field::Chain, scope)?,
             address: self.field(Field::Address, scope)?,
@@ -349,6 +354,7 @@ impl Fields {
             Field::Customer => self.customer.as_deref(),
             Field::Payee => self.payee.as_deref(),
             Field::Payment => self.payment.as_deref(),
+            Field::Part => self.part.as_deref(),
             Field::Refunded => self.refunded.as_deref(),
             Field::Chain => self.chain.as_deref(),
             Field::Address => self.address.as_deref(),

@@ -5,6 +5,7 @@ mod facts;
 mod proof;
 mod raw;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::event::Events;
@@ -25,6 +26,7 @@ pub struct Profile {
     receipts: Vec<Form>,
     events: Events,
     amount_units: Vec<String>,
+    decimals: BTreeMap<String, u8>,
     secret: Option<Shape>,
     acknowledgement: Answer,
     refusal_status: u16,
@@ -155,6 +157,7 @@ impl Profile {
             receipts,
             events,
             amount_units,
+            decimals: raw.decimals.clone(),
             secret,
             acknowledgement,
             refusal_status,
@@ -180,6 +183,11 @@ impl Profile {
     /// When somebody last compared the profile with the provider's pages.
     pub fn reviewed(&self) -> &str {
         &self.reviewed
+    }
+
+    /// How many decimals the provider gives a currency, where that is not the standard's number.
+    pub fn decimals(&self, currency: &str) -> Option<u8> {
+        self.decimals.get(&currency.to_ascii_uppercase()).copied()
     }
 
     /// What the signature vouches for.

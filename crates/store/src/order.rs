@@ -231,8 +231,9 @@ impl OrderChange {
     /// with another has none.
     pub(crate) fn is_news(&self, recorded: &Recorded) -> bool {
         let mut outcomes = self.events.iter().map(|event| recorded.events.get(*event));
-        let conflicts =
-            |outcome: Option<&Outcome>| matches!(outcome, Some(Outcome::Conflict { .. }));
+        let conflicts = |outcome: Option<&Outcome>| {
+            matches!(outcome, Some(Outcome::Conflict { .. } | Outcome::Repeated { .. }))
+        };
         let is_new = |outcome: Option<&Outcome>| outcome == Some(&Outcome::New);
         self.events.is_empty() || (!outcomes.clone().any(conflicts) && outcomes.any(is_new))
     }

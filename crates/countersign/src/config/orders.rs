@@ -22,7 +22,10 @@ pub(super) fn orders(written: &document::Orders, found: &mut Found) -> OrderRule
         // As it stands in a parsed URL, so that equal hosts are equal texts.
         let parsed = url::Host::parse(&host.value).map(|host| host.to_string());
         match parsed {
-            Ok(parsed) if parsed == host.value => rules.return_hosts.push(parsed),
+            // A star would stand for itself.
+            Ok(parsed) if parsed == host.value && !parsed.contains('*') => {
+                rules.return_hosts.push(parsed);
+            }
             _ => {
                 let message = "this is no host as it stands in a URL";
                 let fix = "write a host name in lower case without scheme, port and path";

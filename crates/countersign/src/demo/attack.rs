@@ -8,6 +8,7 @@ mod address;
 mod content;
 mod leak;
 mod once;
+mod payment;
 mod signature;
 mod start;
 mod time;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use model::EventStatus;
 use sandbox::{Answer, Event, Provider, Purpose, Request, Simulator};
 
 use super::cannot;
@@ -41,6 +43,8 @@ pub(super) enum Expected {
     Refused(u16),
     /// Acknowledged, since it is authentic, but kept apart and never delivered.
     Quarantined,
+    /// Acknowledged, since it is authentic, but it waits, for this reason.
+    Held(&'static str),
     /// Acknowledged, since it is known already, and not delivered again.
     Duplicate,
     /// Told to wait, after its share of refusals.
@@ -57,6 +61,7 @@ impl Expected {
         match self {
             Self::Refused(status) => status.to_string(),
             Self::Quarantined => "quarantine".into(),
+            Self::Held(_) => "held".into(),
             Self::Duplicate => "duplicate".into(),
             Self::Limited => "401, 429".into(),
             Self::NoStart => "no start".into(),
@@ -90,7 +95,7 @@ impl Shot {
         let is_request = self.status.is_some();
         let is_refusal = matches!(
             self.expected,
-            Expected::Refused(_) | Expected::Quarantined | Expected::Limited
+            Expected::Refused(_) | Expected::Quarantined | Expected::Held(_) | Expected::Limited
         );
         is_request && is_refusal
     }
@@ -111,6 +116,7 @@ pub(super) async fn run(
     attacker.repeat(stream).await?;
     attacker.signatures().await?;
     attacker.contents().await?;
+    attacker.payments().await?;
     attacker.addresses().await?;
     attacker.starts()?;
     attacker.leaks().await?;
@@ -185,10 +191,15 @@ impl Attacker<'_> {
             }
             Expected::Quarantined => {
                 let reason = match outcome.as_str() {
-                    "quarantined" => self.observer.quarantined(&source).await,
+                    "quarantined" => self.observer.newest(&source, EventStatus::Quarantined).await,
                     _ => None,
                 };
                 (reason.unwrap_or_else(|| outcome.clone()), outcome == "quarantined")
+            }
+            Expected::Held(wanted) => {
+                let reason = self.observer.newest(&source, EventStatus::Held).await;
+                let is_so = outcome == "held" && reason.as_deref() == Some(wanted);
+                (reason.unwrap_or_else(|| outcome.clone()), is_so)
             }
             Expected::Duplicate => (outcome.clone(), outcome == "duplicate"),
             Expected::Limited => (outcome, answer.status == 429),

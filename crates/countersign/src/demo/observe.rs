@@ -47,10 +47,10 @@ impl Observer {
         Ok(grown)
     }
 
-    /// Why the newest event of this source was quarantined.
-    pub(super) async fn quarantined(&self, source: &str) -> Option<String> {
+    /// Why the newest event of this source with this status has it.
+    pub(super) async fn newest(&self, source: &str, status: EventStatus) -> Option<String> {
         let query = EventQuery {
-            statuses: vec![EventStatus::Quarantined],
+            statuses: vec![status],
             source: Some(source.to_owned()),
             limit: 1,
             ..EventQuery::default()

@@ -35,6 +35,8 @@ pub(super) struct Stage {
     gateway: Option<gateway::Running>,
     /// The gateway's admin listener.
     pub(super) admin: SocketAddr,
+    /// The gateway's API.
+    pub(super) api: SocketAddr,
     pub(super) application: Application,
     pub(super) simulators: Vec<Arc<Simulator>>,
     pub(super) surroundings: Surroundings,
@@ -80,6 +82,7 @@ impl Stage {
         Ok(Self {
             folder,
             admin: gateway.admin_address(),
+            api: gateway.api_address(),
             gateway: Some(gateway),
             application,
             simulators,
@@ -133,6 +136,7 @@ impl Stage {
         let gateway = start(&self.configuration()).await?;
         self.surroundings.target.move_to(gateway.public_address());
         self.admin = gateway.admin_address();
+        self.api = gateway.api_address();
         self.gateway = Some(gateway);
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sandbox::application::Diary;
+use sandbox::Application;
+use sandbox::application::{Accepted, Diary};
 use sandbox::{Ledger, Purpose, Sent};
 
 use super::attack::Shot;
@@ -66,7 +67,7 @@ impl Books {
             }
         }
         let mut strays = Vec::new();
-        for accepted in &diary.accepted {
+        for accepted in providers_own(diary) {
             let body = (accepted.source.clone(), accepted.body.clone());
             match names.get(&body) {
                 Some(name) => *deliveries.entry(name.clone()).or_default() += 1,
@@ -84,6 +85,16 @@ impl Books {
             None => !self.strays.contains(body),
         }
     }
+}
+
+/// What the application accepted of providers. What the gateway itself tells of orders is beside it.
+fn providers_own(diary: &Diary) -> impl Iterator<Item = &Accepted> {
+    diary.accepted.iter().filter(|accepted| accepted.source != "countersign")
+}
+
+/// How much of what it is owed the application has accepted.
+pub(super) fn accepted(application: &Application) -> usize {
+    providers_own(&application.diary()).count()
 }
 
 /// How many deliveries the application is owed: the good events that were acknowledged.

@@ -73,7 +73,11 @@ pub(super) async fn create(ask: Ask) -> Result<Reply, Problem> {
             let kept = ask.order_of(id).await?;
             shown(&kept)
         }
-        OrderCreated::ReferenceTaken(_) => Err(ApiRefusal::ReferenceTaken.into()),
+        // Whose it is a key that is bound to others is not told.
+        OrderCreated::ReferenceTaken(other) => {
+            ask.order_of(other).await?;
+            Err(ApiRefusal::ReferenceTaken.into())
+        }
     }
 }
 

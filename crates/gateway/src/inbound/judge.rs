@@ -170,6 +170,7 @@ fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Fac
             customer: fields.customer,
             payee: fields.payee,
             payment: fields.payment,
+            part: fields.part,
             refunded: fields.refunded,
             chain: fields.chain,
             receiver: fields.address,

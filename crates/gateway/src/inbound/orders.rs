@@ -4,6 +4,7 @@
 //! what is really paid is counted all the same, in the transaction that records the event.
 
 use model::money::Notation;
+use model::order::PaymentKey;
 use model::{Covers, EventStatus, OrderId, Step, Steps};
 use policy::{Claim, Decided, Matched, Wanted};
 
@@ -21,6 +22,14 @@ pub(super) struct OrderPlan {
     pub(super) planned: Vec<Planned>,
     /// References that it names, and that no order was found for.
     pub(super) unordered: Vec<[u8; 16]>,
+}
+
+impl OrderPlan {
+    /// The order that a payment serves by what came before in the same arrival.
+    fn serves(&self, payment: PaymentKey) -> Option<OrderId> {
+        let pays = |planned: &&Planned| planned.facts.payments().any(|known| known == payment);
+        self.planned.iter().find(pays).map(|planned| planned.kept.row.id)
+    }
 }
 
 impl Inbound {
@@ -64,10 +73,10 @@ impl Inbound {
             }
             return Ok(());
         };
-        let Some(planned) = plan.planned.get_mut(place) else { return Ok(()) };
         let Matched { decided: outcome, facts } =
-            self.matched(arrival, received, event, planned).await?;
+            self.matched(arrival, received, event, (plan, place)).await?;
         decided(event, outcome);
+        let Some(planned) = plan.planned.get_mut(place) else { return Ok(()) };
         if !facts.is_empty() {
             planned.add(&facts);
             planned.events.push(number);
@@ -124,15 +133,22 @@ impl Inbound {
         arrival: &Arrival,
         received: &Received,
         event: &JudgedEvent,
-        planned: &Planned,
+        (plan, place): (&OrderPlan, usize),
     ) -> Result<Matched, KeyError> {
+        let nothing = || KeyError::Store(store::StoreError::busy());
+        let planned = plan.planned.get(place).ok_or_else(nothing)?;
         let (facts, source) = (&event.facts, &received.source);
         let Kept { row, about } = &planned.kept;
         let payment = facts.payment.as_deref();
         let payment =
             orders::payment_key(&self.parts.keys, &source.provider, payment, &about.reference);
-        let named = event.dedup_key.as_deref().unwrap_or_default();
-        let part = self.parts.keys.index("part", &[source.provider.as_bytes(), named]);
+        // Of a dispute without a name there is one a payment; of refunds, one an event.
+        let is_refund = facts.status.as_deref() == Some("refunded");
+        let named = facts.part.as_deref().map(str::as_bytes);
+        let named = named.or_else(|| event.dedup_key.as_deref().filter(|_| is_refund));
+        let part = named.map_or([0; 16], |named| {
+            self.parts.keys.index("part", &[source.provider.as_bytes(), named])
+        });
         let claim = Claim {
             provider: &source.provider,
             source: &source.name,
@@ -140,23 +156,27 @@ impl Inbound {
             amount: facts.amount.as_deref(),
             refunded: facts.refunded.as_deref(),
             notation: notation(facts.amount_unit.as_deref()),
+            decimals: facts.currency.as_deref().and_then(|c| source.settings.profile.decimals(c)),
             currency: facts.currency.as_deref(),
             chain: facts.chain.as_deref(),
             address: facts.receiver.as_deref(),
             payee: facts.payee.as_deref(),
             payment,
             part,
-            serves: self.orders.of_payment(payment).await?,
+            serves: match plan.serves(payment) {
+                Some(order) => Some(order),
+                None => self.orders.of_payment(payment).await?,
+            },
             at: arrival.at,
         };
-        let payee = about.payee.as_deref().or(source.settings.payee.as_deref());
         let wanted = Wanted {
             order: row.id,
             expected: &row.expected,
             provider: row.provider.as_deref(),
             source: row.source.as_deref(),
             address: about.address.as_deref(),
-            payee,
+            payee: about.payee.as_deref(),
+            payee_usual: source.settings.payee.as_deref(),
             watched: false,
             facts: &planned.facts,
         };

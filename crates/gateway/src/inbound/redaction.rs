@@ -76,6 +76,7 @@ pub(super) fn mask(event: &mut JudgedEvent, is_redacted: bool) {
             &mut facts.customer,
             &mut facts.payee,
             &mut facts.payment,
+            &mut facts.part,
             &mut facts.refunded,
             &mut facts.chain,
             &mut facts.receiver,

@@ -31,6 +31,7 @@ fn claim() -> Claim<'static> {
         amount: Some("2000"),
         refunded: None,
         notation: Some(Notation::Minor),
+        decimals: None,
         currency: Some("usd"),
         chain: None,
         address: None,
@@ -67,6 +68,7 @@ fn wanted<'a>(expected: &'a Expected, facts: &'a Facts) -> Wanted<'a> {
         source: Some("shop"),
         address: None,
         payee: Some("acct_1"),
+        payee_usual: None,
         watched: false,
         facts,
     }
@@ -88,9 +90,12 @@ fn each_mismatch_holds_with_its_own_reason() {
         (Claim { source: "other", ..claim() }, "source_mismatch"),
         (Claim { serves, ..claim() }, "payment_reused"),
         (Claim { payee: Some("acct_2"), ..claim() }, "payee_mismatch"),
+        (Claim { payee: None, ..claim() }, "payee_mismatch"),
         (Claim { chain: Some("ethereum"), ..claim() }, "chain_mismatch"),
         (Claim { currency: Some("jpy"), ..claim() }, "currency_mismatch"),
         (Claim { currency: None, ..claim() }, "amount_missing"),
+        (Claim { decimals: Some(4), amount: Some("2000"), ..claim() }, "amount_under"),
+        (Claim { decimals: Some(4), amount: Some("200001"), ..claim() }, "amount_unreadable"),
         (Claim { amount: None, ..claim() }, "amount_missing"),
         (Claim { notation: None, ..claim() }, "amount_unreadable"),
         (Claim { amount: Some("20.00"), ..claim() }, "amount_unreadable"),
@@ -157,8 +162,12 @@ fn where_a_node_is_asked_a_provider_only_hints() {
     assert_eq!(match_with(&pays, &Wanted { facts: &facts, ..wanted }).0, Ok(()));
     let elsewhere = Claim { address: Some("0xbb"), ..pays };
     assert_eq!(match_with(&elsewhere, &wanted), (Err("address_mismatch"), None));
-    let other = Claim { chain: Some("polygon"), ..pays };
-    assert_eq!(match_with(&other, &wanted), (Err("chain_mismatch"), None));
+    for chain in [Some("polygon"), None] {
+        let other = Claim { chain, ..pays };
+        assert_eq!(match_with(&other, &wanted), (Err("chain_mismatch"), None));
+    }
+    let silent = Claim { address: None, ..pays };
+    assert_eq!(match_with(&silent, &wanted), (Err("address_mismatch"), None));
 }
 
 #[test]
@@ -185,4 +194,60 @@ fn what_says_nothing_of_money_passes_and_changes_nothing() {
         let expected = expected("20.00", currency("USD"));
         assert_eq!(match_with(&claim, &wanted(&expected, &Facts::default())), (Ok(()), None));
     }
+}
+
+#[test]
+fn a_source_s_usual_account_need_not_be_named() {
+    let expected = expected("20.00", currency("USD"));
+    let facts = Facts::default();
+    let wanted = Wanted { payee: None, payee_usual: Some("acct_1"), ..wanted(&expected, &facts) };
+    assert_eq!(match_with(&Claim { payee: None, ..claim() }, &wanted).0, Ok(()));
+    let other = Claim { payee: Some("acct_2"), ..claim() };
+    assert_eq!(match_with(&other, &wanted), (Err("payee_mismatch"), None));
+}
+
+#[test]
+fn a_provider_may_count_in_other_units_than_the_standard() {
+    // Two decimals of a currency that has none: 50000 is 500 ISK.
+    let expected = expected("500", currency("ISK"));
+    let facts = Facts::default();
+    let pays = |amount| Claim {
+        amount: Some(amount),
+        currency: Some("isk"),
+        decimals: Some(2),
+        ..claim()
+    };
+    let wanted = wanted(&expected, &facts);
+    assert_eq!(match_with(&pays("50000"), &wanted).0, Ok(()));
+    assert_eq!(match_with(&pays("500"), &wanted).0, Err("amount_under"));
+    assert_eq!(match_with(&pays("50050"), &wanted), (Err("amount_unreadable"), None));
+}
+
+#[test]
+fn a_refund_that_overtakes_its_payment_is_remembered() {
+    let expected = expected("20.00", currency("USD"));
+    let first = Claim { status: Some("refunded"), part: [3; 16], ..claim() };
+    let (said, fact) = match_with(&first, &wanted(&expected, &Facts::default()));
+    assert_eq!(said, Err("refund_exceeds_paid"));
+    let facts: Facts = fact.into_iter().collect();
+    let paid = match_with(&claim(), &wanted(&expected, &facts)).1.expect("it is paid");
+    let both: Facts = facts.iter().copied().chain([paid]).collect();
+    assert_eq!(judge(&expected, &both, at(20)).state, OrderState::Refunded);
+}
+
+#[test]
+fn so_many_payments_are_enough() {
+    let expected = expected("20.00", currency("USD"));
+    let fact = |n: usize| Fact {
+        payment: u128::try_from(n).unwrap().to_be_bytes(),
+        kind: FactKind::Failed,
+        part: [0; 16],
+        amount: 0,
+        at: at(1),
+        version: 0,
+    };
+    let facts: Facts = (0..limits::ORDER_FACTS_MAX).map(fact).collect();
+    let claim = Claim { payment: [255; 16], ..claim() };
+    let many = match_with(&claim, &wanted(&expected, &facts));
+    assert_eq!(many, (Err("too_many_payments"), None));
 }

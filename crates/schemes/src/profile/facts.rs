@@ -101,6 +101,7 @@ fn event(raw: &RawEvent) -> Value {
         ("customer", raw.customer.as_ref()),
         ("payee", raw.payee.as_ref()),
         ("payment", raw.payment.as_ref()),
+        ("part", raw.part.as_ref()),
         ("refunded", raw.refunded.as_ref()),
         ("chain", raw.chain.as_ref()),
         ("address", raw.address.as_ref()),

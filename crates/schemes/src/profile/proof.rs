@@ -167,6 +167,7 @@ fn compare(event: Option<&Fields>, stated: &BTreeMap<String, String>) -> Result<
             "customer" => event.customer.as_ref(),
             "payee" => event.payee.as_ref(),
             "payment" => event.payment.as_ref(),
+            "part" => event.part.as_ref(),
             "refunded" => event.refunded.as_ref(),
             "chain" => event.chain.as_ref(),
             "address" => event.address.as_ref(),

@@ -31,6 +31,8 @@ pub(super) struct RawProfile {
     pub(super) dedup: RawDedup,
     #[serde(default)]
     pub(super) status: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) decimals: BTreeMap<String, u8>,
     pub(super) ack: Option<RawAck>,
     pub(super) refuse: Option<RawRefuse>,
     pub(super) secret: Option<RawSecret>,
@@ -159,6 +161,7 @@ pub(super) struct RawEvent {
     pub(super) customer: Option<Texts>,
     pub(super) payee: Option<Texts>,
     pub(super) payment: Option<Texts>,
+    pub(super) part: Option<Texts>,
     pub(super) refunded: Option<Texts>,
     pub(super) chain: Option<Texts>,
     pub(super) address: Option<Texts>,

@@ -122,9 +122,16 @@ async fn each_mismatch_waits_under_its_own_reason_and_pays_nothing() {
     let shop = shop().await;
     let expected = json!({
         "reference": "o-1", "amount": "1.00", "currency": "USD", "provider": "stripe",
-        "source": "stripe", "payee": "acct_1",
+        "source": "stripe",
     });
     let id = shop.order_of("o-1", &expected).await;
+    let to_account =
+        json!({"reference": "o-2", "amount": "1.00", "currency": "USD", "payee": "acct_1"});
+    shop.order_of("o-2", &to_account).await;
+    // The event names no account.
+    let of = json!({"amount": 100, "amount_received": 100, "metadata": {"order_id": "o-2"}});
+    shop.pay("pi_0", &of).await;
+    shop.is_held("payee_mismatch").await;
     for (payment, of, reason) in [
         (
             "pi_1",
@@ -255,6 +262,24 @@ async fn refunds_and_disputes_change_it() {
     });
     assert_eq!(shop.gateway.send(&dispute.to_string()).await.status, 200);
     assert_eq!(shop.shown(&id).await["state"], "disputed");
+    // More is said of the same dispute until it is over.
+    for (event, status, state) in
+        [("evt_e", "under_review", "disputed"), ("evt_f", "won", "paid"), ("evt_g", "won", "paid")]
+    {
+        let more = dispute.to_string().replace("evt_d", event).replace("needs_response", status);
+        assert_eq!(shop.gateway.send(&more).await.status, 200);
+        assert_eq!(shop.shown(&id).await["state"], state, "{event}");
+    }
+    // What is said of the refund itself is no payment.
+    let refund = json!({
+        "id": "evt_r", "object": "event", "type": "refund.created", "livemode": false,
+        "data": {"object": {
+            "id": "re_1", "object": "refund", "payment_intent": "pi_1", "amount": 500,
+            "currency": "usd", "status": "succeeded", "metadata": {"order_id": "o-1"},
+        }},
+    });
+    assert_eq!(shop.gateway.send(&refund.to_string()).await.status, 200);
+    assert_eq!(shop.shown(&id).await["paid"], "20.00");
     shop.pay("pi_1", &charge(2000)).await;
     assert_eq!(shop.shown(&id).await["refunded"], "20.00");
 }
@@ -375,6 +400,10 @@ async fn orders_are_listed_page_by_page_and_within_reach() {
     assert_eq!(names(&hidden), Vec::<String>::new());
     let other = json!({"reference": "x", "amount": "1", "currency": "USD", "source": "thai"});
     let reply = shop.ask(&post("/v1/orders", &bound, "x").saying(&other.to_string())).await;
+    is_refused(&reply, 403, "out_of_reach");
+    // Whether another has this reference is nobody's business.
+    let taken = json!({"reference": "o-1", "amount": "1", "currency": "USD", "source": "stripe"});
+    let reply = shop.ask(&post("/v1/orders", &bound, "t").saying(&taken.to_string())).await;
     is_refused(&reply, 403, "out_of_reach");
     let reader = shop.key([Permission::OrdersRead], Reach::default()).await;
     let reply = shop.ask(&post("/v1/orders", &reader, "y").saying(&other.to_string())).await;

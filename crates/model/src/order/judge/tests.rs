@@ -118,6 +118,30 @@ fn refunds_and_disputes() {
     assert_eq!(state(&[paid, dispute]), OrderState::Disputed);
     assert_eq!(state(&[paid, dispute, part(1, 9, DisputeWon, 1000)]), OrderState::Paid);
     assert_eq!(state(&[paid, dispute, part(1, 9, DisputeLost, 1000)]), OrderState::Reversed);
+    // Another dispute is another one, however the first ended.
+    let another = part(1, 8, Disputed, 1000);
+    assert_eq!(
+        state(&[paid, dispute, part(1, 9, DisputeWon, 1000), another]),
+        OrderState::Disputed
+    );
+}
+
+#[test]
+fn what_is_paid_back_pays_nothing() {
+    use FactKind::{DisputeLost, Paid, Refunded};
+    let paid = fact(1, Paid, 1000);
+    let back = part(1, 1, Refunded, 1000);
+    // A cent after the refund does not make it paid again.
+    assert_eq!(state(&[paid, back, fact(2, Paid, 1)]), OrderState::Partial);
+    assert_eq!(state(&[paid, back, fact(2, Paid, 1000)]), OrderState::Paid);
+    // The refund overtakes the payment.
+    assert_eq!(state(&[back]), OrderState::Awaiting);
+    assert_eq!(state(&[back, paid]), OrderState::Refunded);
+    let judged = |facts: &[Fact]| judge(&expected(1000), &facts.iter().copied().collect(), at(20));
+    let all = judged(&[paid, part(1, 1, Refunded, 500), part(1, 9, DisputeLost, 1000)]);
+    assert_eq!((all.state, all.paid, all.refunded), (OrderState::Reversed, 1000, 500));
+    let too_much = judged(&[paid, part(1, 1, Refunded, 5000)]);
+    assert_eq!((too_much.state, too_much.refunded), (OrderState::Refunded, 1000));
 }
 
 #[test]
@@ -177,9 +201,14 @@ proptest! {
         let judged = judge(&expected(1000), &all, at(now));
         if judged.state.is_paid() {
             let counts = |fact: &&Fact| matches!(fact.kind, FactKind::Paid | FactKind::Counted);
-            let most: u128 = all.iter().filter(counts).map(|fact| fact.amount).sum();
-            prop_assert!(most >= 1000);
+            let back = |payment: [u8; 16]| -> u128 {
+                let of = all.of(payment).filter(|fact| fact.kind == FactKind::Refunded);
+                of.map(|fact| fact.amount).sum()
+            };
+            let standing = all.iter().filter(counts).filter(|fact| back(fact.payment) < fact.amount);
+            prop_assert!(standing.map(|fact| fact.amount).sum::<u128>() >= 1000);
         }
+        prop_assert!(judged.refunded <= judged.paid);
     }
 
     #[test]

@@ -64,6 +64,7 @@ fn shape(
         (Field::Customer, raw.customer.as_ref()),
         (Field::Payee, raw.payee.as_ref()),
         (Field::Payment, raw.payment.as_ref()),
+        (Field::Part, raw.part.as_ref()),
         (Field::Refunded, raw.refunded.as_ref()),
         (Field::Chain, raw.chain.as_ref()),
         (Field::Address, raw.address.as_ref()),
