@@ -46,16 +46,16 @@ impl Attacker<'_> {
             // Koywe's events say neither amount nor currency.
             if provider != Provider::Koywe {
                 // Of three decimals, and nobody here is paid in it.
-                let wanted = json!({ "amount": "10", "currency": "KWD" });
+                let wanted = Ordered { amount: "10", currency: Some("KWD"), through: None };
                 self.pay(&till, &CURRENCY, provider, wanted, "currency_mismatch").await?;
             }
             let other =
                 PROVIDERS.iter().find(|other| **other != provider).map(|other| other.name());
-            let wanted = json!({ "amount": "10", "currency": "USD", "provider": other });
+            let wanted = Ordered { amount: "10", currency: Some("USD"), through: other };
             self.pay(&till, &PROVIDER, provider, wanted, "provider_mismatch").await?;
         }
         for provider in [Provider::One2Pays, Provider::Stripe] {
-            let wanted = json!({ "amount": "10000000", "currency": Value::Null });
+            let wanted = Ordered { amount: "10000000", currency: None, through: None };
             self.pay(&till, &LESS, provider, wanted, "amount_under").await?;
         }
         Ok(())
@@ -77,20 +77,29 @@ impl Attacker<'_> {
         till: &Till,
         attack: &'static Attack,
         provider: Provider,
-        mut wanted: Value,
+        wanted: Ordered,
         reason: &'static str,
     ) -> Result<(), Failure> {
         let event = self.paying(provider);
-        wanted["reference"] = json!(event.order);
-        if wanted["currency"].is_null() {
-            wanted["currency"] = json!(currency(&event));
-        }
-        till.order(&wanted).await?;
+        let currency = wanted.currency.map_or_else(|| currency(&event), str::to_owned);
+        let wanted = json!({
+            "reference": event.order, "amount": wanted.amount, "currency": currency,
+            "provider": wanted.through,
+        });
+        till.order(&event.order, &wanted).await?;
         let simulator = self.stage.simulator(provider);
         let request = simulator.sign(&event, 1, sandbox::clock::now_ms()).map_err(unsignable)?;
         self.fire(attack, &simulator, request, Expected::Held(reason)).await?;
         Ok(())
     }
+}
+
+/// What is ordered instead of what will be paid.
+struct Ordered {
+    amount: &'static str,
+    /// The event's own if none.
+    currency: Option<&'static str>,
+    through: Option<&'static str>,
 }
 
 /// The currency that an event names.
@@ -134,8 +143,7 @@ impl Till {
     }
 
     /// Registers an order.
-    async fn order(&self, wanted: &Value) -> Result<(), Failure> {
-        let once = wanted["reference"].as_str().unwrap_or_default();
+    async fn order(&self, once: &str, wanted: &Value) -> Result<(), Failure> {
         let request = Request::post_json("/v1/orders", wanted.to_string().into_bytes())
             .with("authorization", format!("Bearer {}", self.key))
             .with("idempotency-key", once);
