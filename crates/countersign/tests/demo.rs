@@ -10,7 +10,7 @@ const PROVIDERS: [&str; 8] =
     ["one2pays", "bropay", "x402tele", "stripe", "square", "cryptopay", "koywe", "koywe-ramp"];
 
 const ATTACKS: [&str; 26] = [
-    "less-than-ordered",
+    "underpaid",
     "other-currency",
     "other-provider",
     "forged",
@@ -117,7 +117,7 @@ fn every_attack_is_there_with_its_answer() {
     assert_eq!(answer("replayed"), (Some(200), "duplicate".into()));
     assert_eq!(answer("test-for-live"), (Some(200), "wrong_environment".into()));
     assert_eq!(answer("duplicate-key"), (Some(200), "duplicate_key".into()));
-    assert_eq!(answer("less-than-ordered"), (Some(200), "amount_under".into()));
+    assert_eq!(answer("underpaid"), (Some(200), "amount_under".into()));
     assert_eq!(answer("other-currency"), (Some(200), "currency_mismatch".into()));
     assert_eq!(answer("other-provider"), (Some(200), "provider_mismatch".into()));
     assert_eq!(answer("X7"), (Some(401), "address_not_allowed".into()));

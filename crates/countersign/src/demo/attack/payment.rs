@@ -16,8 +16,7 @@ use super::{Attack, Attacker, Expected, unsignable};
 use crate::demo::{cannot, stage::Stage};
 use crate::failure::Failure;
 
-static LESS: Attack =
-    Attack { name: "less-than-ordered", sent: "a genuine payment of a part of an order" };
+static LESS: Attack = Attack { name: "underpaid", sent: "a genuine payment of a part of an order" };
 static CURRENCY: Attack =
     Attack { name: "other-currency", sent: "a genuine payment in another currency" };
 static PROVIDER: Attack =
