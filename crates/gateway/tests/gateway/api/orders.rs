@@ -54,9 +54,13 @@ impl Shop {
         let object_members = object.as_object_mut().expect("members");
         object_members.extend(members.iter().map(|(name, value)| (name.clone(), value.clone())));
         let n = self.gateway.events().await.len();
+        let kind = match object["object"].as_str() {
+            Some("charge") => "charge.updated",
+            _ => "payment_intent.succeeded",
+        };
         let event = json!({
-            "id": format!("evt_{payment}_{n}"), "object": "event",
-            "type": "payment_intent.succeeded", "livemode": false, "data": {"object": object},
+            "id": format!("evt_{payment}_{n}"), "object": "event", "type": kind,
+            "livemode": false, "data": {"object": object},
         });
         assert_eq!(self.gateway.send(&event.to_string()).await.status, 200);
     }
