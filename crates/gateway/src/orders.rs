@@ -116,9 +116,9 @@ impl Planned {
     }
 
     /// Its version once it is changed: a new one for each state that is told.
-    pub(crate) fn version(&self, now: Timestamp) -> i64 {
+    pub(crate) fn version(&self, judged: Judgement) -> i64 {
         let row = &self.kept.row;
-        row.version + i64::from(self.judged(now).state != row.judged.state)
+        row.version + i64::from(judged.state != row.judged.state)
     }
 }
 
@@ -232,8 +232,7 @@ impl Orders {
     pub async fn list(&self, query: OrderQuery) -> Result<Vec<Kept>, KeyError> {
         let mut kept = Vec::new();
         for row in self.store.orders(query).await? {
-            let about = facts_of(&self.keys, &row).await?;
-            kept.push(Kept { row, about });
+            kept.push(self.kept(row).await?);
         }
         Ok(kept)
     }
@@ -244,9 +243,17 @@ impl Orders {
     }
 
     async fn open_kept(&self, row: Option<OrderRow>) -> Result<Option<Kept>, KeyError> {
-        let Some(row) = row else { return Ok(None) };
-        let about = facts_of(&self.keys, &row).await?;
-        Ok(Some(Kept { row, about }))
+        match row {
+            Some(row) => self.kept(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// An order with what the application said of it.
+    async fn kept(&self, row: OrderRow) -> Result<Kept, KeyError> {
+        let bytes = self.keys.open_row(TABLE, COLUMN, row.id.as_bytes(), &row.sealed).await?;
+        let about = serde_json::from_slice(&bytes).map_err(|_| KeyError::NotAuthentic)?;
+        Ok(Kept { row, about })
     }
 
     /// What a plan is in the store's words, with what is told of it.
@@ -257,7 +264,8 @@ impl Orders {
         request: RequestId,
         now: Timestamp,
     ) -> Result<(OrderChange, Option<Held>), KeyError> {
-        let (judged, version) = (planned.judged(now), planned.version(now));
+        let judged = planned.judged(now);
+        let version = planned.version(judged);
         let row = &planned.kept.row;
         let (told, key) = if version > row.version {
             let source = row.source.as_deref().or(source);
@@ -353,9 +361,9 @@ impl Orders {
 
     async fn expire(&self, now: Timestamp) -> Result<(), KeyError> {
         for row in self.store.orders_due(now, DUE_AT_ONCE).await? {
-            let about = facts_of(&self.keys, &row).await?;
+            let kept = self.kept(row).await?;
             let request = RequestId::new(now, entropy::bytes());
-            self.alone(&Planned::of(Kept { row, about }), request, now, None).await?;
+            self.alone(&Planned::of(kept), request, now, None).await?;
         }
         Ok(())
     }
@@ -375,12 +383,6 @@ pub(crate) fn payment_key(
 ) -> PaymentKey {
     let (what, id) = payment.map_or(("order", reference), |payment| ("payment", payment));
     keys.index("payment", &[provider.as_bytes(), what.as_bytes(), id.as_bytes()])
-}
-
-/// What the application said of an order.
-pub(crate) async fn facts_of(keys: &KeyRing, row: &OrderRow) -> Result<OrderFacts, KeyError> {
-    let bytes = keys.open_row(TABLE, COLUMN, row.id.as_bytes(), &row.sealed).await?;
-    serde_json::from_slice(&bytes).map_err(|_| KeyError::NotAuthentic)
 }
 
 fn seal(key: &Held, id: OrderId, about: &OrderFacts) -> store::SealedRow {

@@ -48,25 +48,6 @@ codes! {
 }
 
 impl OrderState {
-    /// The type of the event that tells of it.
-    pub const fn event_type(self) -> &'static str {
-        match self {
-            Self::Awaiting => "order.awaiting",
-            Self::Partial => "order.partial",
-            Self::Detected => "order.detected",
-            Self::Confirming => "order.confirming",
-            Self::Paid => "order.paid",
-            Self::Overpaid => "order.overpaid",
-            Self::Expired => "order.expired",
-            Self::Late => "order.late",
-            Self::Reversed => "order.reversed",
-            Self::Disputed => "order.disputed",
-            Self::Refunded => "order.refunded",
-            Self::Failed => "order.failed",
-            Self::Cancelled => "order.cancelled",
-        }
-    }
-
     /// Whether goods may be handed over.
     pub const fn is_paid(self) -> bool {
         matches!(self, Self::Paid | Self::Overpaid)

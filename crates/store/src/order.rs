@@ -7,9 +7,10 @@
 use model::order::{Expected, Fact, FactKind, Facts, Judgement, PaymentKey};
 use model::{EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
 
+use crate::audit::Entry;
 use crate::codes::{Code, Coded as _};
 use crate::error::Kind;
-use crate::{NewKey, Note, Outcome, Record, Recorded, SealedRow, StoreError};
+use crate::{Action, NewKey, Note, Outcome, Record, Recorded, SealedRow, StoreError};
 
 /// An order to be created.
 #[derive(Debug, Clone)]
@@ -237,16 +238,28 @@ impl OrderChange {
         let is_new = |outcome: Option<&Outcome>| outcome == Some(&Outcome::New);
         self.events.is_empty() || (!outcomes.clone().any(conflicts) && outcomes.any(is_new))
     }
+}
 
-    /// What the log says of it.
-    pub(crate) fn changes(&self, before: OrderState) -> String {
-        let paid = self.judged.paid.to_string();
-        let version = self.version.to_string();
-        crate::audit::text(&[
-            ("state", Some(before.code()), Some(self.judged.state.code())),
-            ("paid_minor", None, Some(&paid)),
-            ("version", None, Some(&version)),
-        ])
+impl OrderChanges {
+    /// The entry about one of its changes.
+    pub(crate) fn entry<'a>(&'a self, change: &'a OrderChange, before: OrderState) -> Entry<'a> {
+        let note = self.note.as_ref();
+        let brought = self.record.as_ref().map(|record| record.request);
+        let (paid, version) = (change.judged.paid.to_string(), change.version.to_string());
+        Entry {
+            at: self.at,
+            action: Action::OrderChanged,
+            actor: note.map(|note| note.actor.as_str()),
+            resource: change.order.as_bytes(),
+            refused: false,
+            request: note.map(|note| note.request).or(brought),
+            changes: Some(crate::audit::text(&[
+                ("state", Some(before.code()), Some(change.judged.state.code())),
+                ("paid_minor", None, Some(&paid)),
+                ("version", None, Some(&version)),
+            ])),
+            personal: note.and_then(|note| note.personal.as_ref()),
+        }
     }
 }
 

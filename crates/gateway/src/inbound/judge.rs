@@ -144,13 +144,7 @@ fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Fac
             Steps::failed_at(Step::Read),
             None,
         ),
-        Decided::Permit(permit) => (EventStatus::Accepted, None, Steps::PASSED, Some(permit)),
-        Decided::Hold(reason) => {
-            (EventStatus::Held, Some(reason.code()), Steps::failed_at(Step::Decide), None)
-        }
-        Decided::Deny(reason) => {
-            (EventStatus::Denied, Some(reason.code()), Steps::failed_at(Step::Decide), None)
-        }
+        decided => fate(decided),
     };
     JudgedEvent {
         status,
@@ -178,6 +172,16 @@ fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Fac
             live: fields.live,
             ..facts
         },
+    }
+}
+
+/// What a decision makes of an event: its status, why, the verdicts, and leave to deliver it.
+pub(super) fn fate(decided: Decided) -> (EventStatus, Option<&'static str>, Steps, Option<Permit>) {
+    let stopped = Steps::failed_at(Step::Decide);
+    match decided {
+        Decided::Permit(permit) => (EventStatus::Accepted, None, Steps::PASSED, Some(permit)),
+        Decided::Hold(reason) => (EventStatus::Held, Some(reason.code()), stopped, None),
+        Decided::Deny(reason) => (EventStatus::Denied, Some(reason.code()), stopped, None),
     }
 }
 

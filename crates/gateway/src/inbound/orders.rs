@@ -5,11 +5,11 @@
 
 use model::money::Notation;
 use model::order::PaymentKey;
-use model::{Covers, EventStatus, OrderId, Step, Steps};
+use model::{Covers, EventStatus, OrderId};
 use policy::{Claim, Decided, Matched, Wanted};
 
 use super::admit::{Arrival, Received};
-use super::judge::{Judged, JudgedEvent};
+use super::judge::{Judged, JudgedEvent, fate};
 use super::{Inbound, Refused};
 use crate::Refusal;
 use crate::keys::KeyError;
@@ -73,15 +73,20 @@ impl Inbound {
             }
             return Ok(());
         };
-        let Matched { decided: outcome, facts } =
-            self.matched(arrival, received, event, (plan, place)).await?;
-        decided(event, outcome);
+        let payment = self.payment(received, event);
+        let serves = match plan.serves(payment) {
+            Some(order) => Some(order),
+            None => self.orders.of_payment(payment).await?,
+        };
         let Some(planned) = plan.planned.get_mut(place) else { return Ok(()) };
+        let Matched { decided: outcome, facts } =
+            self.matched(arrival, received, event, planned, (payment, serves));
+        decided(event, outcome);
         if !facts.is_empty() {
             planned.add(&facts);
             planned.events.push(number);
         }
-        event.facts.order_version = Some(planned.version(arrival.at));
+        event.facts.order_version = Some(planned.version(planned.judged(arrival.at)));
         Ok(())
     }
 
@@ -100,7 +105,12 @@ impl Inbound {
             self.orders.find(reference).await?
         } else {
             // A dispute may name the payment alone.
-            match self.payer(received, event).await? {
+            let payment = event.facts.payment.as_ref().map(|_| self.payment(received, event));
+            let order = match payment {
+                Some(payment) => self.orders.of_payment(payment).await?,
+                None => None,
+            };
+            match order {
                 Some(order) => self.orders.get(order).await?,
                 None => None,
             }
@@ -116,32 +126,23 @@ impl Inbound {
         Ok(Some(known.unwrap_or(plan.planned.len() - 1)))
     }
 
-    /// The order that the payment of an event serves.
-    async fn payer(
-        &self,
-        received: &Received,
-        event: &JudgedEvent,
-    ) -> Result<Option<OrderId>, KeyError> {
-        let Some(payment) = event.facts.payment.as_deref() else { return Ok(None) };
-        let provider = &received.source.provider;
-        let key = orders::payment_key(&self.parts.keys, provider, Some(payment), "");
-        self.orders.of_payment(key).await
+    /// The payment that an event is about.
+    fn payment(&self, received: &Received, event: &JudgedEvent) -> PaymentKey {
+        let (provider, facts) = (&received.source.provider, &event.facts);
+        let reference = facts.order.as_deref().unwrap_or_default();
+        orders::payment_key(&self.parts.keys, provider, facts.payment.as_deref(), reference)
     }
 
-    async fn matched(
+    fn matched(
         &self,
         arrival: &Arrival,
         received: &Received,
         event: &JudgedEvent,
-        (plan, place): (&OrderPlan, usize),
-    ) -> Result<Matched, KeyError> {
-        let nothing = || KeyError::Store(store::StoreError::busy());
-        let planned = plan.planned.get(place).ok_or_else(nothing)?;
+        planned: &Planned,
+        (payment, serves): (PaymentKey, Option<OrderId>),
+    ) -> Matched {
         let (facts, source) = (&event.facts, &received.source);
         let Kept { row, about } = &planned.kept;
-        let payment = facts.payment.as_deref();
-        let payment =
-            orders::payment_key(&self.parts.keys, &source.provider, payment, &about.reference);
         // Of a dispute without a name there is one a payment; of refunds, one an event.
         let is_refund = facts.status.as_deref() == Some("refunded");
         let named = facts.part.as_deref().map(str::as_bytes);
@@ -163,10 +164,7 @@ impl Inbound {
             payee: facts.payee.as_deref(),
             payment,
             part,
-            serves: match plan.serves(payment) {
-                Some(order) => Some(order),
-                None => self.orders.of_payment(payment).await?,
-            },
+            serves,
             at: arrival.at,
         };
         let wanted = Wanted {
@@ -180,19 +178,16 @@ impl Inbound {
             watched: false,
             facts: &planned.facts,
         };
-        Ok(policy::match_order(&claim, &wanted))
+        policy::match_order(&claim, &wanted)
     }
 }
 
 /// What became of an event beside its order.
 fn decided(event: &mut JudgedEvent, outcome: Decided) {
-    let (status, reason) = match outcome {
-        Decided::Permit(_) => return,
-        Decided::Hold(reason) => (EventStatus::Held, reason.code()),
-        Decided::Deny(reason) => (EventStatus::Denied, reason.code()),
-    };
-    (event.status, event.reason, event.permit) = (status, Some(reason), None);
-    event.steps = Steps::failed_at(Step::Decide);
+    // One that waits for another reason does not pass for this.
+    if !matches!(outcome, Decided::Permit(_)) {
+        (event.status, event.reason, event.steps, event.permit) = fate(outcome);
+    }
 }
 
 /// How the provider writes amounts, by the profile's word for their unit.

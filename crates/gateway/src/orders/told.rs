@@ -45,7 +45,7 @@ impl Orders {
             dedup_key: Some(index("dedup", &named)),
             projection: index("projection", &named),
             body_key: index("body", &named),
-            kind: Some(judged.state.event_type().to_owned()),
+            kind: Some(format!("order.{}", judged.state)),
             status: EventStatus::Accepted,
             reason: None,
             covers: Covers::Full,

@@ -13,7 +13,6 @@ use super::failure::{Class, Failure, Result};
 use super::keys::NewKeys;
 use super::read::sealed_row;
 use super::session::{Session, column};
-use crate::audit::Entry;
 use crate::codes::{Code, Coded as _};
 use crate::error::Kind;
 use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
@@ -162,18 +161,8 @@ impl Session<'_> {
         if let Some(told) = &change.told {
             self.record(std::slice::from_ref(told)).await?;
         }
-        let note = ordered.note.as_ref();
         let mut entries = Entries::default();
-        entries.push(&Entry {
-            at: ordered.at,
-            action: Action::OrderChanged,
-            actor: note.map(|note| note.actor.as_str()),
-            resource: change.order.as_bytes(),
-            refused: false,
-            request: note.map(|note| note.request).or(ordered.record.as_ref().map(|r| r.request)),
-            changes: Some(change.changes(before)),
-            personal: note.and_then(|note| note.personal.as_ref()),
-        });
+        entries.push(&ordered.entry(change, before));
         self.audit(&entries).await
     }
 

@@ -10,7 +10,6 @@ use super::Sqlite;
 use super::codes::Code;
 use super::failure::Result;
 use super::session::Session;
-use crate::audit::Entry;
 use crate::codes::Coded as _;
 use crate::error::Kind;
 use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
@@ -161,17 +160,7 @@ impl Session<'_> {
         if let Some(told) = &change.told {
             self.record(told)?;
         }
-        let note = ordered.note.as_ref();
-        self.audit(&Entry {
-            at: ordered.at,
-            action: Action::OrderChanged,
-            actor: note.map(|note| note.actor.as_str()),
-            resource: change.order.as_bytes(),
-            refused: false,
-            request: note.map(|note| note.request).or(ordered.record.as_ref().map(|r| r.request)),
-            changes: Some(change.changes(before)),
-            personal: note.and_then(|note| note.personal.as_ref()),
-        })
+        self.audit(&ordered.entry(change, before))
     }
 }
 
