@@ -19,6 +19,9 @@ const QUIET: &str = "/dev/shm";
 /// The leak that is planted.
 const LEAK: &str = "sign-in-leaks";
 
+/// The pair that the leak is in.
+const LEAKING: &str = "unknown login";
+
 /// What the program says of a pair.
 #[derive(Deserialize)]
 struct Pair {
@@ -66,8 +69,7 @@ fn measure(beside: &Path, samples: usize, defect: Option<&str>) -> Result<Vec<Pa
     command.arg(samples.to_string()).env_remove("COUNTERSIGN_SABOTAGE");
     let quiet = Path::new(QUIET);
     command.arg(if quiet.is_dir() { quiet.to_owned() } else { std::env::temp_dir() });
-    // The leak is in the first pair.
-    command.args(defect.map(|_| "1"));
+    command.args(defect.map(|_| LEAKING));
     command.envs(defect.map(|defect| ("COUNTERSIGN_SABOTAGE", defect)));
     let output = command.output().with_context(|| program.display().to_string())?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
