@@ -318,7 +318,7 @@ impl Orders {
             return Ok(true);
         }
         let (change, key) = self.change(planned, None, request, at).await?;
-        let changes = OrderChanges { record: None, changes: vec![change], note, at };
+        let changes = OrderChanges { record: None, changes: vec![change], chain: None, note, at };
         let changed = self.store.change_orders(changes).await?;
         let done = matches!(changed, OrdersChanged::Done(_));
         if done {

@@ -10,7 +10,9 @@ use model::{EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
 use crate::audit::Entry;
 use crate::codes::{Code, Coded as _};
 use crate::error::Kind;
-use crate::{Action, NewKey, Note, Outcome, Record, Recorded, SealedRow, StoreError};
+use crate::{
+    Action, ChainChange, NewKey, NewWatch, Note, Outcome, Record, Recorded, SealedRow, StoreError,
+};
 
 /// An order to be created.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub struct NewOrder {
     pub source: Option<String>,
     /// How much until when.
     pub expected: Expected,
+    /// Where its payments are looked for, if they are.
+    pub watch: Option<NewWatch>,
     /// Data keys that are needed and may not be kept yet.
     pub keys: Vec<NewKey>,
     /// Everything else that the application said.
@@ -40,6 +44,8 @@ pub enum OrderCreated {
     Done,
     /// There is one with this reference.
     ReferenceTaken(OrderId),
+    /// The address that is to be paid is another's, which is watched.
+    AddressTaken(OrderId),
 }
 
 /// An order as it stands.
@@ -75,6 +81,8 @@ pub struct OrderRow {
     pub updated_at: Timestamp,
     /// Everything else that the application said.
     pub sealed: SealedRow,
+    /// Its payments are looked for on its chain, or were: nobody else's word makes it paid.
+    pub watched: bool,
 }
 
 /// How an order is to change.
@@ -105,6 +113,8 @@ pub struct OrderChanges {
     pub record: Option<Record>,
     /// Each order that changes: once.
     pub changes: Vec<OrderChange>,
+    /// What was read of a chain, if that brings it.
+    pub chain: Option<ChainChange>,
     /// Who wants it, if a person or an application does.
     pub note: Option<Note>,
     /// When.
@@ -116,7 +126,8 @@ pub struct OrderChanges {
 pub enum OrdersChanged {
     /// They did: what became of the arrival, if there was one.
     Done(Recorded),
-    /// One of them has changed meanwhile, or is gone: read it and decide again.
+    /// One of them has changed meanwhile or is gone, or the chain was read by another: read it and decide
+    /// again.
     Stale,
     /// A payment serves another order already.
     PaymentTaken {
@@ -143,7 +154,8 @@ pub struct OrderQuery {
 /// The columns of an order, in the order in which both backends read them.
 pub(crate) const COLUMNS: &str = "sequence, id, reference_key, customer_key, provider, source, unit,
     amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
-    facts, version, revision, updated_at, sealed_key, sealed";
+    facts, version, revision, updated_at, sealed_key, sealed,
+    EXISTS (SELECT 1 FROM watch WHERE order_id = orders.id)";
 
 /// An amount as it is kept.
 pub(crate) const fn amount(minor: u128) -> [u8; 16] {

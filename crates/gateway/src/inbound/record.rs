@@ -202,7 +202,8 @@ impl Inbound {
                 Err(error) => Err(error),
             };
         }
-        let changes = OrderChanges { record: Some(record), changes, note: None, at: arrival.at };
+        let changes =
+            OrderChanges { record: Some(record), changes, chain: None, note: None, at: arrival.at };
         match self.parts.store.change_orders(changes).await {
             Ok(OrdersChanged::Done(recorded)) => Ok(Some(recorded)),
             Ok(OrdersChanged::Stale | OrdersChanged::PaymentTaken { .. }) => Ok(None),

@@ -47,6 +47,10 @@ pub enum CopiedTable {
     Order,
     /// Which order each payment serves.
     Payment,
+    /// What was read of each chain.
+    Chain,
+    /// Orders that are watched on a chain.
+    Watch,
 }
 
 /// What a column holds.
@@ -87,6 +91,8 @@ impl CopiedTable {
         Self::Sink,
         Self::Order,
         Self::Payment,
+        Self::Chain,
+        Self::Watch,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -107,6 +113,8 @@ impl CopiedTable {
         Self::Sink,
         Self::Order,
         Self::Payment,
+        Self::Chain,
+        Self::Watch,
     ];
 
     /// The stable code.
@@ -132,6 +140,8 @@ impl CopiedTable {
             Self::Sink => "audit_sinks",
             Self::Order => "orders",
             Self::Payment => "payments",
+            Self::Chain => "chains",
+            Self::Watch => "watches",
         }
     }
 
@@ -195,6 +205,19 @@ impl CopiedTable {
             Self::Sink => &[("name", Kind::Text), ("size", Kind::Number)],
             Self::Order => ORDER,
             Self::Payment => &[("key", Kind::Bytes), ("order_id", Kind::Id)],
+            Self::Chain => &[
+                ("name", Kind::Text),
+                ("revision", Kind::Number),
+                ("updated_at", Kind::Number),
+                ("sealed_key", Kind::Id),
+                ("sealed", Kind::Bytes),
+            ],
+            Self::Watch => &[
+                ("order_id", Kind::Id),
+                ("chain", Kind::Text),
+                ("address_key", Kind::Bytes),
+                ("stage", Kind::Small),
+            ],
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }

@@ -33,6 +33,9 @@ impl Session<'_> {
         self.kept_keys(&[key]).await?.see(&order.sealed)?;
         let Expected { money, tolerance, expires_at, cancelled_at } = &order.expected;
         let (zero, at) = (Sixteen(amount(0)), note.at.as_millis());
+        if let Some(taken) = self.watched_at(order.watch.as_ref()).await? {
+            return Ok(OrderCreated::AddressTaken(taken));
+        }
         let inserted = self
             .run(
                 "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit, amount,
@@ -67,6 +70,7 @@ impl Session<'_> {
             let taken = rows.first().ok_or_else(|| Failure::from(Kind::Internal))?;
             return Ok(OrderCreated::ReferenceTaken(column::<Sixteen>(taken, 0)?.into()));
         }
+        self.watch(order.id, order.watch.as_ref()).await?;
         let (minor, unit) = (money.minor.to_string(), unit_text(money));
         let told = [("amount_minor", None, Some(&*minor)), ("unit", None, Some(&*unit))];
         self.audit_note(Action::OrderCreated, order.id.as_bytes(), false, note, &told).await?;
@@ -77,6 +81,11 @@ impl Session<'_> {
         // In one order, so that of two that change the same none waits for the other twice.
         let mut changes: Vec<&OrderChange> = ordered.changes.iter().collect();
         changes.sort_unstable_by_key(|change| change.order);
+        if let Some(chain) = &ordered.chain
+            && !self.is_chain_at(chain).await?
+        {
+            return Ok(OrdersChanged::Stale);
+        }
         let mut before = Vec::with_capacity(changes.len());
         for change in &changes {
             let Some(state) = self.state_at(change).await? else { return Ok(OrdersChanged::Stale) };
@@ -94,6 +103,9 @@ impl Session<'_> {
             if change.is_news(&recorded) {
                 self.write_order(change, before, ordered).await?;
             }
+        }
+        if let Some(chain) = &ordered.chain {
+            self.write_chain(chain, ordered.at).await?;
         }
         Ok(OrdersChanged::Done(recorded))
     }
@@ -269,7 +281,7 @@ fn filter(query: &OrderQuery) -> (String, Vec<Owned>) {
     (format!("WHERE {} ORDER BY sequence DESC LIMIT {limit}", conditions.join(" AND ")), parameters)
 }
 
-fn all(rows: &[Row]) -> std::result::Result<Vec<OrderRow>, StoreError> {
+pub(super) fn all(rows: &[Row]) -> std::result::Result<Vec<OrderRow>, StoreError> {
     rows.iter().map(|row| order(row).map_err(|failure| failure.error)).collect()
 }
 
@@ -306,5 +318,6 @@ fn order(row: &Row) -> Result<OrderRow> {
         revision: column(row, 19)?,
         updated_at: at(20)?,
         sealed: sealed_row(row, 21)?,
+        watched: column(row, 23)?,
     })
 }

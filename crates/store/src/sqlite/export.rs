@@ -107,6 +107,14 @@ impl CopiedTable {
             Self::Payment => {
                 "SELECT key, key, order_id FROM payment WHERE key > ?1 ORDER BY key LIMIT ?2"
             }
+            Self::Chain => {
+                "SELECT name, name, revision, updated_at, sealed_key, sealed
+                 FROM chain WHERE name > ?1 ORDER BY name LIMIT ?2"
+            }
+            Self::Watch => {
+                "SELECT order_id, order_id, chain, address_key, stage
+                 FROM watch WHERE order_id > ?1 ORDER BY order_id LIMIT ?2"
+            }
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -114,8 +122,8 @@ impl CopiedTable {
         };
         let before = match self {
             Self::Quarantine => vec![Stored::Blob(Vec::new()); 2],
-            Self::Sink => vec![Stored::Text(String::new())],
-            Self::Payment => vec![Stored::Blob(Vec::new())],
+            Self::Sink | Self::Chain => vec![Stored::Text(String::new())],
+            Self::Payment | Self::Watch => vec![Stored::Blob(Vec::new())],
             Self::Attempt => vec![Stored::Integer(i64::MIN); 2],
             _ => vec![Stored::Integer(i64::MIN)],
         };
@@ -144,6 +152,8 @@ impl CopiedTable {
             Self::Sink => "SELECT count(*) FROM audit_sink",
             Self::Order => "SELECT count(*) FROM orders",
             Self::Payment => "SELECT count(*) FROM payment",
+            Self::Chain => "SELECT count(*) FROM chain",
+            Self::Watch => "SELECT count(*) FROM watch",
         }
     }
 }

@@ -29,6 +29,9 @@ impl Session<'_> {
         if let Some(taken) = taken {
             return Ok(OrderCreated::ReferenceTaken(OrderId::from_bytes(taken)));
         }
+        if let Some(taken) = self.watch(order.id, order.watch.as_ref())? {
+            return Ok(OrderCreated::AddressTaken(taken));
+        }
         for key in &order.keys {
             self.keep_key(key, Some(note.request))?;
         }
@@ -67,6 +70,11 @@ impl Session<'_> {
     }
 
     pub(super) fn change_orders(&mut self, ordered: &OrderChanges) -> Result<OrdersChanged> {
+        if let Some(chain) = &ordered.chain
+            && !self.is_chain_at(chain)?
+        {
+            return Ok(OrdersChanged::Stale);
+        }
         let mut before = Vec::with_capacity(ordered.changes.len());
         for change in &ordered.changes {
             let Some(state) = self.state_at(change)? else { return Ok(OrdersChanged::Stale) };
@@ -83,6 +91,9 @@ impl Session<'_> {
             if change.is_news(&recorded) {
                 self.write_order(change, before, ordered)?;
             }
+        }
+        if let Some(chain) = &ordered.chain {
+            self.write_chain(chain, ordered.at)?;
         }
         Ok(OrdersChanged::Done(recorded))
     }
@@ -252,7 +263,11 @@ fn filter(query: &OrderQuery) -> (String, Vec<Value>) {
     (format!("WHERE {} ORDER BY sequence DESC LIMIT {limit}", conditions.join(" AND ")), values)
 }
 
-fn rows(connection: &Connection, which: &str, values: &[Value]) -> Result<Vec<OrderRow>> {
+pub(super) fn rows(
+    connection: &Connection,
+    which: &str,
+    values: &[Value],
+) -> Result<Vec<OrderRow>> {
     let sql = format!("SELECT {COLUMNS} FROM orders {which}");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
@@ -295,5 +310,6 @@ fn order(row: &Row<'_>) -> Result<OrderRow> {
         revision: row.get(19)?,
         updated_at: some(time(20)?)?,
         sealed: SealedRow { key: KeyId(row.get(21)?), sealed: Sealed::from_bytes(row.get(22)?) },
+        watched: row.get(23)?,
     })
 }

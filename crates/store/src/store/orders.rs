@@ -6,7 +6,8 @@ use model::{OrderId, Timestamp};
 use super::{Store, unexpected};
 use crate::command::{Answer, Command};
 use crate::{
-    NewOrder, Note, OrderChanges, OrderCreated, OrderQuery, OrderRow, OrdersChanged, StoreError,
+    ChainRow, NewOrder, Note, OrderChanges, OrderCreated, OrderQuery, OrderRow, OrdersChanged,
+    StoreError,
 };
 
 impl Store {
@@ -66,6 +67,28 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.orders(query).await,
             Self::Postgres(postgres) => postgres.orders(query).await,
+        }
+    }
+
+    /// What was read of a chain, as it is kept.
+    pub async fn chain(&self, name: &str) -> Result<Option<ChainRow>, StoreError> {
+        let name = name.to_owned();
+        match self {
+            Self::Sqlite(sqlite) => sqlite.chain(name).await,
+            Self::Postgres(postgres) => postgres.chain(name).await,
+        }
+    }
+
+    /// Orders that wait to be watched on a chain, in the order in which they were created.
+    pub async fn orders_to_watch(
+        &self,
+        chain: &str,
+        limit: usize,
+    ) -> Result<Vec<OrderRow>, StoreError> {
+        let chain = chain.to_owned();
+        match self {
+            Self::Sqlite(sqlite) => sqlite.orders_to_watch(chain, limit).await,
+            Self::Postgres(postgres) => postgres.orders_to_watch(chain, limit).await,
         }
     }
 

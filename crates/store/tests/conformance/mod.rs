@@ -2,6 +2,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod approvals;
+pub(crate) mod chains;
 pub(crate) mod concurrency;
 pub(crate) mod delivery;
 pub(crate) mod desk;
@@ -173,6 +174,11 @@ macro_rules! every_case {
                 every_change_is_a_new_version_and_no_use_is,
                 uses_add_up_and_the_latest_is_the_last,
                 of_several_that_roll_at_once_one_does,
+            }
+            chains {
+                what_was_read_and_what_it_makes_known_are_kept_together,
+                of_gateways_that_read_a_chain_at_once_one_is_first,
+                an_address_is_of_one_order_until_it_is_left,
             }
             orders {
                 an_order_is_kept_as_it_was_given,

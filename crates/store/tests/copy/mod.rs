@@ -13,7 +13,7 @@ use store::{
 use crate::conformance::api_keys::{api_key, api_key_id, successor, used};
 use crate::conformance::fixture::*;
 use crate::conformance::operators::{operator, operator_id, session};
-use crate::conformance::orders;
+use crate::conformance::{chains, orders};
 use crate::patient;
 use crate::server::{self, Server};
 
@@ -109,6 +109,12 @@ async fn fill(store: &Store) {
         orders::pay(store, n, n * 10, 500).await;
     }
     orders::pay(store, 6, 70, 1500).await;
+    for n in [7, 8] {
+        store.create_order(chains::watched(n, n), note()).await.unwrap();
+    }
+    let left =
+        store::ChainChange { left: vec![orders::order_id(8)], ..chains::read_to(0, "block 5") };
+    store.change_orders(chains::of_chain(left)).await.unwrap();
     for n in 1..=40 {
         keep(store, draft(n).ordered(n % 4).to("app").to("books")).await;
     }

@@ -67,6 +67,15 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         CopiedTable::Order => ORDER,
         CopiedTable::Payment => &["INSERT INTO payment (key, order_id) SELECT * FROM {new}
             ON CONFLICT (key) DO NOTHING"],
+        CopiedTable::Chain => {
+            &["INSERT INTO chain (name, revision, updated_at, sealed_key, sealed)
+            SELECT * FROM {new} ON CONFLICT (name) DO UPDATE SET revision = excluded.revision,
+                updated_at = excluded.updated_at, sealed_key = excluded.sealed_key,
+                sealed = excluded.sealed"]
+        }
+        CopiedTable::Watch => &["INSERT INTO watch (order_id, chain, address_key, stage)
+            SELECT * FROM {new} ON CONFLICT (order_id) DO UPDATE SET
+                address_key = excluded.address_key, stage = excluded.stage"],
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -262,6 +271,12 @@ const fn finds(table: CopiedTable) -> &'static str {
              FROM orders WHERE id = ANY ($1)"
         }
         CopiedTable::Payment => "SELECT key, order_id FROM payment WHERE key = ANY ($1)",
+        CopiedTable::Chain => {
+            "SELECT name, revision, updated_at, sealed_key, sealed FROM chain WHERE name = ANY ($1)"
+        }
+        CopiedTable::Watch => {
+            "SELECT order_id, chain, address_key, stage FROM watch WHERE order_id = ANY ($1)"
+        }
         CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
             "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
@@ -294,6 +309,8 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Sink => "SELECT count(*) FROM audit_sink",
         CopiedTable::Order => "SELECT count(*) FROM orders",
         CopiedTable::Payment => "SELECT count(*) FROM payment",
+        CopiedTable::Chain => "SELECT count(*) FROM chain",
+        CopiedTable::Watch => "SELECT count(*) FROM watch",
     }
 }
 
