@@ -1,5 +1,7 @@
 //! What nodes tell, whatever the chain: blocks with the transfers in them, in plain data.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::asset::{Address, AssetId, Hash, Minor};
@@ -15,6 +17,17 @@ pub enum Place {
     Log(u32),
     /// An output.
     Output(u32),
+}
+
+/// `coin`, `log 3`, `output 0`
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Native => f.write_str("coin"),
+            Self::Log(number) => write!(f, "log {number}"),
+            Self::Output(number) => write!(f, "output {number}"),
+        }
+    }
 }
 
 /// What a transaction uses up, so that no other can.

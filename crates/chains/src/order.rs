@@ -101,9 +101,14 @@ pub(crate) struct Depth {
 
 impl Depth {
     fn confirmations(self, block: Option<Mined>) -> u64 {
-        let below = block.and_then(|block| self.tip.checked_sub(block.height));
-        below.map_or(0, |below| below.saturating_add(1))
+        confirmations(self.tip, block)
     }
+}
+
+/// A block and those after it, up to the newest.
+fn confirmations(tip: u64, block: Option<Mined>) -> u64 {
+    let below = block.and_then(|block| tip.checked_sub(block.height));
+    below.map_or(0, |below| below.saturating_add(1))
 }
 
 impl Followed {
@@ -153,7 +158,7 @@ impl Followed {
         open.filter_map(|payment| Some(payment.block?.height)).min()
     }
 
-    pub(crate) fn report(&self, depth: Depth) -> Vec<Reported> {
+    pub(crate) fn report(&self, tip: u64) -> Vec<Reported> {
         let is_late = |block: Option<Mined>| match (block, self.expectation.due_s) {
             (Some(block), Some(due_s)) => block.time_s > due_s,
             _ => false,
@@ -164,7 +169,7 @@ impl Followed {
             amount: payment.amount,
             from: payment.from.clone(),
             block: payment.block,
-            confirmations: depth.confirmations(payment.block),
+            confirmations: confirmations(tip, payment.block),
             required: if payment.required > 0 { payment.required } else { self.required },
             standing: payment.standing,
             is_late: is_late(payment.block),

@@ -100,6 +100,11 @@ impl State {
         }
     }
 
+    /// Whether this is the same but for the number of the round, which says nothing of the chain.
+    pub fn is_same_but_for_the_round(&self, other: &Self) -> bool {
+        *self == Self { round: self.round, ..other.clone() }
+    }
+
     /// Reads what [`State::to_bytes`] wrote.
     ///
     /// # Errors
@@ -177,15 +182,20 @@ impl State {
     }
 
     /// The payments of an order as they stand now; none of an order that is not followed.
-    pub fn payments(&self, order: OrderKey, settings: &Settings) -> Vec<Reported> {
+    pub fn payments(&self, order: OrderKey) -> Vec<Reported> {
         let followed = self.orders.get(&order);
-        followed.map(|followed| followed.report(self.depth(settings))).unwrap_or_default()
+        followed.map(|followed| followed.report(self.height())).unwrap_or_default()
+    }
+
+    /// The height of the newest block that was read.
+    fn height(&self) -> u64 {
+        self.trail.tip().map_or(0, |(height, _)| height)
     }
 
     pub(crate) fn depth(&self, settings: &Settings) -> Depth {
         let finality = settings.finality;
         Depth {
-            tip: self.trail.tip().map_or(0, |(height, _)| height),
+            tip: self.height(),
             final_depth: finality.depth,
             finalized: finality.by_chain.then_some(self.finalized.unwrap_or(0)),
         }

@@ -176,7 +176,7 @@ impl Watched {
 
     /// How each payment stands, how many confirmations it has and needs.
     fn stands(&self) -> Vec<(Standing, u64, u32)> {
-        let payments = self.state.payments(ORDER, &self.settings);
+        let payments = self.state.payments(ORDER);
         payments.iter().map(|one| (one.standing, one.confirmations, one.required)).collect()
     }
 }
@@ -429,8 +429,7 @@ fn late_underpaid_and_overpaid_are_plain_to_see() {
     assert!(!watched.is_paid());
     watched.pay(vec![pays(2, 1_00)]);
     watched.mine(3);
-    let late: Vec<_> =
-        watched.state.payments(ORDER, &watched.settings).iter().map(|one| one.is_late).collect();
+    let late: Vec<_> = watched.state.payments(ORDER).iter().map(|one| one.is_late).collect();
     assert_eq!(late, [false, true]);
     assert!(watched.is_paid());
     assert_eq!(watched.state.orders()[&ORDER].sums().counted, Minor(50_99));

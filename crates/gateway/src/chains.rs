@@ -2,12 +2,19 @@
 //!
 //! *Nouns.* A [`Node`] is a server that the operator configured; it may be private. A [`Watcher`] asks
 //! all nodes of one chain the questions of a round, at once, and takes one step with their answers.
-//! *Owners.* Whoever calls [`Watcher::turn`] keeps the state and the facts of the step in one
-//! transaction, and only then goes on with that state; before, nothing happened. *Retries.* A turn
-//! that was not kept is asked again. A node that does not answer in time has not answered.
+//! A [`Follower`] does so for the orders in the [`ChainAsset`]s of a [`Chain`]. *Owners.* The follower
+//! keeps the state of a step and what it makes of orders in one transaction, and only then goes on with
+//! that state; before, nothing happened. *Retries.* A turn that was not kept is asked again. A node that
+//! does not answer in time has not answered.
 
+mod asset;
+mod follow;
 mod node;
 mod watcher;
 
+pub use asset::ChainAsset;
+pub(crate) use asset::{of_name, of_unit};
+pub use follow::Chain;
+pub(crate) use follow::{COLUMN, Follower, TABLE};
 pub use node::{Node, Nodes};
 pub use watcher::Watcher;

@@ -41,7 +41,7 @@ mod tallies;
 mod tls;
 mod windows;
 
-pub use self::chains::{Node, Nodes, Watcher};
+pub use self::chains::{Chain, ChainAsset, Node, Nodes, Watcher};
 pub use auditing::{
     AuditLog, Auditing, BadMail, LogError, Mail, Placed, Sink, Syslog, Way, Witness, WitnessError,
 };

@@ -39,6 +39,20 @@ struct Lane {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfChain {
+    chain: String,
+}
+
+/// How far chains are followed.
+#[derive(Default)]
+struct Chains {
+    height: Family<OfChain, Gauge>,
+    held: Family<OfChain, Gauge>,
+    nodes_failing: Family<OfChain, Gauge>,
+    orders: Family<OfChain, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Owner {
     kind: &'static str,
     owner: String,
@@ -59,6 +73,29 @@ pub(crate) struct Metrics {
     audit_stopped: Gauge,
     witnesses_behind: Gauge,
     secret_ages: Family<Owner, Gauge>,
+    chains: Chains,
+}
+
+impl Chains {
+    fn register(registry: &mut Registry) -> Self {
+        let chains = Self::default();
+        let mut register = |name: &str, help: &str, family: &Family<OfChain, Gauge>| {
+            registry.register(name, help, family.clone());
+        };
+        register("chain_height", "Newest block that was read of a chain", &chains.height);
+        register(
+            "chain_held",
+            "1 while nothing advances on a chain: nodes are away, behind or disagree",
+            &chains.held,
+        );
+        register(
+            "chain_nodes_failing",
+            "Nodes of a chain that do not answer as they should",
+            &chains.nodes_failing,
+        );
+        register("chain_orders", "Orders that are watched on a chain", &chains.orders);
+        chains
+    }
 }
 
 /// Upper bounds of the acknowledgement histogram, seconds.
@@ -122,6 +159,7 @@ impl Metrics {
             "Age of the oldest secret that counts, by source or endpoint",
             secret_ages.clone(),
         );
+        let chains = Chains::register(&mut registry);
         let recorded = sources
             .map(|source| {
                 let label = Arrival { source: source.clone(), outcome: "accepted" };
@@ -142,7 +180,21 @@ impl Metrics {
             audit_stopped,
             witnesses_behind,
             secret_ages,
+            chains,
         }
+    }
+
+    /// How far a chain is followed.
+    pub(crate) fn chain(&self, name: &str, step: &::chains::Step) {
+        let label = OfChain { chain: name.to_owned() };
+        let set = |family: &Family<OfChain, Gauge>, value: usize| {
+            family.get_or_create(&label).set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        let height = step.state.trail().tip().map_or(0, |(height, _)| height);
+        set(&self.chains.height, usize::try_from(height).unwrap_or(usize::MAX));
+        set(&self.chains.held, usize::from(step.state.held().is_some()));
+        set(&self.chains.nodes_failing, step.troubles.iter().flatten().count());
+        set(&self.chains.orders, step.state.orders().len());
     }
 
     /// Counts an arrival.

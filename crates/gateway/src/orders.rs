@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::inbound::Parts;
 use crate::keys::{Held, KeyError, KeyRing};
-use crate::{Clock, Endpoint, Format, Source, entropy};
+use crate::{Clock, Endpoint, Format, Source, chains, entropy};
 
 pub(crate) use wanted::Beside;
 pub use wanted::{OrderRules, WantedOrder};
@@ -54,6 +54,9 @@ pub struct OrderFacts {
     /// The address on its chain that is to be paid.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub address: Option<String>,
+    /// The only address on the chain that may pay.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sender: Option<String>,
     /// The provider's account that is to be paid.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payee: Option<String>,
@@ -235,6 +238,29 @@ impl Orders {
             kept.push(self.kept(row).await?);
         }
         Ok(kept)
+    }
+
+    /// Orders that wait to be watched on a chain.
+    pub(crate) async fn to_watch(&self, chain: &str, limit: usize) -> Result<Vec<Kept>, KeyError> {
+        let mut kept = Vec::new();
+        for row in self.store.orders_to_watch(chain, limit).await? {
+            kept.push(self.kept(row).await?);
+        }
+        Ok(kept)
+    }
+
+    /// The payments of an order that its chain tells of, as they stood at the last look.
+    ///
+    /// # Errors
+    /// The store fails, or what it has does not open.
+    pub async fn on_chain(&self, kept: &Kept) -> Result<Vec<::chains::Reported>, KeyError> {
+        let unit = &kept.row.expected.money.unit;
+        let Some(name) = unit.chain().filter(|_| kept.row.watched) else { return Ok(Vec::new()) };
+        let Some(row) = self.store.chain(name).await? else { return Ok(Vec::new()) };
+        let (table, column) = (chains::TABLE, chains::COLUMN);
+        let bytes = self.keys.open_row(table, column, name.as_bytes(), &row.sealed).await?;
+        let state = ::chains::State::from_bytes(&bytes).map_err(|_| KeyError::NotAuthentic)?;
+        Ok(state.payments(::chains::OrderKey(*kept.row.id.as_bytes())))
     }
 
     /// The order that a payment serves.

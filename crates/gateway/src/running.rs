@@ -19,6 +19,7 @@ use crate::api::admin::{Office, ServedOffice};
 use crate::api::{Api, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
+use crate::chains::{Chain, ChainAsset, Follower, Nodes};
 use crate::clock::Steps;
 use crate::inbound::{CertificateStore, Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
@@ -31,7 +32,9 @@ use crate::outbound::{Client, Outbound};
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Format, SecurityTxt, Settings, Source, Tls, entropy};
+use crate::{
+    Clock, Endpoint, Format, Proxy, Resolver, SecurityTxt, Settings, Source, Tls, entropy,
+};
 
 const TALLY: Duration = Duration::from_millis(200);
 /// How often old dedup keys are forgotten: a day's worth each time at most.
@@ -135,6 +138,8 @@ impl Gateway {
         let counter = Counter::of(&settings.windows, &parts.store);
         let orders = Orders::open(&parts, &settings.sources, &settings.endpoints).await?;
         let orders = Arc::new(orders);
+        let around = (&settings.resolver, settings.proxy.as_ref());
+        running.follow_chains(&parts, (&settings.chains, &settings.orders.assets), around, &orders);
         running
             .outward
             .push(tokio::spawn(orders.clone().run(clock.clone(), running.stop_out.clone())));
@@ -342,6 +347,29 @@ impl Running {
             self.outward.push(tokio::spawn(outbound.clone().share_breakers(self.stop_out.clone())));
         }
         self.outward.push(tokio::spawn(outbound.run(self.stop_out.clone())));
+    }
+
+    /// Looks for payments of orders on every chain that is watched.
+    fn follow_chains(
+        &mut self,
+        parts: &Parts,
+        (chains, assets): (&[Chain], &[ChainAsset]),
+        (resolver, proxy): (&Resolver, Option<&Proxy>),
+        orders: &Arc<Orders>,
+    ) {
+        let assets: Arc<[ChainAsset]> = assets.into();
+        for chain in chains {
+            let nodes = Nodes::new(chain.nodes.clone(), resolver, proxy);
+            let follower = Follower::new(
+                chain,
+                nodes,
+                assets.clone(),
+                orders.clone(),
+                (parts.store.clone(), parts.keys.clone()),
+                (parts.metrics.clone(), parts.clock.clone()),
+            );
+            self.outward.push(tokio::spawn(follower.run(self.stop_out.clone())));
+        }
     }
 
     /// Gives audit entries their place and signs checkpoints, until after everything else has ended.

@@ -51,6 +51,8 @@ pub struct Settings {
     pub proxy: Option<Proxy>,
     /// What orders may be like.
     pub orders: OrderRules,
+    /// Chains on which payments of orders are looked for.
+    pub chains: Vec<crate::Chain>,
     /// Who gives the certificates that providers sign with, and who vouches for them.
     pub certificates: Certificates,
     /// What is deleted once it is old enough.

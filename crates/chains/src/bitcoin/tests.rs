@@ -155,7 +155,7 @@ fn look(state: State, double: &Double) -> State {
 }
 
 fn stands(state: &State) -> Vec<(Standing, u64)> {
-    let payments = state.payments(ORDER, &settings());
+    let payments = state.payments(ORDER);
     payments.iter().map(|one| (one.standing, one.confirmations)).collect()
 }
 
@@ -171,7 +171,7 @@ fn a_payment_is_counted_orphaned_by_a_double_spend_and_restored() {
     let state = look(state, &double);
     assert_eq!(stands(&state), [(Standing::Counted, 3)]);
     assert!(state.orders()[&ORDER].is_covered());
-    let paid = &state.payments(ORDER, &settings())[0];
+    let paid = &state.payments(ORDER)[0];
     assert_eq!((paid.key.place, paid.amount), (Place::Output(0), Some(Minor(100_000))));
     // Another branch, one longer, in which the same output goes elsewhere.
     let before = double.clone();

@@ -78,6 +78,7 @@ pub(super) async fn create(ask: Ask) -> Result<Reply, Problem> {
             ask.order_of(other).await?;
             Err(ApiRefusal::ReferenceTaken.into())
         }
+        OrderCreated::AddressTaken(_) => Err(ApiRefusal::AddressTaken.into()),
     }
 }
 
@@ -118,7 +119,11 @@ pub(super) async fn list(ask: Ask) -> Result<Reply, Problem> {
 pub(super) async fn show(ask: Ask) -> Result<Reply, Problem> {
     ask.no_query()?;
     let kept = ask.order_within(ask.place("id")).await?;
-    shown(&kept)
+    if !kept.row.watched {
+        return shown(&kept);
+    }
+    let payments = ask.api.orders.on_chain(&kept).await?;
+    Reply::of(&shown::Order::of(&kept.row, &kept.about).on_chain(&payments))
 }
 
 /// Cancels an order: what pays it from now on is not delivered as paid.

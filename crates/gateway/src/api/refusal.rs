@@ -121,6 +121,9 @@ refusals! {
     /// There is an order with this reference.
     ReferenceTaken = "reference_taken", Changing,
         "There is an order with this reference already: ask GET /v1/orders?reference= for it, or take another.";
+    /// The address is another order's.
+    AddressTaken = "address_taken", Changing,
+        "The address is another order's, whose payments are still looked for: give each order an address of its own.";
     /// The delivery is on its way already.
     DeliveryPending = "delivery_pending", Changing,
         "The delivery is on its way already: wait until it is delivered or dead.";

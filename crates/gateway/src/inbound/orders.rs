@@ -175,7 +175,7 @@ impl Inbound {
             address: about.address.as_deref(),
             payee: about.payee.as_deref(),
             payee_usual: source.settings.payee.as_deref(),
-            watched: false,
+            watched: row.watched,
             facts: &planned.facts,
         };
         policy::match_order(&claim, &wanted)

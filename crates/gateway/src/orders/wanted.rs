@@ -6,10 +6,11 @@ use model::money::{Asset, BadAmount, Currency, Notation, Unit};
 use model::order::Expected;
 use model::{Environment, Money, OrderId, Timestamp};
 use serde::Deserialize;
-use store::NewOrder;
+use store::{NewOrder, NewWatch};
 use utoipa::ToSchema;
 
 use super::{OrderFacts, reference_key};
+use crate::chains::{ChainAsset, of_name, of_unit};
 use crate::entropy;
 use crate::keys::KeyRing;
 
@@ -41,7 +42,7 @@ pub struct WantedOrder {
     /// On which chain.
     #[serde(default)]
     pub chain: Option<String>,
-    /// How many decimals the asset has.
+    /// How many decimals the asset has. It need not be said where its chain is watched.
     #[serde(default)]
     #[schema(maximum = 38)]
     pub decimals: Option<u8>,
@@ -57,9 +58,12 @@ pub struct WantedOrder {
     /// Who pays, as the provider names them. It needs `provider`.
     #[serde(default)]
     pub customer: Option<String>,
-    /// The address on its chain that must be paid.
+    /// The address on its chain that must be paid. Where that is watched: of this order alone.
     #[serde(default)]
     pub address: Option<String>,
+    /// The only address that may pay, where its chain is watched.
+    #[serde(default)]
+    pub sender: Option<String>,
     /// The provider's account that must be paid.
     #[serde(default)]
     pub payee: Option<String>,
@@ -88,6 +92,8 @@ pub struct OrderRules {
     pub currencies: Vec<Currency>,
     /// The only hosts that payers are sent back to.
     pub return_hosts: Vec<String>,
+    /// What they may be in on chains that are watched.
+    pub assets: Vec<ChainAsset>,
 }
 
 /// What an order is judged beside.
@@ -101,7 +107,9 @@ pub(crate) struct Beside<'a> {
 }
 
 /// What is wrong with a member, each as `member: code`.
-pub(crate) type Faults = Vec<(&'static str, &'static str)>;
+pub(crate) type Faults = Vec<Fault>;
+
+type Fault = (&'static str, &'static str);
 
 impl WantedOrder {
     /// The order, or everything that is wrong with it.
@@ -110,6 +118,7 @@ impl WantedOrder {
         let money = self.money(beside.rules, &mut faults);
         let tolerance = money.as_ref().and_then(|money| self.tolerance(money, &mut faults));
         let expires_at = self.expires_at(beside.now, &mut faults);
+        let watch = self.watch(money.as_ref(), beside, &mut faults);
         self.whose(beside, &mut faults);
         self.texts(&mut faults);
         self.return_url(beside, &mut faults);
@@ -126,7 +135,7 @@ impl WantedOrder {
             provider: self.provider.clone(),
             source: self.source.clone(),
             expected: Expected { money, tolerance, expires_at, cancelled_at: None },
-            watch: None,
+            watch,
             keys: Vec::new(),
             sealed: store::SealedRow {
                 key: vault::KeyId([0; 16]),
@@ -142,6 +151,7 @@ impl WantedOrder {
             reference: self.reference,
             customer: self.customer,
             address: self.address,
+            sender: self.sender,
             payee: self.payee,
             description: self.description,
             product: self.product,
@@ -168,12 +178,14 @@ impl WantedOrder {
                     None
                 }
             },
-            (None, Some(asset), Some(chain), Some(decimals)) => {
-                let asset = Asset::new(asset, chain, decimals).map(Unit::Asset);
-                if asset.is_err() {
-                    faults.push(("asset", "asset_malformed"));
+            (None, Some(asset), Some(chain), decimals) => {
+                match self.asset(asset, chain, decimals, rules) {
+                    Ok(asset) => Some(Unit::Asset(asset)),
+                    Err(fault) => {
+                        faults.push(fault);
+                        None
+                    }
                 }
-                asset.ok()
             }
             _ => {
                 faults.push(("currency", "currency_or_asset"));
@@ -195,6 +207,61 @@ impl WantedOrder {
                 None
             }
         }
+    }
+
+    /// An asset. On a chain that is watched there are only those that the configuration names.
+    fn asset(
+        &self,
+        symbol: &str,
+        chain: &str,
+        decimals: Option<u8>,
+        rules: &OrderRules,
+    ) -> Result<Asset, Fault> {
+        let known = of_name(&rules.assets, chain, symbol).map(|known| known.asset.decimals);
+        let is_watched = rules.assets.iter().any(|asset| asset.chain == chain);
+        let decimals = match (known, decimals) {
+            (None, _) if is_watched => return Err(("asset", "asset_unknown")),
+            (Some(known), Some(said)) if said != known => {
+                return Err(("decimals", "decimals_differ"));
+            }
+            (known, said) => known.or(said).ok_or(("currency", "currency_or_asset"))?,
+        };
+        Asset::new(symbol, chain, decimals).map_err(|_| ("asset", "asset_malformed"))
+    }
+
+    /// Where its payments are looked for. That needs to know where, and until when.
+    fn watch(
+        &self,
+        money: Option<&Money>,
+        beside: &Beside<'_>,
+        faults: &mut Faults,
+    ) -> Option<NewWatch> {
+        let asset = money.and_then(|money| of_unit(&beside.rules.assets, &money.unit));
+        let Some(asset) = asset else {
+            // Without an asset the address is not judged; without a watch nobody looks at the sender.
+            if money.is_some() && self.sender.is_some() {
+                faults.push(("sender", "chain_not_watched"));
+            }
+            return None;
+        };
+        if self.expires_at.is_none() {
+            faults.push(("expires_at", "time_missing"));
+        }
+        if self.sender.as_ref().is_some_and(|sender| asset.address(sender).is_none()) {
+            faults.push(("sender", "address_malformed"));
+        }
+        let fault = match self.address.as_ref().map(|address| asset.address(address)) {
+            None => "address_missing",
+            Some(None) => "address_malformed",
+            Some(Some(address)) => {
+                let chain = asset.chain.clone();
+                let named = [chain.as_bytes(), address.as_str().as_bytes()];
+                let address_key = beside.keys.index("chain address", &named);
+                return Some(NewWatch { chain, address_key });
+            }
+        };
+        faults.push(("address", fault));
+        None
     }
 
     fn tolerance(&self, money: &Money, faults: &mut Faults) -> Option<u128> {
@@ -249,9 +316,12 @@ impl WantedOrder {
         if !visible(&self.reference, REFERENCE_BYTES_MAX) {
             faults.push(("reference", "reference_malformed"));
         }
-        for (member, text) in
-            [("customer", &self.customer), ("address", &self.address), ("payee", &self.payee)]
-        {
+        for (member, text) in [
+            ("customer", &self.customer),
+            ("address", &self.address),
+            ("sender", &self.sender),
+            ("payee", &self.payee),
+        ] {
             if text.as_ref().is_some_and(|text| !visible(text, REFERENCE_BYTES_MAX)) {
                 faults.push((member, "text_malformed"));
             }

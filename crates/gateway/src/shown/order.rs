@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ::chains::{Reported, Standing, Unaccounted};
 use model::Timestamp;
 use model::money::{Unit, major};
 use model::order::Judgement;
@@ -49,6 +50,8 @@ pub struct Order {
     pub customer: Option<String>,
     /// The address that is to be paid, if that was said.
     pub address: Option<String>,
+    /// The only address that may pay, if that was said.
+    pub sender: Option<String>,
     /// The account that is to be paid, if that was said.
     pub payee: Option<String>,
     /// What it is for.
@@ -73,8 +76,66 @@ pub struct Order {
     /// When it last changed.
     #[schema(format = DateTime)]
     pub updated_at: String,
+    /// What its chain says, where that is watched and one order is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payments: Option<Vec<ChainPayment>>,
     #[serde(skip)]
     decimals: u8,
+}
+
+/// A payment to the address of an order, as its chain has it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ChainPayment {
+    /// The chain, in the form of CAIP-2.
+    pub chain: String,
+    /// The hash of its transaction.
+    pub transaction: String,
+    /// Which transfer of the transaction: `coin`, `log N` or `output N`.
+    pub place: String,
+    /// How much, in major units of the order's asset; none of another asset, and none above 2^128 minor units.
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$")]
+    pub amount: Option<String>,
+    /// Who paid, where that can be said.
+    pub sender: Option<String>,
+    /// How it stands: `seen`, `confirming`, `counted`, `final`, `conflicted`, `orphaned`, `dropped` or `unaccounted`.
+    pub standing: &'static str,
+    /// Why it does not count, if it does not.
+    pub reason: Option<&'static str>,
+    /// The height of its block, if it is in one.
+    pub height: Option<u64>,
+    /// The hash of its block.
+    pub block: Option<String>,
+    /// Its block and those after it, at the last look.
+    pub confirmations: u64,
+    /// How many it needs, or needed when it was counted; 0 where that is not known yet.
+    pub required: u32,
+    /// Its block was made after the order's time.
+    pub late: bool,
+}
+
+impl ChainPayment {
+    fn of(payment: &Reported, decimals: u8) -> Self {
+        let reason = match payment.standing {
+            Standing::Unaccounted(reason) => Some(reason),
+            _ => None,
+        };
+        let is_other = reason == Some(Unaccounted::WrongAsset);
+        let amount = payment.amount.filter(|_| !is_other);
+        Self {
+            chain: payment.key.chain.to_string(),
+            transaction: payment.key.tx.to_string(),
+            place: payment.key.place.to_string(),
+            amount: amount.map(|amount| major(amount.0, decimals)),
+            sender: payment.from.as_ref().map(ToString::to_string),
+            standing: payment.standing.code(),
+            reason: reason.map(Unaccounted::code),
+            height: payment.block.map(|block| block.height),
+            block: payment.block.map(|block| block.hash.to_string()),
+            confirmations: payment.confirmations,
+            required: payment.required,
+            late: payment.is_late,
+        }
+    }
 }
 
 impl Order {
@@ -105,6 +166,7 @@ impl Order {
             source: row.source.clone(),
             customer: about.customer,
             address: about.address,
+            sender: about.sender,
             payee: about.payee,
             description: about.description,
             product: about.product,
@@ -115,8 +177,15 @@ impl Order {
             cancelled_at: time(row.expected.cancelled_at),
             created_at: row.created_at.to_string(),
             updated_at: row.updated_at.to_string(),
+            payments: None,
             decimals,
         }
+    }
+
+    /// With what its chain says of it.
+    pub fn on_chain(self, payments: &[Reported]) -> Self {
+        let payments = payments.iter().map(|one| ChainPayment::of(one, self.decimals)).collect();
+        Self { payments: Some(payments), ..self }
     }
 
     /// The order as it will be.

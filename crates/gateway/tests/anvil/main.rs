@@ -126,7 +126,7 @@ impl Shop {
 
     /// How each payment stands, how many confirmations it has and needs.
     fn stands(&self, order: OrderKey) -> Vec<(Standing, u64, u32)> {
-        let payments = self.state.payments(order, self.watcher.settings());
+        let payments = self.state.payments(order);
         payments.iter().map(|one| (one.standing, one.confirmations, one.required)).collect()
     }
 }
@@ -143,7 +143,7 @@ async fn a_payment_of_the_coin_is_seen_confirmed_counted_and_final() {
     assert!(!shop.is_paid(order), "2 of 3");
     shop.mine(1).await;
     assert!(shop.is_paid(order));
-    let paid = &shop.state.payments(order, shop.watcher.settings())[0];
+    let paid = &shop.state.payments(order)[0];
     assert_eq!(paid.amount, Some(Minor(hundredths(99_99))));
     assert_eq!(paid.from.as_ref().map(ToString::to_string), Some(shop.anvil.account(0)));
     let height = paid.block.expect("it is in a block").height;
@@ -340,7 +340,7 @@ async fn too_little_too_much_and_too_late_are_told_apart() {
     shop.mine(4).await;
     assert!(shop.is_paid(order));
     assert_eq!(shop.state.orders()[&order].sums().counted, Minor(hundredths(50_99)));
-    let payments = shop.state.payments(order, shop.watcher.settings());
+    let payments = shop.state.payments(order);
     assert_eq!(payments.iter().map(|one| one.is_late).collect::<Vec<_>>(), [false, true]);
 }
 

@@ -104,6 +104,7 @@ pub(crate) fn settings(sources: Vec<Source>, endpoints: Vec<Endpoint>) -> Settin
         resolver: Resolver::System,
         proxy: None,
         orders: gateway::OrderRules::default(),
+        chains: Vec::new(),
         certificates: gateway::Certificates::default(),
         retention: store::Retention::default(),
         windows: gateway::Windows::default(),

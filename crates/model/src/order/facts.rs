@@ -122,12 +122,18 @@ impl Facts {
     }
 }
 
+impl Extend<Fact> for Facts {
+    fn extend<T: IntoIterator<Item = Fact>>(&mut self, facts: T) {
+        for fact in facts {
+            self.add(fact);
+        }
+    }
+}
+
 impl FromIterator<Fact> for Facts {
     fn from_iter<T: IntoIterator<Item = Fact>>(facts: T) -> Self {
         let mut all = Self::default();
-        for fact in facts {
-            all.add(fact);
-        }
+        all.extend(facts);
         all
     }
 }

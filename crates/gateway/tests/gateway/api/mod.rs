@@ -5,9 +5,13 @@
 mod changes;
 mod door;
 mod lists;
+#[path = "../../anvil/node.rs"]
+#[expect(dead_code, reason = "what tokens need is of the tests of chains alone")]
+mod node;
 mod once;
 mod orders;
 mod walk;
+mod watched;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -135,6 +139,14 @@ impl Shop {
         .await;
         let desk = api_keys::desk(&gateway).await;
         Self { gateway, desk, keys: Mutex::default() }
+    }
+
+    /// The gateway stops and starts again, on the same store.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut gateway::Settings)) -> Self {
+        let Self { gateway, keys, .. } = self;
+        let gateway = gateway.restart_with(change).await;
+        let desk = api_keys::desk(&gateway).await;
+        Self { gateway, desk, keys }
     }
 
     /// An API key that the gateway knows; the same one for the same permissions and reach.
