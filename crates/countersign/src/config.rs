@@ -8,6 +8,7 @@ mod admin;
 mod auditing;
 #[cfg(test)]
 pub(crate) mod certificates;
+mod chains;
 mod document;
 mod endpoint;
 #[cfg(feature = "fuzzing")]

@@ -55,7 +55,7 @@ async fn list(orders: &Orders, asked: &ListOrders, as_json: bool) -> Ended {
     found.reverse();
     if as_json {
         for kept in &found {
-            say(line(kept)?)?;
+            say(line(kept, shown::Order::of(&kept.row, &kept.about))?)?;
         }
         return Ok(Outcome::Done);
     }
@@ -85,10 +85,13 @@ async fn show(office: &Office, orders: &Orders, named: &str, as_json: bool) -> E
     // Who pays, and what for, is shown in the clear.
     let id = kept.row.id.to_string();
     office.desk.audit(Action::OrderRevealed, &id, order("orders show")).await?;
-    if as_json {
-        return say(line(&kept)?).map(|()| Outcome::Done);
+    let mut shown = shown::Order::of(&kept.row, &kept.about);
+    if kept.row.watched {
+        shown = shown.on_chain(&orders.on_chain(&kept).await?);
     }
-    let shown = shown::Order::of(&kept.row, &kept.about);
+    if as_json {
+        return say(line(&kept, shown)?).map(|()| Outcome::Done);
+    }
     let value = serde_json::to_value(&shown).map_err(|_| unreadable())?;
     for (name, value) in value.as_object().into_iter().flatten() {
         let text = match value {
@@ -116,14 +119,15 @@ async fn cancel(
     let note = office.desk.note(order(reason)).await?;
     let kept = orders.cancel(id, note).await?.ok_or_else(unknown)?;
     if as_json {
-        return say(line(&kept)?).map(|()| Outcome::Done);
+        let shown = shown::Order::of(&kept.row, &kept.about);
+        return say(line(&kept, shown)?).map(|()| Outcome::Done);
     }
     say(format_args!("{id}: {}", kept.row.judged.state)).map(|()| Outcome::Done)
 }
 
 /// An order with everything that is known of its payments, as one line of JSON.
-fn line(Kept { row, about }: &Kept) -> Result<serde_json::Value, Failure> {
-    let mut value = serde_json::to_value(shown::Order::of(row, about)).map_err(|_| unreadable())?;
+fn line(Kept { row, .. }: &Kept, shown: shown::Order) -> Result<serde_json::Value, Failure> {
+    let mut value = serde_json::to_value(shown).map_err(|_| unreadable())?;
     let decimals = row.expected.money.unit.decimals();
     let facts: Vec<_> = row
         .facts

@@ -27,6 +27,8 @@ pub(super) struct Document {
     pub(super) outbound_proxy: Option<At<String>>,
     pub(super) retention: Retention,
     pub(super) orders: Orders,
+    pub(super) chains: Vec<Chain>,
+    pub(super) assets: Vec<Asset>,
     /// `[limits] redis`.
     pub(super) redis: Option<At<String>>,
     pub(super) audit: Audit,
@@ -99,6 +101,40 @@ pub(super) struct Retention {
 pub(super) struct Orders {
     pub(super) currencies: Option<Texts>,
     pub(super) return_hosts: Option<Texts>,
+}
+
+/// `[[chain]]`.
+pub(super) struct Chain {
+    pub(super) place: Place,
+    pub(super) name: Option<At<String>>,
+    pub(super) id: Option<At<String>>,
+    pub(super) nodes: Vec<ChainNode>,
+    pub(super) nodes_agreeing: Option<At<i64>>,
+    pub(super) final_depth: Option<At<i64>>,
+    pub(super) final_by_chain: Option<At<bool>>,
+    pub(super) lag_blocks_max: Option<At<i64>>,
+    pub(super) silence_s_max: Option<At<i64>>,
+    pub(super) look_ms: Option<At<i64>>,
+}
+
+/// `[[chain.node]]`.
+pub(super) struct ChainNode {
+    pub(super) place: Place,
+    pub(super) url: Option<At<String>>,
+    pub(super) authorization: Option<At<String>>,
+    pub(super) allow_private: Option<At<bool>>,
+}
+
+/// `[[asset]]`.
+pub(super) struct Asset {
+    pub(super) place: Place,
+    pub(super) chain: Option<At<String>>,
+    pub(super) symbol: Option<At<String>>,
+    pub(super) contract: Option<At<String>>,
+    pub(super) decimals: Option<At<i64>>,
+    pub(super) price: Option<At<String>>,
+    pub(super) confirmations: Option<Texts>,
+    pub(super) dust_below: Option<At<String>>,
 }
 
 /// `[audit]`.
@@ -268,10 +304,55 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
         document.second_person = table.texts("second_person", found);
         table.finish(found);
     }
+    document.chains = root.tables("chain", found).iter().map(|t| chain(t, found)).collect();
+    document.assets = root.tables("asset", found).iter().map(|t| asset(t, found)).collect();
     document.sources = root.tables("source", found).iter().map(|t| source(t, found)).collect();
     document.endpoints =
         root.tables("endpoint", found).iter().map(|t| endpoint(t, found)).collect();
     document
+}
+
+fn chain(table: &Table<'_>, found: &mut Found) -> Chain {
+    let chain = Chain {
+        place: table.place.clone(),
+        name: table.text("name", found),
+        id: table.text("id", found),
+        nodes: table.tables("node", found).iter().map(|t| chain_node(t, found)).collect(),
+        nodes_agreeing: table.integer("nodes_agreeing", found),
+        final_depth: table.integer("final_depth", found),
+        final_by_chain: table.boolean("final_by_chain", found),
+        lag_blocks_max: table.integer("lag_blocks_max", found),
+        silence_s_max: table.integer("silence_s_max", found),
+        look_ms: table.integer("look_ms", found),
+    };
+    table.finish(found);
+    chain
+}
+
+fn chain_node(table: &Table<'_>, found: &mut Found) -> ChainNode {
+    let node = ChainNode {
+        place: table.place.clone(),
+        url: table.text("url", found),
+        authorization: table.text("authorization", found),
+        allow_private: table.boolean("allow_private", found),
+    };
+    table.finish(found);
+    node
+}
+
+fn asset(table: &Table<'_>, found: &mut Found) -> Asset {
+    let asset = Asset {
+        place: table.place.clone(),
+        chain: table.text("chain", found),
+        symbol: table.text("symbol", found),
+        contract: table.text("contract", found),
+        decimals: table.integer("decimals", found),
+        price: table.text("price", found),
+        confirmations: table.texts("confirmations", found),
+        dust_below: table.text("dust_below", found),
+    };
+    table.finish(found);
+    asset
 }
 
 fn sink(table: &Table<'_>, found: &mut Found) -> Sink {

@@ -15,8 +15,8 @@ use super::secrets::Ledger;
 use super::store::StorePlace;
 use super::transport::Transport;
 use super::{
-    Beside, Configuration, EndpointNamed, SourceNamed, admin, auditing, endpoint, limits, network,
-    orders, retention, security_txt, source, store, transport, web,
+    Beside, Configuration, EndpointNamed, SourceNamed, admin, auditing, chains, endpoint, limits,
+    network, orders, retention, security_txt, source, store, transport, web,
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -155,6 +155,8 @@ pub(super) fn configuration(
         .map(|written| source::source(written, &profiles, &mut source_names, &names, &mut scope))
         .collect();
     original_takes_one_source(document, &mut scope);
+    let chains = chains::chains(&document.chains, &mut scope);
+    let assets = chains.as_deref().and_then(|c| chains::assets(&document.assets, c, &mut scope));
     surroundings(document, listeners.as_ref(), &hosts, &mut scope);
     let notices = scope.notices;
 
@@ -182,7 +184,8 @@ pub(super) fn configuration(
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
         resolver: gateway::Resolver::System,
         proxy: proxy.flatten(),
-        orders,
+        orders: gateway::OrderRules { assets: assets?, ..orders },
+        chains: chains?,
         certificates: gateway::Certificates::default(),
         retention: kept,
         windows: windows?,

@@ -91,6 +91,10 @@ refusals! {
     UnknownCurrency = "unknown_currency",
     /// A text is no host that payers could be sent back to.
     BadReturnHost = "bad_return_host",
+    /// A chain, its nodes, or how they are asked.
+    BadChain = "bad_chain",
+    /// An asset, or how many confirmations it needs.
+    BadAsset = "bad_asset",
     /// What becomes of events that name an unknown order is neither `pass` nor `hold`.
     BadUnknownOrders = "bad_unknown_orders",
     /// A live gateway would speak to another machine's database in the clear.

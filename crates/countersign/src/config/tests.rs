@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::*;
 
+mod chains;
 mod transport;
 
 /// A secret that must never be said.

@@ -134,7 +134,8 @@ fn every_key_of_the_configuration_is_in_the_manual() {
     let manual = std::fs::read_to_string(root().join("docs/configuration.md")).expect("the manual");
     // What is unknown is refused with the keys that are known.
     let wrong = "zzzzz = 1\n[server]\nzzzzz = 1\n[server.admin_tls]\nzzzzz = 1\n[server.security_txt]\nzzzzz = 1\n[admin]\nzzzzz = 1\n[store]\nzzzzz = 1\n[vault]\nzzzzz = 1\n\
-                 [providers]\nzzzzz = 1\n[outbound]\nzzzzz = 1\n[retention]\nzzzzz = 1\n[[source]]\nzzzzz = 1\n[[endpoint]]\nzzzzz = 1\n";
+                 [providers]\nzzzzz = 1\n[outbound]\nzzzzz = 1\n[retention]\nzzzzz = 1\n[[source]]\nzzzzz = 1\n[[endpoint]]\nzzzzz = 1\n\
+                 [orders]\nzzzzz = 1\n[[chain]]\nzzzzz = 1\n[[chain.node]]\nzzzzz = 1\n[[asset]]\nzzzzz = 1\n";
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("countersign.toml");
     std::fs::write(&file, wrong).expect("written");

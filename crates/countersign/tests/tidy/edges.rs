@@ -23,7 +23,10 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("sandbox", &["model", "schemes"]),
     (
         "countersign",
-        &["model", "schemes", "vault", "policy", "redact", "audit", "store", "gateway", "sandbox"],
+        &[
+            "model", "schemes", "vault", "policy", "redact", "audit", "chains", "store", "gateway",
+            "sandbox",
+        ],
     ),
     ("bench", &["model", "schemes", "vault", "policy", "audit", "store", "gateway", "sandbox"]),
 ];

@@ -34,14 +34,7 @@ impl CopiedTable {
                 "SELECT sequence, id, kind, owner, wrapped, created_at FROM data_key
                  WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
             }
-            Self::Event => {
-                "SELECT sequence, id, sequence, arrival,
-                    (SELECT text FROM name WHERE name.id = event.source),
-                    (SELECT text FROM name WHERE name.id = event.provider),
-                    kind, status, reason, covers, failed, received_at, count, range_start,
-                    range_end, order_key, dedup_key, projection, sealed_key, sealed, original
-                 FROM event WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
-            }
+            Self::Event => EVENT,
             Self::Body => {
                 "SELECT row, arrival, body.sealed_key, body.sealed
                  FROM body CROSS JOIN event ON event.sequence = row
@@ -53,20 +46,8 @@ impl CopiedTable {
                     (SELECT dedup_first_day FROM counter) * 86400000
                  ORDER BY sequence LIMIT ?2"
             }
-            Self::Quarantine => {
-                "SELECT body_key, quarantine.dedup_key, body_key, quarantine.dedup_key, id
-                 FROM quarantine CROSS JOIN event ON sequence = quarantine.event
-                 WHERE (body_key, quarantine.dedup_key) > (?1, ?2)
-                 ORDER BY body_key, quarantine.dedup_key LIMIT ?3"
-            }
-            Self::Delivery => {
-                "SELECT row, delivery.id, row, event.id, arrival,
-                    (SELECT name FROM endpoint WHERE endpoint.id = delivery.endpoint), delivery.order_key,
-                    state, iif(state < 4, tries, 0), attempts, fence, leased,
-                    iif(state < 4, next_at, updated_at), created_at, updated_at
-                 FROM delivery CROSS JOIN event ON sequence = row / 1024
-                 WHERE row > ?1 ORDER BY row LIMIT ?2"
-            }
+            Self::Quarantine => QUARANTINE,
+            Self::Delivery => DELIVERY,
             Self::Attempt => {
                 "SELECT attempt.delivery, number, delivery.id, number, attempt.id, started_at,
                     ended_at, outcome, http_status
@@ -74,18 +55,8 @@ impl CopiedTable {
                  WHERE (attempt.delivery, number) > (?1, ?2)
                  ORDER BY attempt.delivery, number LIMIT ?3"
             }
-            Self::Tally => {
-                "SELECT row, minute, (SELECT text FROM name WHERE name.id = tally.source), event,
-                    step, reason, address_key, arrival, count, first_at, last_at, sealed_key,
-                    sealed
-                 FROM tally WHERE row > ?1 ORDER BY row LIMIT ?2"
-            }
-            Self::ApiKey => {
-                "SELECT sequence, id, environment, name, secret_hash, permissions, sources, providers, customer,
-                    networks, created_at, created_by, expires_at, rolled_from, grace_until, revoked_at,
-                    revoked_cause, last_used_at, last_address_key, last_address, uses, refusals
-                 FROM api_key WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
-            }
+            Self::Tally => TALLY,
+            Self::ApiKey => API_KEY,
             Self::Operator => OPERATOR,
             Self::Session => SESSION,
             Self::Entry => {
@@ -102,7 +73,9 @@ impl CopiedTable {
                     sealed_key, sealed
                  FROM secret WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
             }
-            Self::Sink => "SELECT name, name, size FROM audit_sink WHERE name > ?1 ORDER BY name LIMIT ?2",
+            Self::Sink => {
+                "SELECT name, name, size FROM audit_sink WHERE name > ?1 ORDER BY name LIMIT ?2"
+            }
             Self::Order => ORDER,
             Self::Payment => {
                 "SELECT key, key, order_id FROM payment WHERE key > ?1 ORDER BY key LIMIT ?2"
@@ -157,6 +130,36 @@ impl CopiedTable {
         }
     }
 }
+
+const EVENT: &str = "SELECT sequence, id, sequence, arrival,
+        (SELECT text FROM name WHERE name.id = event.source),
+        (SELECT text FROM name WHERE name.id = event.provider),
+        kind, status, reason, covers, failed, received_at, count, range_start,
+        range_end, order_key, dedup_key, projection, sealed_key, sealed, original
+     FROM event WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+
+const DELIVERY: &str = "SELECT row, delivery.id, row, event.id, arrival,
+        (SELECT name FROM endpoint WHERE endpoint.id = delivery.endpoint), delivery.order_key,
+        state, iif(state < 4, tries, 0), attempts, fence, leased,
+        iif(state < 4, next_at, updated_at), created_at, updated_at
+     FROM delivery CROSS JOIN event ON sequence = row / 1024
+     WHERE row > ?1 ORDER BY row LIMIT ?2";
+
+const QUARANTINE: &str = "SELECT body_key, quarantine.dedup_key, body_key, quarantine.dedup_key, id
+     FROM quarantine CROSS JOIN event ON sequence = quarantine.event
+     WHERE (body_key, quarantine.dedup_key) > (?1, ?2)
+     ORDER BY body_key, quarantine.dedup_key LIMIT ?3";
+
+const TALLY: &str =
+    "SELECT row, minute, (SELECT text FROM name WHERE name.id = tally.source), event,
+        step, reason, address_key, arrival, count, first_at, last_at, sealed_key,
+        sealed
+     FROM tally WHERE row > ?1 ORDER BY row LIMIT ?2";
+
+const API_KEY: &str = "SELECT sequence, id, environment, name, secret_hash, permissions, sources, providers, customer,
+        networks, created_at, created_by, expires_at, rolled_from, grace_until, revoked_at,
+        revoked_cause, last_used_at, last_address_key, last_address, uses, refusals
+     FROM api_key WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
 const OPERATOR: &str = "SELECT sequence, id, login_key, role, sealed_key, login, password, totp,
         totp_step, generation, created_at, created_by, disabled_at

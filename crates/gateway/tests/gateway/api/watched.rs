@@ -1,7 +1,5 @@
 //! Orders on a chain that is watched: paid by what a real EVM node (`anvil`) says, and by nothing else.
 
-#![expect(clippy::inconsistent_digit_grouping, reason = "cents after the last underscore")]
-
 use std::time::{Duration, Instant};
 
 use chains::{Asset, AssetId, ChainId, Classes, Finality, Minor, Worth};
