@@ -170,6 +170,9 @@ pub const SESSIONS_CACHED_MAX: usize = 4_096;
 pub const OPERATORS_POLL_MS: u64 = 250;
 /// For how long sessions in memory are believed when the store does not answer.
 pub const OPERATORS_STALE_MS_MAX: u64 = 1_000;
+/// How long an operator's session is kept after it was over, so that whoever looks into what happened
+/// finds it. The function `forget_sessions` of PostgreSQL has it, too.
+pub const SESSIONS_KEPT_MS: i64 = 24 * 3_600_000;
 /// How often it is written when sessions were used.
 pub const SESSION_USES_MS: u64 = 5_000;
 /// For how long an approval counts that one operator asked another for.

@@ -109,6 +109,10 @@ pub(crate) enum Command {
         operator: OperatorId,
         note: Note,
     },
+    /// Deletes sessions that were over before a time, a bounded number.
+    ForgetSessions {
+        before: Timestamp,
+    },
     CreateOrder(Box<NewOrder>, Note),
     /// Records what pays orders, and changes them.
     ChangeOrders(Box<OrderChanges>),

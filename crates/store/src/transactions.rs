@@ -114,7 +114,7 @@ impl Name {
             Command::Deny { .. } => Self::Deny,
             Command::Redeliver { .. } => Self::Redeliver,
             Command::Sweep { .. } => Self::Sweep,
-            Command::Retain(_) => Self::Retain,
+            Command::Retain(_) | Command::ForgetSessions { .. } => Self::Retain,
             Command::Probe => Self::Probe,
             Command::CreateApiKey { .. }
             | Command::RollApiKey { .. }

@@ -87,7 +87,6 @@ impl CopiedTable {
                  FROM api_key WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
             }
             Self::Operator => OPERATOR,
-            Self::Session => SESSION,
             Self::Entry => {
                 "SELECT sequence, sequence, at, action, actor, resource, outcome, request, changes,
                     address, agent, note, sealed_key, sealed
@@ -136,7 +135,6 @@ impl CopiedTable {
             Self::Tally => "SELECT count(*) FROM tally",
             Self::ApiKey => "SELECT count(*) FROM api_key",
             Self::Operator => "SELECT count(*) FROM operator",
-            Self::Session => "SELECT count(*) FROM session",
             Self::Entry => "SELECT count(*) FROM audit_entry",
             Self::Tile => "SELECT count(*) FROM audit_tile",
             Self::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
@@ -157,10 +155,6 @@ const ORDER: &str =
         tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
         facts, version, revision, updated_at, sealed_key, sealed
      FROM orders WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
-
-const SESSION: &str = "SELECT row, token_hash, operator, created_at, last_seen_at, confirmed_at,
-        ends_at, ended_at
-     FROM session WHERE row > ?1 ORDER BY row LIMIT ?2";
 
 impl Sqlite {
     /// Rows of a table after one of them, or from the first on.

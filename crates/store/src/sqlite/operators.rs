@@ -16,6 +16,9 @@ use crate::{
     SessionOpened, SessionRow, StoreError,
 };
 
+/// Sessions deleted in one transaction.
+const SESSIONS_AT_ONCE_MAX: i64 = 128;
+
 impl Session<'_> {
     /// Adds an operator.
     pub(super) fn add_operator(
@@ -227,6 +230,18 @@ impl Session<'_> {
             self.operators_changed()?;
         }
         Ok(ended)
+    }
+
+    /// Deletes sessions that were over before a time, the oldest first; says how many.
+    pub(super) fn forget_sessions(&self, before: Timestamp) -> Result<usize> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "DELETE FROM session WHERE row IN (SELECT row FROM session
+                    WHERE min(ends_at, coalesce(ended_at, ends_at)) < ?1
+                    ORDER BY min(ends_at, coalesce(ended_at, ends_at)) LIMIT ?2)",
+            )?
+            .execute([before.as_millis(), SESSIONS_AT_ONCE_MAX])?)
     }
 
     fn end_open(&self, operator: OperatorId, at: Timestamp) -> Result<usize> {

@@ -176,6 +176,7 @@ fn is_owed(command: &Command) -> bool {
         | Command::Lease(_)
         | Command::Sweep { .. }
         | Command::Retain(_)
+        | Command::ForgetSessions { .. }
         | Command::NoteApiKeyUses(_)
         | Command::NoteSessionUses(_)
         | Command::TakeDuty(_)

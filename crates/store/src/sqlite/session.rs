@@ -205,6 +205,7 @@ impl<'c> Session<'c> {
             Command::EndSessions { operator, note } => {
                 self.end_sessions(*operator, note).map(Answer::Count)
             }
+            Command::ForgetSessions { before } => self.forget_sessions(*before).map(Answer::Count),
             _ => Err(Kind::Internal.into()),
         }
     }
@@ -255,6 +256,7 @@ impl<'c> Session<'c> {
             | Command::OpenSession { .. }
             | Command::EndSession { .. }
             | Command::EndSessions { .. }
+            | Command::ForgetSessions { .. }
             | Command::NoteSessionUses(_)
             | Command::AskApproval { .. }
             | Command::DecideApproval { .. }

@@ -198,6 +198,8 @@ macro_rules! every_case {
                 a_session_goes_on_under_a_new_token,
                 a_session_that_is_over_does_not_go_on,
                 a_session_is_ended_once,
+                sessions_go_a_day_after_they_were_over,
+                many_sessions_go_in_slices,
                 uses_are_noted_and_never_go_back,
                 every_end_is_a_new_version_and_no_use_is,
                 what_nobody_could_open_is_refused,

@@ -63,7 +63,6 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         CopiedTable::Tally => TALLY,
         CopiedTable::ApiKey => API_KEY,
         CopiedTable::Operator => OPERATOR,
-        CopiedTable::Session => SESSION,
         CopiedTable::Order => ORDER,
         CopiedTable::Payment => &["INSERT INTO payment (key, order_id) SELECT * FROM {new}
             ON CONFLICT (key) DO NOTHING"],
@@ -153,13 +152,6 @@ const OPERATOR: &[&str] =
         totp_step = excluded.totp_step, generation = excluded.generation,
         disabled_at = excluded.disabled_at"];
 
-const SESSION: &[&str] =
-    &["INSERT INTO session (token_hash, operator, created_at, last_seen_at, confirmed_at, ends_at,
-        ended_at)
-     SELECT * FROM {new}
-     ON CONFLICT (token_hash) DO UPDATE SET
-        last_seen_at = excluded.last_seen_at, ended_at = excluded.ended_at"];
-
 const ORDER: &[&str] = &[
     "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit,
         amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending,
@@ -238,10 +230,6 @@ const fn finds(table: CopiedTable) -> &'static str {
                 created_at, created_by, disabled_at
              FROM operator WHERE id = ANY ($1)"
         }
-        CopiedTable::Session => {
-            "SELECT token_hash, operator, created_at, last_seen_at, confirmed_at, ends_at, ended_at
-             FROM session WHERE token_hash = ANY ($1)"
-        }
         CopiedTable::Entry => {
             "SELECT sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed
@@ -286,7 +274,6 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Tally => "SELECT count(*) FROM tally",
         CopiedTable::ApiKey => "SELECT count(*) FROM api_key",
         CopiedTable::Operator => "SELECT count(*) FROM operator",
-        CopiedTable::Session => "SELECT count(*) FROM session",
         CopiedTable::Entry => "SELECT count(*) FROM audit_entry",
         CopiedTable::Tile => "SELECT count(*) FROM audit_tile",
         CopiedTable::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
