@@ -30,6 +30,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__approvals", include_str!("../../migrations/postgres/V9__approvals.sql")),
     ("V10__orders", include_str!("../../migrations/postgres/V10__orders.sql")),
     ("V11__sessions_over", include_str!("../../migrations/postgres/V11__sessions_over.sql")),
+    ("V12__pages", include_str!("../../migrations/postgres/V12__pages.sql")),
 ];
 
 /// What opening waits for, milliseconds.

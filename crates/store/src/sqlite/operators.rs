@@ -284,6 +284,27 @@ impl Sqlite {
         self.read(|connection| rows(connection, "ORDER BY sequence", params![])).await
     }
 
+    pub(crate) async fn operators_page(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> std::result::Result<Vec<(i64, OperatorRow)>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, sequence FROM operator
+                 WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+            ))?;
+            let mut found = statement.query([after, limit])?;
+            let mut page = Vec::new();
+            while let Some(row) = found.next()? {
+                page.push((row.get(11)?, operator(row)?));
+            }
+            Ok(page)
+        })
+        .await
+    }
+
     pub(crate) async fn operator(
         &self,
         id: OperatorId,

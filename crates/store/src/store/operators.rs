@@ -106,6 +106,18 @@ impl Store {
         }
     }
 
+    /// Operators, in the order in which they were added: at most `limit` after a number, each with its own.
+    pub async fn operators_page(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, OperatorRow)>, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.operators_page(after, limit).await,
+            Self::Postgres(postgres) => postgres.operators_page(after, limit).await,
+        }
+    }
+
     /// One operator.
     pub async fn operator(&self, id: OperatorId) -> Result<Option<OperatorRow>, StoreError> {
         match self {

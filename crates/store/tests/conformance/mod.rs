@@ -172,6 +172,7 @@ macro_rules! every_case {
                 what_is_unknown_changes_nothing,
                 every_change_is_a_new_version_and_no_use_is,
                 uses_add_up_and_the_latest_is_the_last,
+                keys_are_read_page_by_page,
                 of_several_that_roll_at_once_one_does,
             }
             orders {
@@ -189,6 +190,7 @@ macro_rules! every_case {
             }
             operators {
                 an_added_operator_is_kept_as_they_were_given,
+                operators_are_read_page_by_page,
                 nobody_else_signs_in_as_that,
                 every_change_is_kept_and_told,
                 what_ends_sessions_ends_all_of_them_and_no_other,

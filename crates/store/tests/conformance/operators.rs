@@ -112,6 +112,29 @@ pub(crate) async fn an_added_operator_is_kept_as_they_were_given(place: Place) {
     );
 }
 
+pub(crate) async fn operators_are_read_page_by_page(place: Place) {
+    let store = with(&place, &[3, 1, 2]).await;
+    let all = store.operators().await.unwrap();
+    let mut paged = Vec::new();
+    let mut after = 0;
+    for expected in [2, 1, 0] {
+        let page = store.operators_page(after, 2).await.unwrap();
+        assert_eq!(page.len(), expected);
+        assert!(page.iter().all(|(number, _)| *number > after));
+        after = page.last().map_or(after, |(number, _)| *number);
+        paged.extend(page.into_iter().map(|(_, row)| row));
+    }
+    assert_eq!(paged, all);
+    // Whoever comes meanwhile stands on the next page, and nobody twice.
+    store.add_operator(operator(4), note()).await.unwrap();
+    let page = store.operators_page(after, 9).await.unwrap();
+    assert_eq!(page.iter().map(|(_, row)| row.id).collect::<Vec<_>>(), [operator_id(4)]);
+    for (after, limit) in [(i64::MAX, 9), (0, 0)] {
+        assert_eq!(store.operators_page(after, limit).await.unwrap(), []);
+    }
+    assert_eq!(store.operators_page(i64::MIN, usize::MAX).await.unwrap().len(), 4);
+}
+
 pub(crate) async fn nobody_else_signs_in_as_that(place: Place) {
     let store = with(&place, &[1]).await;
     let other = NewOperator { login_key: hash_bytes(1), ..operator(2) };
