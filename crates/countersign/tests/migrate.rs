@@ -49,6 +49,7 @@ fn a_schema_is_planned_applied_and_refused_as_the_manual_says() {
         { "version": 7, "name": "secrets" }, { "version": 8, "name": "operators" },
         { "version": 9, "name": "approvals" }, { "version": 10, "name": "orders" },
         { "version": 11, "name": "sessions_over" }, { "version": 12, "name": "pages" },
+        { "version": 13, "name": "receipts" },
     ]);
     let pending = json!({ "applied": [], "pending": all, "serving_role": null });
 

@@ -48,6 +48,8 @@ pub enum CopiedTable {
     Order,
     /// Which order each payment serves.
     Payment,
+    /// Which request each transaction of a receipt answers.
+    Receipt,
 }
 
 /// What a column holds.
@@ -87,6 +89,7 @@ impl CopiedTable {
         Self::Sink,
         Self::Order,
         Self::Payment,
+        Self::Receipt,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -106,6 +109,7 @@ impl CopiedTable {
         Self::Sink,
         Self::Order,
         Self::Payment,
+        Self::Receipt,
     ];
 
     /// The stable code.
@@ -130,6 +134,7 @@ impl CopiedTable {
             Self::Sink => "audit_sinks",
             Self::Order => "orders",
             Self::Payment => "payments",
+            Self::Receipt => "receipts",
         }
     }
 
@@ -184,6 +189,9 @@ impl CopiedTable {
             Self::Sink => &[("name", Kind::Text), ("size", Kind::Number)],
             Self::Order => ORDER,
             Self::Payment => &[("key", Kind::Bytes), ("order_id", Kind::Id)],
+            Self::Receipt => {
+                &[("key", Kind::Bytes), ("request", Kind::Bytes), ("taken_at", Kind::Number)]
+            }
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }

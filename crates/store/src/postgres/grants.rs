@@ -53,6 +53,7 @@ const TABLES: &[(&str, &str)] = &[
          revision, updated_at)",
     ),
     ("payment", "SELECT, INSERT"),
+    ("receipt", "SELECT, INSERT"),
     ("approval", "SELECT, INSERT, DELETE, UPDATE (approver, is_approved, decided_at, used_at)"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
     ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),

@@ -31,6 +31,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V10__orders", include_str!("../../migrations/postgres/V10__orders.sql")),
     ("V11__sessions_over", include_str!("../../migrations/postgres/V11__sessions_over.sql")),
     ("V12__pages", include_str!("../../migrations/postgres/V12__pages.sql")),
+    ("V13__receipts", include_str!("../../migrations/postgres/V13__receipts.sql")),
 ];
 
 /// What opening waits for, milliseconds.

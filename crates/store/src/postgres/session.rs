@@ -205,6 +205,7 @@ impl<'c> Session<'c> {
             Command::ChangeOrders(changes) => {
                 self.change_orders(changes).await.map(Answer::OrdersChanged)
             }
+            Command::TakeReceipt(new) => self.take_receipt(new).await.map(Answer::ReceiptTaken),
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).await.map(|()| Answer::Done)

@@ -106,6 +106,10 @@ impl CopiedTable {
             Self::Payment => {
                 "SELECT key, key, order_id FROM payment WHERE key > ?1 ORDER BY key LIMIT ?2"
             }
+            Self::Receipt => {
+                "SELECT key, key, request, taken_at FROM receipt
+                 WHERE key > ?1 ORDER BY key LIMIT ?2"
+            }
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -114,7 +118,7 @@ impl CopiedTable {
         let before = match self {
             Self::Quarantine => vec![Stored::Blob(Vec::new()); 2],
             Self::Sink => vec![Stored::Text(String::new())],
-            Self::Payment => vec![Stored::Blob(Vec::new())],
+            Self::Payment | Self::Receipt => vec![Stored::Blob(Vec::new())],
             Self::Attempt => vec![Stored::Integer(i64::MIN); 2],
             _ => vec![Stored::Integer(i64::MIN)],
         };
@@ -142,6 +146,7 @@ impl CopiedTable {
             Self::Sink => "SELECT count(*) FROM audit_sink",
             Self::Order => "SELECT count(*) FROM orders",
             Self::Payment => "SELECT count(*) FROM payment",
+            Self::Receipt => "SELECT count(*) FROM receipt",
         }
     }
 }

@@ -34,6 +34,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V11__approvals", include_str!("../../migrations/sqlite/V11__approvals.sql")),
     ("V12__orders", include_str!("../../migrations/sqlite/V12__orders.sql")),
     ("V13__sessions_over", include_str!("../../migrations/sqlite/V13__sessions_over.sql")),
+    ("V14__receipts", include_str!("../../migrations/sqlite/V14__receipts.sql")),
 ];
 
 /// Only the owner reads and writes.

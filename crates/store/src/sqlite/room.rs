@@ -172,6 +172,7 @@ fn is_owed(command: &Command) -> bool {
         Command::Record(_)
         | Command::CreateOrder(..)
         | Command::ChangeOrders(_)
+        | Command::TakeReceipt(_)
         | Command::Tally(_)
         | Command::Lease(_)
         | Command::Sweep { .. }

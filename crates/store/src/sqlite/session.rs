@@ -267,6 +267,7 @@ impl<'c> Session<'c> {
             Command::ChangeOrders(changes) => {
                 self.change_orders(changes).map(Answer::OrdersChanged)
             }
+            Command::TakeReceipt(new) => self.take_receipt(new).map(Answer::ReceiptTaken),
             Command::TakeDuty(duty) => self.take_duty(duty).map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).map(|()| Answer::Done)

@@ -14,6 +14,7 @@ pub(crate) mod operators;
 pub(crate) mod ordering;
 pub(crate) mod orders;
 pub(crate) mod queries;
+pub(crate) mod receipts;
 pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod retention;
@@ -208,6 +209,10 @@ macro_rules! every_case {
                 the_last_administrator_is_spared_where_it_is_asked_for,
                 of_several_that_disable_each_other_one_stays,
                 what_is_unknown_changes_nothing,
+            }
+            receipts {
+                a_transaction_answers_one_request,
+                of_several_requests_at_once_one_has_the_transaction,
             }
             approvals {
                 what_is_asked_is_kept_approved_and_used_once,

@@ -66,6 +66,10 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         CopiedTable::Order => ORDER,
         CopiedTable::Payment => &["INSERT INTO payment (key, order_id) SELECT * FROM {new}
             ON CONFLICT (key) DO NOTHING"],
+        CopiedTable::Receipt => {
+            &["INSERT INTO receipt (key, request, taken_at) SELECT * FROM {new}
+            ON CONFLICT (key) DO NOTHING"]
+        }
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -250,6 +254,9 @@ const fn finds(table: CopiedTable) -> &'static str {
              FROM orders WHERE id = ANY ($1)"
         }
         CopiedTable::Payment => "SELECT key, order_id FROM payment WHERE key = ANY ($1)",
+        CopiedTable::Receipt => {
+            "SELECT key, request, taken_at FROM receipt WHERE key = ANY ($1)"
+        }
         CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
             "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
@@ -281,6 +288,7 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Sink => "SELECT count(*) FROM audit_sink",
         CopiedTable::Order => "SELECT count(*) FROM orders",
         CopiedTable::Payment => "SELECT count(*) FROM payment",
+        CopiedTable::Receipt => "SELECT count(*) FROM receipt",
     }
 }
 
@@ -305,6 +313,7 @@ pub(super) fn anything() -> String {
         "audit_tile",
         "secret",
         "audit_sink",
+        "receipt",
     ];
     let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table})"));
     format!("SELECT {}", any.join(" OR "))
