@@ -106,10 +106,7 @@ impl CopiedTable {
             Self::Payment => {
                 "SELECT key, key, order_id FROM payment WHERE key > ?1 ORDER BY key LIMIT ?2"
             }
-            Self::Receipt => {
-                "SELECT key, key, request, taken_at FROM receipt
-                 WHERE key > ?1 ORDER BY key LIMIT ?2"
-            }
+            Self::Receipt => RECEIPT,
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -160,6 +157,9 @@ const ORDER: &str =
         tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
         facts, version, revision, updated_at, sealed_key, sealed
      FROM orders WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+
+const RECEIPT: &str =
+    "SELECT key, key, request, taken_at FROM receipt WHERE key > ?1 ORDER BY key LIMIT ?2";
 
 impl Sqlite {
     /// Rows of a table after one of them, or from the first on.
