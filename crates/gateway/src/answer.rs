@@ -192,6 +192,7 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::RedactedOriginalOnly
         | ApiRefusal::DeliveryPending
         | ApiRefusal::ReferenceTaken
+        | ApiRefusal::NoReceipts
         | ApiRefusal::AlreadyRolled
         | ApiRefusal::AlreadyRevoked
         | ApiRefusal::AlreadySo

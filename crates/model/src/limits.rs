@@ -75,6 +75,9 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const IDEMPOTENCY_LEASE_MS: i64 = 60_000;
 /// How long its answer is kept.
 pub const IDEMPOTENCY_KEPT_MS: i64 = 24 * 3_600_000;
+/// How far from now a receipt may have been written, either way, unless its source says otherwise. It
+/// comes with the answer to the request that it is for.
+pub const RECEIPT_WINDOW_MS: i64 = 5 * 60_000;
 /// Things in one page of a list.
 pub const PAGE_MAX: u8 = 100;
 /// Characters of the reason that somebody gives for what they do.

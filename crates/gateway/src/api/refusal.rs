@@ -121,6 +121,9 @@ refusals! {
     /// There is an order with this reference.
     ReferenceTaken = "reference_taken", Changing,
         "There is an order with this reference already: ask GET /v1/orders?reference= for it, or take another.";
+    /// The source has no secrets for receipts.
+    NoReceipts = "no_receipts", Changing,
+        "The source has no `receipt_secrets`, so nothing says whose receipts are good: add those that its provider signs receipts with.";
     /// The delivery is on its way already.
     DeliveryPending = "delivery_pending", Changing,
         "The delivery is on its way already: wait until it is delivered or dead.";
