@@ -1,11 +1,14 @@
 //! A server process under measurement: started, waited for, watched through `/proc`, stopped.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Range;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use tokio::net::TcpSocket;
 
 use crate::clock::Chance;
 use crate::wire;
@@ -220,8 +223,9 @@ impl Drop for Server {
     }
 }
 
-/// A loopback address whose port was free a moment ago, and which no outgoing connection will take:
-/// a server that is killed must find it free again.
+/// A loopback address that is nobody else's until this process ends, and which no outgoing connection
+/// will take: a server that is killed or stopped must find it free again, whatever else is tested on
+/// this machine meanwhile.
 ///
 /// # Errors
 /// When there is none.
@@ -230,11 +234,24 @@ pub fn free_address() -> Result<SocketAddr> {
     for _ in 0..PORT_TRIES {
         let port = u16::try_from(chance.between(PORTS.start, PORTS.end))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
+        if let Ok(held) = hold(address) {
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).push(held);
             return Ok(address);
         }
     }
     bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+}
+
+/// The addresses that were given.
+static HELD: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+
+/// Holds an address that nobody has or holds. Only who reuses addresses, as servers do, can bind it
+/// then; this does not, and so finds those that others hold. Nobody is answered before a server listens.
+fn hold(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(address)?;
+    socket.set_reuseaddr(true)?;
+    Ok(socket)
 }
 
 /// A process as `/proc/PID/stat` tells of it.
@@ -307,6 +324,22 @@ mod tests {
         assert_eq!(status_kib(status, "VmHWM:"), Some(20_480));
         assert_eq!(status_kib(status, "VmRSS:"), Some(10_240));
         assert_eq!(status_kib(status, "VmSwap:"), None);
+    }
+
+    #[test]
+    fn an_address_that_was_given_is_its_servers_alone() {
+        let address = free_address().unwrap();
+        // As if another process were given it, while no server listens and again after one has.
+        assert!(hold(address).is_err());
+        for _ in 0..2 {
+            assert!(TcpStream::connect(address).is_err(), "nobody listens");
+            let listener = std::net::TcpListener::bind(address).unwrap();
+            let client = TcpStream::connect(address).unwrap();
+            // Who closes first has the address for a minute more.
+            drop(listener.accept().unwrap());
+            drop((listener, client));
+            assert!(hold(address).is_err());
+        }
     }
 
     #[test]

@@ -193,6 +193,7 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::DeliveryPending
         | ApiRefusal::ReferenceTaken
         | ApiRefusal::AddressTaken
+        | ApiRefusal::NoReceipts
         | ApiRefusal::AlreadyRolled
         | ApiRefusal::AlreadyRevoked
         | ApiRefusal::AlreadySo

@@ -21,6 +21,7 @@ mod idempotency;
 mod limits;
 mod orders;
 mod read;
+mod receipts;
 mod refusal;
 mod routes;
 mod serve;
@@ -51,6 +52,7 @@ use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
 use crate::operations::Desk;
 use crate::orders::{OrderRules, Orders};
+use crate::receipts::Receipts;
 use crate::sharing::{Counter, Sharing};
 use crate::{Clock, Refusal, SecurityTxt, entropy};
 pub use refusal::ApiRefusal;
@@ -85,6 +87,8 @@ pub(crate) struct Api {
 pub(crate) struct ServedSource {
     pub(crate) provider: String,
     pub(crate) endpoints: Vec<String>,
+    /// What its receipts are judged by, if it has secrets for them.
+    pub(crate) receipts: Option<Receipts>,
 }
 
 /// An endpoint, as far as the API knows it.

@@ -61,6 +61,11 @@ pub fn api_reason(bytes: &[u8]) -> Option<String> {
     api::fuzzing::reason(bytes)
 }
 
+/// The source and the receipt in the body of a request to the API that asks about one, if it is taken.
+pub fn api_receipt(bytes: &[u8]) -> Option<(String, String)> {
+    api::fuzzing::receipt(bytes)
+}
+
 /// What the head of a request is judged to be: not whole yet, or so many bytes of head and of body;
 /// else the code of the refusal.
 pub fn head(bytes: &[u8]) -> Result<Option<(usize, u64)>, &'static str> {

@@ -29,6 +29,7 @@ use crate::operations::Desk;
 use crate::operators::Operators;
 use crate::orders::Orders;
 use crate::outbound::{Client, Outbound};
+use crate::receipts::Receipts;
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
 use crate::tallies::Tallies;
@@ -533,7 +534,8 @@ fn admin_doors(allowed: Vec<IpNet>, tls: Option<Tls>) -> Doors {
 
 fn served_source(source: &Source) -> (String, ServedSource) {
     let provider = source.profile.name().to_owned();
-    (source.name.clone(), ServedSource { provider, endpoints: source.endpoints.clone() })
+    let (endpoints, receipts) = (source.endpoints.clone(), Receipts::of(source));
+    (source.name.clone(), ServedSource { provider, endpoints, receipts })
 }
 
 fn served_endpoint(endpoint: &Endpoint) -> ServedEndpoint {

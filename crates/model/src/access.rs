@@ -42,6 +42,8 @@ permissions! {
     OrdersRead = "orders:read", Viewer;
     /// Create and cancel orders.
     OrdersCreate = "orders:create", Operator;
+    /// Have receipts judged, each for the request that it answers.
+    ReceiptsVerify = "receipts:verify", Operator;
     /// List endpoints and their states.
     EndpointsRead = "endpoints:read", Viewer;
     /// Pause, resume and disable endpoints.

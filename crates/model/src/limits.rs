@@ -75,6 +75,9 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const IDEMPOTENCY_LEASE_MS: i64 = 60_000;
 /// How long its answer is kept.
 pub const IDEMPOTENCY_KEPT_MS: i64 = 24 * 3_600_000;
+/// How far from now a receipt may have been written, either way, unless its source says otherwise. It
+/// comes with the answer to the request that it is for.
+pub const RECEIPT_WINDOW_MS: i64 = 5 * 60_000;
 /// Things in one page of a list.
 pub const PAGE_MAX: u8 = 100;
 /// Characters of the reason that somebody gives for what they do.
@@ -170,6 +173,9 @@ pub const SESSIONS_CACHED_MAX: usize = 4_096;
 pub const OPERATORS_POLL_MS: u64 = 250;
 /// For how long sessions in memory are believed when the store does not answer.
 pub const OPERATORS_STALE_MS_MAX: u64 = 1_000;
+/// How long an operator's session is kept after it was over, so that whoever looks into what happened
+/// finds it. The function `forget_sessions` of PostgreSQL has it, too.
+pub const SESSIONS_KEPT_MS: i64 = 24 * 3_600_000;
 /// How often it is written when sessions were used.
 pub const SESSION_USES_MS: u64 = 5_000;
 /// For how long an approval counts that one operator asked another for.

@@ -119,6 +119,14 @@ coded! {
     ClientCertificateIgnored = "client-certificate-ignored",
     /// Whoever signs in with a name that is not there is answered without hashing.
     SignInLeaks = "sign-in-leaks",
+    /// Whoever asks for an approval may give it themselves.
+    ApprovalOwn = "approval-own",
+    /// An approval counts as often as somebody comes with it.
+    ApprovalTwice = "approval-twice",
+    /// An approval counts for any request.
+    ApprovalOfAnything = "approval-of-anything",
+    /// The last administrator who is enabled can be locked out.
+    LastAdministratorGone = "last-administrator-gone",
     /// Private addresses are dialled.
     PrivateDialled = "private-dialled",
     /// An IPv6 address is not looked at for the IPv4 address that it carries.

@@ -162,6 +162,11 @@ impl Receipt {
         self.said.iter().find(|(other, _)| *other == field)?.1.as_deref()
     }
 
+    /// Whether receipts of its form say it, wherever they are whole.
+    pub fn has(&self, field: ReceiptField) -> bool {
+        self.said.iter().any(|(other, _)| *other == field)
+    }
+
     /// Every field in which the receipt is not as expected; none if it answers the request.
     /// Amounts are the same if they are the same decimal, everything else if it is the same text.
     pub fn differences(&self, expected: &[(ReceiptField, &str)]) -> Vec<Difference> {
@@ -189,10 +194,9 @@ impl Receipt {
             (ReceiptField::Currency, &event.currency),
             (ReceiptField::User, &event.customer),
         ];
-        let told = |field| self.said.iter().any(|(other, _)| *other == field);
         let expected: Vec<(ReceiptField, &str)> = of_event
             .into_iter()
-            .filter(|(field, _)| told(*field))
+            .filter(|(field, _)| self.has(*field))
             .filter_map(|(field, text)| Some((field, text.as_deref()?)))
             .collect();
         self.differences(&expected)

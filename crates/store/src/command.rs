@@ -12,9 +12,10 @@ use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
     ApiKeyChanged, ApiKeyUse, ApprovalJudged, Changed, Claimed, Deed, EndpointState,
     IdempotencyClaim, LeaseRequest, Leased, NewApiKey, NewApproval, NewDelivery, NewKey,
-    NewOperator, NewOrder, NewSession, Note, OperatorChange, OperatorChanged, OrderChanges,
-    OrderCreated, OrdersChanged, PartitionClass, Record, Recorded, Seal, SealedRow, SessionOpened,
-    Settle, Settled, StoreError, Successor, Tally, WindowAdd, WindowCounts,
+    NewOperator, NewOrder, NewReceipt, NewSession, Note, OperatorChange, OperatorChanged,
+    OrderChanges, OrderCreated, OrdersChanged, PartitionClass, ReceiptTaken, Record, Recorded,
+    Seal, SealedRow, SessionOpened, Settle, Settled, StoreError, Successor, Tally, WindowAdd,
+    WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -109,9 +110,15 @@ pub(crate) enum Command {
         operator: OperatorId,
         note: Note,
     },
+    /// Deletes sessions that were over before a time, a bounded number.
+    ForgetSessions {
+        before: Timestamp,
+    },
     CreateOrder(Box<NewOrder>, Note),
     /// Records what pays orders, and changes them.
     ChangeOrders(Box<OrderChanges>),
+    /// Takes a receipt, unless its transaction answers another request.
+    TakeReceipt(NewReceipt),
     TakeDuty(Duty),
     ReleaseDuty {
         name: String,
@@ -182,6 +189,7 @@ pub(crate) enum Answer {
     SessionOpened(SessionOpened),
     OrderCreated(OrderCreated),
     OrdersChanged(OrdersChanged),
+    ReceiptTaken(ReceiptTaken),
     ApprovalJudged(ApprovalJudged),
     Count(usize),
     SecretAdded(SecretAdded),

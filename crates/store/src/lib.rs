@@ -31,6 +31,7 @@ mod options;
 mod order;
 mod partition;
 mod postgres;
+mod receipt;
 mod record;
 mod retention;
 mod schema;
@@ -66,6 +67,7 @@ pub use order::{
 };
 pub use partition::PartitionClass;
 pub use postgres::{MigrationName, PostgresOptions, ServerWarning};
+pub use receipt::{NewReceipt, ReceiptTaken};
 pub use record::{
     KeyKind, NewEvent, NewKey, Outcome, Record, Recorded, SealedRow, StoredKey, Tally,
 };

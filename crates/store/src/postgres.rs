@@ -31,6 +31,7 @@ mod orders;
 mod partitions;
 mod pool;
 mod read;
+mod receipts;
 mod record;
 mod secrets;
 mod session;

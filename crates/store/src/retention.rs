@@ -54,6 +54,8 @@ pub struct Removed {
     pub bodies: usize,
     /// Deliveries.
     pub deliveries: usize,
+    /// Sessions of operators that were over.
+    pub sessions: usize,
 }
 
 /// Asks a file for one bounded slice.

@@ -20,6 +20,7 @@ mod open;
 mod operators;
 mod orders;
 mod read;
+mod receipts;
 mod record;
 mod retain;
 mod room;

@@ -4,6 +4,7 @@ mod api_keys;
 mod approvals;
 mod operators;
 mod orders;
+mod receipts;
 
 use std::path::Path;
 
@@ -412,12 +413,14 @@ impl Store {
 
     /// Deletes what is older than it is to be kept, and what no pending delivery needs. Of a server
     /// whole partitions are dropped; of a file rows go in slices between which others get their
-    /// turn.
+    /// turn. Sessions of operators go a day after they were over, whatever is configured.
     pub async fn retain(
         &self,
         now: Timestamp,
         retention: Retention,
     ) -> Result<Removed, StoreError> {
+        // What goes wrong with them keeps nothing else from going.
+        let sessions = self.forget_sessions(now).await;
         let mut removed = Removed::default();
         for class in [
             PartitionClass::Attempt,
@@ -448,6 +451,7 @@ impl Store {
                 after = sliced.after;
             }
         }
+        removed.sessions = sessions?;
         Ok(removed)
     }
 

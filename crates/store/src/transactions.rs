@@ -76,6 +76,8 @@ names! {
     Order = "order",
     /// What pays orders, and how they change with it.
     Payment = "payment",
+    /// A receipt that is taken.
+    Receipt = "receipt",
     /// An operator who is added or changed.
     Operator = "operator",
     /// What an operator asks another one to approve, decided on or used.
@@ -114,7 +116,7 @@ impl Name {
             Command::Deny { .. } => Self::Deny,
             Command::Redeliver { .. } => Self::Redeliver,
             Command::Sweep { .. } => Self::Sweep,
-            Command::Retain(_) => Self::Retain,
+            Command::Retain(_) | Command::ForgetSessions { .. } => Self::Retain,
             Command::Probe => Self::Probe,
             Command::CreateApiKey { .. }
             | Command::RollApiKey { .. }
@@ -123,6 +125,7 @@ impl Name {
             Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
             Command::CreateOrder(..) => Self::Order,
             Command::ChangeOrders(_) => Self::Payment,
+            Command::TakeReceipt(_) => Self::Receipt,
             Command::AddOperator { .. } | Command::ChangeOperator { .. } => Self::Operator,
             Command::AskApproval { .. }
             | Command::DecideApproval { .. }

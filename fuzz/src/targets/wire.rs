@@ -47,8 +47,14 @@ pub(super) fn api_query(bytes: &[u8]) {
     assert!(names.is_sorted_by(|one, next| one < next), "twice: {names:?}");
 }
 
-/// A body of the API: whatever is taken is JSON that has one reading, with the one member.
+/// A body of the API: whatever is taken is JSON that has one reading, with the one member; and of a
+/// receipt that is asked about every byte is that of the text.
 pub(super) fn api_body(bytes: &[u8]) {
+    if let Some((source, receipt)) = gateway::fuzzing::api_receipt(bytes) {
+        let read: Value = serde_json::from_slice(bytes).expect("JSON");
+        assert_eq!(read.get("source"), Some(&Value::from(source)));
+        assert_eq!(read.get("receipt"), Some(&Value::from(receipt)));
+    }
     let Some(reason) = gateway::fuzzing::api_reason(bytes) else { return };
     assert!(!reason.trim().is_empty() && reason.chars().count() <= 500);
     assert_eq!(schemes::json::check(bytes), Ok(()), "two readers could read it in two ways");

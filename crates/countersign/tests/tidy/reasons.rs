@@ -59,6 +59,7 @@ fn enums() -> Vec<(&'static str, BTreeSet<&'static str>)> {
         ("Signing in", gateway::operators::Refused::ALL.iter().map(|r| r.code()).collect()),
         ("Operators", gateway::operators::NoOperator::ALL.iter().map(|r| r.code()).collect()),
         ("HTTP API", gateway::api::ApiRefusal::ALL.iter().map(|r| r.code()).collect()),
+        ("Receipts", gateway::ReceiptRefusal::ALL.iter().map(|r| r.code()).collect()),
         ("Chains", chains::Hold::ALL.iter().map(|r| r.code()).collect()),
         ("Payments that do not count", chains::Unaccounted::ALL.iter().map(|r| r.code()).collect()),
         ("Orders on chains", chains::Unfit::ALL.iter().map(|r| r.code()).collect()),

@@ -151,26 +151,18 @@ impl Asked {
         self.query::<NoParameters>().map(drop)
     }
 
-    /// A page of what only ever grows at its end, so that its places are its numbers; and the cursor
-    /// of the next page, if there is one.
-    fn page<'r, T>(
-        &self,
-        route: &str,
-        rows: &'r [T],
-    ) -> Result<(&'r [T], Option<String>), Problem> {
+    /// After which number the page that is wanted of a list begins, and how long it may be.
+    fn page(&self, route: &str) -> Result<(i64, usize), Problem> {
         let Page { limit, cursor } = self.query()?;
-        let (keys, reach) = (&self.office.desk.keys, Reach::default());
-        let read = |text: &String| {
-            let place = cursor::read(keys, route, &reach, text);
-            place.and_then(|place| usize::try_from(place).ok()).ok_or(ApiRefusal::CursorInvalid)
-        };
-        let begin = cursor.as_ref().map_or(Ok(0), read)?;
-        let rest = rows.get(begin..).unwrap_or_default();
         let limit = usize::from(limit.unwrap_or_default().0);
-        let page = rest.get(..limit).unwrap_or(rest);
-        let end = begin + page.len();
-        let next = (end < rows.len()).then(|| i64::try_from(end).ok()).flatten();
-        Ok((page, next.map(|place| cursor::made(keys, route, &reach, place))))
+        let Some(cursor) = cursor else { return Ok((0, limit)) };
+        let after = cursor::read(&self.office.desk.keys, route, &Reach::default(), &cursor);
+        Ok((after.ok_or(ApiRefusal::CursorInvalid)?, limit))
+    }
+
+    /// The cursor of the page of a list after a number.
+    fn cursor(&self, route: &str, number: i64) -> String {
+        cursor::made(&self.office.desk.keys, route, &Reach::default(), number)
     }
 
     /// What the body says. Where there is one, there are no parameters.

@@ -15,11 +15,12 @@ use sabotage::Defect;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use store::{
-    DeliveryQuery, DeliveryRow, EventQuery, EventRow, NewOrder, Note, OrderQuery, OrderRow,
+    DeliveryQuery, DeliveryRow, EventQuery, EventRow, NewOrder, NewReceipt, Note, OrderQuery,
+    OrderRow, ReceiptTaken,
 };
 
 use super::refusal::{ApiRefusal, Problem};
-use super::{Api, Came, ServedEndpoint, cursor, read};
+use super::{Api, Came, ServedEndpoint, ServedSource, cursor, read};
 use crate::api_keys::Caller;
 use crate::operations::Order;
 use crate::orders::Kept;
@@ -230,6 +231,33 @@ impl Ask {
         self.judge(Some(name), reaches).map(|within| within.0)
     }
 
+    /// A source whose receipts are judged. There may be some of any customer at any source.
+    pub(super) fn source_of_receipts(&self, name: &str) -> Result<Within<&ServedSource>, Problem> {
+        let found = self.api.sources.get(name);
+        let customer = self.caller.reach.customer;
+        let reaches = found.is_some_and(|source| {
+            self.reaches(Belongs { source: name, provider: &source.provider, customer })
+        });
+        self.judge(found, reaches)
+    }
+
+    /// Sees that a signed receipt of this user is within reach.
+    pub(super) fn may_see_receipt(
+        &self,
+        source: &str,
+        provider: &str,
+        user: Option<&str>,
+    ) -> Result<(), Problem> {
+        let customer = user.map(|user| self.api.desk.customer(provider, user));
+        let may = self.reaches(Belongs { source, provider, customer });
+        if may { Ok(()) } else { Err(ApiRefusal::OutOfReach.into()) }
+    }
+
+    /// Takes a receipt that is good and within reach.
+    pub(super) async fn take_receipt(&self, new: NewReceipt) -> Result<ReceiptTaken, Problem> {
+        Ok(self.api.desk.store().take_receipt(new).await?)
+    }
+
     /// One endpoint. It is within reach if every source that delivers to it is.
     pub(super) fn endpoint(&self, name: &str) -> Result<Within<ServedEndpoint>, Problem> {
         let found = self.api.endpoints.iter().find(|endpoint| endpoint.name == name);
@@ -248,7 +276,7 @@ impl Ask {
         }
         let sources = self.api.sources.iter();
         let mut sources = sources.filter(|(_, source)| source.endpoints.contains(&endpoint.name));
-        let reaches = |(name, source): (&String, &super::ServedSource)| {
+        let reaches = |(name, source): (&String, &ServedSource)| {
             self.reaches(Belongs { source: name, provider: &source.provider, customer: None })
         };
         let Some(first) = sources.next() else { return false };

@@ -124,6 +124,9 @@ refusals! {
     /// The address is another order's.
     AddressTaken = "address_taken", Changing,
         "The address is another order's, whose payments are still looked for: give each order an address of its own.";
+    /// The source has no secrets for receipts.
+    NoReceipts = "no_receipts", Changing,
+        "The source has no `receipt_secrets`, so nothing says whose receipts are good: add those that its provider signs receipts with.";
     /// The delivery is on its way already.
     DeliveryPending = "delivery_pending", Changing,
         "The delivery is on its way already: wait until it is delivered or dead.";

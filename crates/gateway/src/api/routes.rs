@@ -18,20 +18,21 @@ use super::ask::Ask;
 use super::document::{Asks, Document, Door};
 use super::refusal::{ApiRefusal, Problem};
 use super::serve::{Route, Routed, told};
-use super::{Api, Came, Reply, Seen, deliveries, document, endpoints, events, orders};
+use super::{Api, Came, Reply, Seen, deliveries, document, endpoints, events, orders, receipts};
 use crate::answer::Answer;
 
 /// Every route there is.
 pub(super) fn all() -> Routes {
     use Permission::{
         DeliveriesRead, DeliveriesRedeliver, EndpointsChange, EndpointsRead, EventsDecide,
-        EventsRead, OrdersCreate, OrdersRead,
+        EventsRead, OrdersCreate, OrdersRead, ReceiptsVerify,
     };
     Routes::default()
         .needs::<orders::__path_list, _, _>(OrdersRead, orders::list)
         .needs::<orders::__path_create, _, _>(OrdersCreate, orders::create)
         .needs::<orders::__path_show, _, _>(OrdersRead, orders::show)
         .needs::<orders::__path_cancel, _, _>(OrdersCreate, orders::cancel)
+        .needs::<receipts::__path_verify, _, _>(ReceiptsVerify, receipts::verify)
         .public::<document::__path_show>(document::show)
         .needs::<events::__path_list, _, _>(EventsRead, events::list)
         .needs::<events::__path_show, _, _>(EventsRead, events::show)

@@ -22,7 +22,7 @@ mod outage;
 mod partial;
 mod plain;
 mod proxied;
-mod receipts;
+pub(crate) mod receipts;
 mod redaction;
 mod refusals;
 mod secrets;

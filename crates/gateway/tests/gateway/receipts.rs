@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use gateway::Source;
 use model::{EventStatus, Step, Verdict};
 use schemes::{Draft, Profile, Secret};
 
 use super::harness::{Harness, Reply, profile, source};
 
-const WEBHOOK_SECRET: &str = "x402_test_webhook_secret_0123456789";
-const RECEIPT_SECRET: &str = "x402_test_receipt_secret_0123456789";
-const RECEIPT: &str = r#"{"tx_ref":"5KJp8","amount":0.05,"currency":"USDC","chain":"solana","command":"analyze","user_id":"tg:123","idempotency_key":"abc-123","ts":"2026-01-01T00:00:00Z","settlement_ms":1850}"#;
+pub(crate) const WEBHOOK_SECRET: &str = "x402_test_webhook_secret_0123456789";
+pub(crate) const RECEIPT_SECRET: &str = "x402_test_receipt_secret_0123456789";
+pub(crate) const RECEIPT: &str = r#"{"tx_ref":"5KJp8","amount":0.05,"currency":"USDC","chain":"solana","command":"analyze","user_id":"tg:123","idempotency_key":"abc-123","ts":"2026-01-01T00:00:00Z","settlement_ms":1850}"#;
 
 /// A gateway with one x402Tele source that looks at receipts.
 async fn gateway() -> Harness {
@@ -18,17 +19,20 @@ async fn gateway() -> Harness {
 
 async fn with(profile: Arc<Profile>) -> Harness {
     Harness::start(|settings| {
-        let mut source = source("bot", "x402tele", WEBHOOK_SECRET);
-        let secrets = [Secret::new(RECEIPT_SECRET.to_owned())];
-        source.receipt_keys = Some(profile.receipt_keys(&secrets).expect("good secrets"));
-        source.profile = profile;
-        settings.sources = vec![source];
+        settings.sources = vec![bot(profile)];
     })
     .await
 }
 
+/// A source that has secrets for receipts.
+pub(crate) fn bot(profile: Arc<Profile>) -> Source {
+    let secrets = [Secret::new(RECEIPT_SECRET.to_owned())];
+    let receipt_keys = Some(profile.receipt_keys(&secrets).expect("good secrets"));
+    Source { receipt_keys, profile, ..source("bot", "x402tele", WEBHOOK_SECRET) }
+}
+
 /// A receipt, signed in one of the forms.
-fn signed(form: &str, secret: &str, receipt: &str) -> String {
+pub(crate) fn signed(form: &str, secret: &str, receipt: &str) -> String {
     let body = receipt.as_bytes();
     let draft = Draft { method: "POST", url: "", headers: &[], body, now_ms: 0, id: "" };
     let profile = profile("x402tele");
@@ -73,17 +77,20 @@ async fn a_nested_receipt_is_delivered_where_all_of_it_is_signed() {
     gateway.is_kept_as(EventStatus::Accepted, None).await;
 }
 
-#[tokio::test]
-async fn receipt_invalid_is_quarantined() {
-    let good = signed("strong", RECEIPT_SECRET, RECEIPT);
-    // The guide's own form signs nothing of `details` but the chain: this one verifies there.
+/// A receipt that verifies in the guide's own form, which signs nothing of `details` but the chain.
+pub(crate) fn smuggled() -> String {
     let nested =
         RECEIPT.replace("\"ts\"", "\"details\":{\"price\":9999,\"chain\":\"solana\"},\"ts\"");
     let listed = r#"{"amount":0.05,"chain":"solana","command":"analyze","currency":"USDC","details":{"chain":"solana"},"idempotency_key":"abc-123","settlement_ms":1850,"ts":"2026-01-01T00:00:00Z","tx_ref":"5KJp8","user_id":"tg:123"}"#;
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, RECEIPT_SECRET.as_bytes());
     let tag = aws_lc_rs::hmac::sign(&key, listed.as_bytes());
     let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let smuggled = format!("{},\"signature\":\"{digits}\"}}", nested.trim_end_matches('}'));
+    format!("{},\"signature\":\"{digits}\"}}", nested.trim_end_matches('}'))
+}
+
+#[tokio::test]
+async fn receipt_invalid_is_quarantined() {
+    let good = signed("strong", RECEIPT_SECRET, RECEIPT);
     for (case, receipt) in [
         ("changed amount", good.replace("0.05", "500")),
         ("added member", good.replace("\"ts\"", "\"note\":1,\"ts\"")),
@@ -91,7 +98,7 @@ async fn receipt_invalid_is_quarantined() {
         ("no signature", RECEIPT.to_owned()),
         ("signed as a webhook", signed("strong", WEBHOOK_SECRET, RECEIPT)),
         ("signed by somebody", signed("strong", "x402_test_somebody_else_0123456789", RECEIPT)),
-        ("nested value that is not signed", smuggled),
+        ("nested value that is not signed", smuggled()),
         ("a text", "\"paid\"".to_owned()),
         (
             "an amount that is none",

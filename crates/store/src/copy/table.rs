@@ -3,6 +3,9 @@
 //! Rows name each other by what is the same everywhere: ids, and names of sources and endpoints. The
 //! sequence of an event is the same, too: deliveries keep their order, and an application that
 //! ignores what is older than what it has seen goes on doing so.
+//!
+//! Sessions of operators and what they ask each other to approve are over in hours, and are deleted
+//! by the gateway that serves the source: they are not copied. Operators sign in again.
 
 /// A table, as it is copied and compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,8 +34,6 @@ pub enum CopiedTable {
     ApiKey,
     /// Operators, in the order in which they were added.
     Operator,
-    /// Sessions of operators.
-    Session,
     /// Audit entries.
     Entry,
     /// Hashes over the entries that have their place in the log.
@@ -51,6 +52,8 @@ pub enum CopiedTable {
     Chain,
     /// Orders that are watched on a chain.
     Watch,
+    /// Which request each transaction of a receipt answers.
+    Receipt,
 }
 
 /// What a column holds.
@@ -83,7 +86,6 @@ impl CopiedTable {
         Self::Tally,
         Self::ApiKey,
         Self::Operator,
-        Self::Session,
         Self::Entry,
         Self::Tile,
         Self::Checkpoint,
@@ -93,6 +95,7 @@ impl CopiedTable {
         Self::Payment,
         Self::Chain,
         Self::Watch,
+        Self::Receipt,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -106,7 +109,6 @@ impl CopiedTable {
         Self::Tally,
         Self::ApiKey,
         Self::Operator,
-        Self::Session,
         Self::Tile,
         Self::Checkpoint,
         Self::Secret,
@@ -115,6 +117,7 @@ impl CopiedTable {
         Self::Payment,
         Self::Chain,
         Self::Watch,
+        Self::Receipt,
     ];
 
     /// The stable code.
@@ -132,7 +135,6 @@ impl CopiedTable {
             Self::Tally => "tallies",
             Self::ApiKey => "api_keys",
             Self::Operator => "operators",
-            Self::Session => "sessions",
             Self::Entry => "audit",
             Self::Tile => "audit_tiles",
             Self::Checkpoint => "audit_checkpoints",
@@ -142,6 +144,7 @@ impl CopiedTable {
             Self::Payment => "payments",
             Self::Chain => "chains",
             Self::Watch => "watches",
+            Self::Receipt => "receipts",
         }
     }
 
@@ -185,15 +188,6 @@ impl CopiedTable {
             Self::Tally => TALLY,
             Self::ApiKey => API_KEY,
             Self::Operator => OPERATOR,
-            Self::Session => &[
-                ("token_hash", Kind::Bytes),
-                ("operator", Kind::Id),
-                ("created_at", Kind::Number),
-                ("last_seen_at", Kind::Number),
-                ("confirmed_at", Kind::Number),
-                ("ends_at", Kind::Number),
-                ("ended_at", Kind::Number),
-            ],
             Self::Entry => ENTRY,
             Self::Tile => &[
                 ("level", Kind::Small),
@@ -218,6 +212,9 @@ impl CopiedTable {
                 ("address_key", Kind::Bytes),
                 ("stage", Kind::Small),
             ],
+            Self::Receipt => {
+                &[("key", Kind::Bytes), ("request", Kind::Bytes), ("taken_at", Kind::Number)]
+            }
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }

@@ -243,6 +243,22 @@ impl Postgres {
         all(&self.list(&sql, Vec::new()).await?)
     }
 
+    pub(crate) async fn api_keys_page(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> std::result::Result<Vec<(i64, ApiKeyRow)>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, sequence FROM api_key WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let parameters = vec![Owned::new(after, Type::INT8), Owned::new(limit, Type::INT8)];
+        let rows = self.list(&sql, parameters).await?;
+        let numbered = |row: &Row| Ok((column(row, 21)?, key(row)?));
+        let page: Result<Vec<_>> = rows.iter().map(numbered).collect();
+        page.map_err(|failure| failure.error)
+    }
+
     pub(crate) async fn api_key(
         &self,
         id: ApiKeyId,

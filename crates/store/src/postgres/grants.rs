@@ -55,6 +55,7 @@ const TABLES: &[(&str, &str)] = &[
     ("payment", "SELECT, INSERT"),
     ("chain", "SELECT, INSERT, UPDATE"),
     ("watch", "SELECT, INSERT, UPDATE (address_key, stage)"),
+    ("receipt", "SELECT, INSERT"),
     ("approval", "SELECT, INSERT, DELETE, UPDATE (approver, is_approved, decided_at, used_at)"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
     ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),
@@ -62,7 +63,8 @@ const TABLES: &[(&str, &str)] = &[
 
 const SEQUENCES: [&str; 3] = ["event_sequence", "tally_row", "audit_entry_sequence_seq"];
 
-const FUNCTIONS: [&str; 2] = ["ensure_partitions()", "drop_partitions(text, bigint)"];
+const FUNCTIONS: [&str; 3] =
+    ["ensure_partitions()", "drop_partitions(text, bigint)", "forget_sessions(bigint)"];
 
 /// Takes from the role whatever it had, and gives it what it needs.
 pub(super) async fn grant(client: &Client, role: &str) -> Result<(), OpenError> {

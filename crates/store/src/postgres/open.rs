@@ -30,6 +30,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__approvals", include_str!("../../migrations/postgres/V9__approvals.sql")),
     ("V10__orders", include_str!("../../migrations/postgres/V10__orders.sql")),
     ("V11__chains", include_str!("../../migrations/postgres/V11__chains.sql")),
+    ("V12__sessions_over", include_str!("../../migrations/postgres/V12__sessions_over.sql")),
+    ("V13__pages", include_str!("../../migrations/postgres/V13__pages.sql")),
+    ("V14__receipts", include_str!("../../migrations/postgres/V14__receipts.sql")),
 ];
 
 /// What opening waits for, milliseconds.

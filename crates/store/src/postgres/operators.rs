@@ -245,6 +245,14 @@ impl Session<'_> {
         Ok(ended)
     }
 
+    /// Deletes sessions that were over before a time, the oldest first; says how many. The function
+    /// belongs to the owner of the schema: who serves may delete none that lets somebody in.
+    pub(super) async fn forget_sessions(&self, before: Timestamp) -> Result<usize> {
+        // Whoever notes uses locks rows in another order.
+        self.lock_operators().await?;
+        self.number_of("SELECT forget_sessions($1)", &[int8(&before.as_millis())]).await
+    }
+
     async fn end_open(&self, operator: OperatorId, at: Timestamp) -> Result<usize> {
         let sql = "UPDATE session SET ended_at = $2 WHERE operator = $1 AND ended_at IS NULL";
         let id = Sixteen::from(operator);
@@ -290,6 +298,22 @@ impl Postgres {
     pub(crate) async fn operators(&self) -> std::result::Result<Vec<OperatorRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM operator ORDER BY sequence");
         all(&self.list(&sql, Vec::new()).await?)
+    }
+
+    pub(crate) async fn operators_page(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> std::result::Result<Vec<(i64, OperatorRow)>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, sequence FROM operator WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let parameters = vec![Owned::new(after, Type::INT8), Owned::new(limit, Type::INT8)];
+        let rows = self.list(&sql, parameters).await?;
+        let numbered = |row: &Row| Ok((column(row, 11)?, operator(row)?));
+        let page: Result<Vec<_>> = rows.iter().map(numbered).collect();
+        page.map_err(|failure| failure.error)
     }
 
     pub(crate) async fn operator(

@@ -40,7 +40,8 @@ impl Session<'_> {
         .await
     }
 
-    async fn number_of(
+    /// What a function gives.
+    pub(super) async fn number_of(
         &self,
         sql: &str,
         parameters: &[super::bind::Parameter<'_>],

@@ -147,6 +147,9 @@ impl<'c> Session<'c> {
             Command::EndSessions { operator, note } => {
                 self.end_sessions(*operator, note).await.map(Answer::Count)
             }
+            Command::ForgetSessions { before } => {
+                self.forget_sessions(*before).await.map(Answer::Count)
+            }
             _ => Err(Kind::Internal.into()),
         }
     }
@@ -191,6 +194,7 @@ impl<'c> Session<'c> {
             | Command::OpenSession { .. }
             | Command::EndSession { .. }
             | Command::EndSessions { .. }
+            | Command::ForgetSessions { .. }
             | Command::NoteSessionUses(_)
             | Command::AskApproval { .. }
             | Command::DecideApproval { .. }
@@ -201,6 +205,7 @@ impl<'c> Session<'c> {
             Command::ChangeOrders(changes) => {
                 self.change_orders(changes).await.map(Answer::OrdersChanged)
             }
+            Command::TakeReceipt(new) => self.take_receipt(new).await.map(Answer::ReceiptTaken),
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).await.map(|()| Answer::Done)

@@ -215,6 +215,27 @@ impl Sqlite {
         .await
     }
 
+    pub(crate) async fn api_keys_page(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> std::result::Result<Vec<(i64, ApiKeyRow)>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, sequence FROM api_key
+                 WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+            ))?;
+            let mut found = statement.query([after, limit])?;
+            let mut page = Vec::new();
+            while let Some(row) = found.next()? {
+                page.push((row.get(21)?, key(row)?));
+            }
+            Ok(page)
+        })
+        .await
+    }
+
     pub(crate) async fn api_key(
         &self,
         id: ApiKeyId,

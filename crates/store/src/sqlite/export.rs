@@ -58,7 +58,6 @@ impl CopiedTable {
             Self::Tally => TALLY,
             Self::ApiKey => API_KEY,
             Self::Operator => OPERATOR,
-            Self::Session => SESSION,
             Self::Entry => {
                 "SELECT sequence, sequence, at, action, actor, resource, outcome, request, changes,
                     address, agent, note, sealed_key, sealed
@@ -88,6 +87,7 @@ impl CopiedTable {
                 "SELECT order_id, order_id, chain, address_key, stage
                  FROM watch WHERE order_id > ?1 ORDER BY order_id LIMIT ?2"
             }
+            Self::Receipt => RECEIPT,
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -96,7 +96,7 @@ impl CopiedTable {
         let before = match self {
             Self::Quarantine => vec![Stored::Blob(Vec::new()); 2],
             Self::Sink | Self::Chain => vec![Stored::Text(String::new())],
-            Self::Payment | Self::Watch => vec![Stored::Blob(Vec::new())],
+            Self::Payment | Self::Watch | Self::Receipt => vec![Stored::Blob(Vec::new())],
             Self::Attempt => vec![Stored::Integer(i64::MIN); 2],
             _ => vec![Stored::Integer(i64::MIN)],
         };
@@ -117,7 +117,6 @@ impl CopiedTable {
             Self::Tally => "SELECT count(*) FROM tally",
             Self::ApiKey => "SELECT count(*) FROM api_key",
             Self::Operator => "SELECT count(*) FROM operator",
-            Self::Session => "SELECT count(*) FROM session",
             Self::Entry => "SELECT count(*) FROM audit_entry",
             Self::Tile => "SELECT count(*) FROM audit_tile",
             Self::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
@@ -127,6 +126,7 @@ impl CopiedTable {
             Self::Payment => "SELECT count(*) FROM payment",
             Self::Chain => "SELECT count(*) FROM chain",
             Self::Watch => "SELECT count(*) FROM watch",
+            Self::Receipt => "SELECT count(*) FROM receipt",
         }
     }
 }
@@ -171,9 +171,8 @@ const ORDER: &str =
         facts, version, revision, updated_at, sealed_key, sealed
      FROM orders WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
-const SESSION: &str = "SELECT row, token_hash, operator, created_at, last_seen_at, confirmed_at,
-        ends_at, ended_at
-     FROM session WHERE row > ?1 ORDER BY row LIMIT ?2";
+const RECEIPT: &str =
+    "SELECT key, key, request, taken_at FROM receipt WHERE key > ?1 ORDER BY key LIMIT ?2";
 
 impl Sqlite {
     /// Rows of a table after one of them, or from the first on.

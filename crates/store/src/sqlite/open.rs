@@ -34,6 +34,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V11__approvals", include_str!("../../migrations/sqlite/V11__approvals.sql")),
     ("V12__orders", include_str!("../../migrations/sqlite/V12__orders.sql")),
     ("V13__chains", include_str!("../../migrations/sqlite/V13__chains.sql")),
+    ("V14__sessions_over", include_str!("../../migrations/sqlite/V14__sessions_over.sql")),
+    ("V15__receipts", include_str!("../../migrations/sqlite/V15__receipts.sql")),
 ];
 
 /// Only the owner reads and writes.

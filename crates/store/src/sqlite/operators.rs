@@ -16,6 +16,9 @@ use crate::{
     SessionOpened, SessionRow, StoreError,
 };
 
+/// Sessions deleted in one transaction.
+const SESSIONS_AT_ONCE_MAX: i64 = 128;
+
 impl Session<'_> {
     /// Adds an operator.
     pub(super) fn add_operator(
@@ -229,6 +232,18 @@ impl Session<'_> {
         Ok(ended)
     }
 
+    /// Deletes sessions that were over before a time, the oldest first; says how many.
+    pub(super) fn forget_sessions(&self, before: Timestamp) -> Result<usize> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "DELETE FROM session WHERE row IN (SELECT row FROM session
+                    WHERE min(ends_at, coalesce(ended_at, ends_at)) < ?1
+                    ORDER BY min(ends_at, coalesce(ended_at, ends_at)) LIMIT ?2)",
+            )?
+            .execute([before.as_millis(), SESSIONS_AT_ONCE_MAX])?)
+    }
+
     fn end_open(&self, operator: OperatorId, at: Timestamp) -> Result<usize> {
         Ok(self
             .connection
@@ -267,6 +282,27 @@ impl Session<'_> {
 impl Sqlite {
     pub(crate) async fn operators(&self) -> std::result::Result<Vec<OperatorRow>, StoreError> {
         self.read(|connection| rows(connection, "ORDER BY sequence", params![])).await
+    }
+
+    pub(crate) async fn operators_page(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> std::result::Result<Vec<(i64, OperatorRow)>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, sequence FROM operator
+                 WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+            ))?;
+            let mut found = statement.query([after, limit])?;
+            let mut page = Vec::new();
+            while let Some(row) = found.next()? {
+                page.push((row.get(11)?, operator(row)?));
+            }
+            Ok(page)
+        })
+        .await
     }
 
     pub(crate) async fn operator(

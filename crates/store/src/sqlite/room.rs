@@ -172,10 +172,12 @@ fn is_owed(command: &Command) -> bool {
         Command::Record(_)
         | Command::CreateOrder(..)
         | Command::ChangeOrders(_)
+        | Command::TakeReceipt(_)
         | Command::Tally(_)
         | Command::Lease(_)
         | Command::Sweep { .. }
         | Command::Retain(_)
+        | Command::ForgetSessions { .. }
         | Command::NoteApiKeyUses(_)
         | Command::NoteSessionUses(_)
         | Command::TakeDuty(_)

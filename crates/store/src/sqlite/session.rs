@@ -205,6 +205,7 @@ impl<'c> Session<'c> {
             Command::EndSessions { operator, note } => {
                 self.end_sessions(*operator, note).map(Answer::Count)
             }
+            Command::ForgetSessions { before } => self.forget_sessions(*before).map(Answer::Count),
             _ => Err(Kind::Internal.into()),
         }
     }
@@ -255,6 +256,7 @@ impl<'c> Session<'c> {
             | Command::OpenSession { .. }
             | Command::EndSession { .. }
             | Command::EndSessions { .. }
+            | Command::ForgetSessions { .. }
             | Command::NoteSessionUses(_)
             | Command::AskApproval { .. }
             | Command::DecideApproval { .. }
@@ -265,6 +267,7 @@ impl<'c> Session<'c> {
             Command::ChangeOrders(changes) => {
                 self.change_orders(changes).map(Answer::OrdersChanged)
             }
+            Command::TakeReceipt(new) => self.take_receipt(new).map(Answer::ReceiptTaken),
             Command::TakeDuty(duty) => self.take_duty(duty).map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).map(|()| Answer::Done)

@@ -57,6 +57,18 @@ impl Store {
         }
     }
 
+    /// API keys, in the order in which they were created: at most `limit` after a number, each with its own.
+    pub async fn api_keys_page(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, ApiKeyRow)>, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.api_keys_page(after, limit).await,
+            Self::Postgres(postgres) => postgres.api_keys_page(after, limit).await,
+        }
+    }
+
     /// One API key.
     pub async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {
         match self {

@@ -1,5 +1,6 @@
 //! Operators and their sessions.
 
+use model::limits::SESSIONS_KEPT_MS;
 use model::{OperatorId, Timestamp};
 
 use super::{Store, unexpected};
@@ -84,11 +85,36 @@ impl Store {
         self.count(Command::EndSessions { operator, note }).await
     }
 
+    /// Deletes the sessions that were over a day ago, in slices between which others get their turn;
+    /// says how many. A clock that is ahead costs no more than signing in again.
+    pub(super) async fn forget_sessions(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let before = now.plus_millis(-SESSIONS_KEPT_MS);
+        let mut all = 0;
+        loop {
+            match self.count(Command::ForgetSessions { before }).await? {
+                0 => return Ok(all),
+                forgotten => all += forgotten,
+            }
+        }
+    }
+
     /// Every operator there ever was, in the order in which they were added.
     pub async fn operators(&self) -> Result<Vec<OperatorRow>, StoreError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.operators().await,
             Self::Postgres(postgres) => postgres.operators().await,
+        }
+    }
+
+    /// Operators, in the order in which they were added: at most `limit` after a number, each with its own.
+    pub async fn operators_page(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, OperatorRow)>, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.operators_page(after, limit).await,
+            Self::Postgres(postgres) => postgres.operators_page(after, limit).await,
         }
     }
 

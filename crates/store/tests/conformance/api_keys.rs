@@ -321,3 +321,31 @@ pub(crate) async fn of_several_that_roll_at_once_one_does(place: Place) {
     );
     assert_eq!(store.api_keys().await.unwrap().len(), 2);
 }
+
+pub(crate) async fn keys_are_read_page_by_page(place: Place) {
+    let store = place.open().await;
+    for n in [3, 1, 2] {
+        store.create_api_key(api_key(n), note()).await.unwrap();
+    }
+    let all = store.api_keys().await.unwrap();
+    let mut paged = Vec::new();
+    let mut last = 0;
+    for expected in [2, 1, 0] {
+        let page = store.api_keys_page(last, 2).await.unwrap();
+        assert_eq!(page.len(), expected);
+        last = page.last().map_or(last, |(number, _)| *number);
+        paged.extend(page.into_iter().map(|(_, row)| row));
+    }
+    assert_eq!(paged, all);
+    // A successor stands on the next page, and its predecessor stays where it was.
+    let next = successor(4, after(2_000), Overlap::Day);
+    store.roll_api_key(api_key_id(3), next, note()).await.unwrap();
+    let page = store.api_keys_page(last, 9).await.unwrap();
+    assert_eq!(page.iter().map(|(_, row)| row.id).collect::<Vec<_>>(), [api_key_id(4)]);
+    let first = store.api_keys_page(0, 1).await.unwrap();
+    assert_eq!(first.iter().map(|(_, row)| row.id).collect::<Vec<_>>(), [api_key_id(3)]);
+    for (last, limit) in [(i64::MAX, 9), (0, 0)] {
+        assert_eq!(store.api_keys_page(last, limit).await.unwrap(), []);
+    }
+    assert_eq!(store.api_keys_page(i64::MIN, usize::MAX).await.unwrap().len(), 4);
+}

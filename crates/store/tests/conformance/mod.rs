@@ -15,6 +15,7 @@ pub(crate) mod operators;
 pub(crate) mod ordering;
 pub(crate) mod orders;
 pub(crate) mod queries;
+pub(crate) mod receipts;
 pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod retention;
@@ -173,6 +174,7 @@ macro_rules! every_case {
                 what_is_unknown_changes_nothing,
                 every_change_is_a_new_version_and_no_use_is,
                 uses_add_up_and_the_latest_is_the_last,
+                keys_are_read_page_by_page,
                 of_several_that_roll_at_once_one_does,
             }
             chains {
@@ -195,6 +197,7 @@ macro_rules! every_case {
             }
             operators {
                 an_added_operator_is_kept_as_they_were_given,
+                operators_are_read_page_by_page,
                 nobody_else_signs_in_as_that,
                 every_change_is_kept_and_told,
                 what_ends_sessions_ends_all_of_them_and_no_other,
@@ -204,12 +207,18 @@ macro_rules! every_case {
                 a_session_goes_on_under_a_new_token,
                 a_session_that_is_over_does_not_go_on,
                 a_session_is_ended_once,
+                sessions_go_a_day_after_they_were_over,
+                many_sessions_go_in_slices,
                 uses_are_noted_and_never_go_back,
                 every_end_is_a_new_version_and_no_use_is,
                 what_nobody_could_open_is_refused,
                 the_last_administrator_is_spared_where_it_is_asked_for,
                 of_several_that_disable_each_other_one_stays,
                 what_is_unknown_changes_nothing,
+            }
+            receipts {
+                a_transaction_answers_one_request,
+                of_several_requests_at_once_one_has_the_transaction,
             }
             approvals {
                 what_is_asked_is_kept_approved_and_used_once,

@@ -1,10 +1,12 @@
 //! Operators: how they come, change and sign in, and how their sessions end.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use model::operator::SessionState;
-use model::{OperatorId, Role};
+use model::{OperatorId, Role, Timestamp};
 use store::{
-    Action, NewOperator, NewSession, Note, OperatorChange, OperatorChanged, OperatorRow, SealedRow,
-    SessionOpened, SessionRow, Store,
+    Action, NewOperator, NewSession, Note, OperatorChange, OperatorChanged, OperatorRow, Removed,
+    Retention, SealedRow, SessionOpened, SessionRow, Store,
 };
 use vault::KeyId;
 
@@ -108,6 +110,29 @@ pub(crate) async fn an_added_operator_is_kept_as_they_were_given(place: Place) {
             entry(added, 2, false, r#"[["role",null,"administrator"]]"#),
         ]
     );
+}
+
+pub(crate) async fn operators_are_read_page_by_page(place: Place) {
+    let store = with(&place, &[3, 1, 2]).await;
+    let all = store.operators().await.unwrap();
+    let mut paged = Vec::new();
+    let mut after = 0;
+    for expected in [2, 1, 0] {
+        let page = store.operators_page(after, 2).await.unwrap();
+        assert_eq!(page.len(), expected);
+        assert!(page.iter().all(|(number, _)| *number > after));
+        after = page.last().map_or(after, |(number, _)| *number);
+        paged.extend(page.into_iter().map(|(_, row)| row));
+    }
+    assert_eq!(paged, all);
+    // Whoever comes meanwhile stands on the next page, and nobody twice.
+    store.add_operator(operator(4), note()).await.unwrap();
+    let page = store.operators_page(after, 9).await.unwrap();
+    assert_eq!(page.iter().map(|(_, row)| row.id).collect::<Vec<_>>(), [operator_id(4)]);
+    for (after, limit) in [(i64::MAX, 9), (0, 0)] {
+        assert_eq!(store.operators_page(after, limit).await.unwrap(), []);
+    }
+    assert_eq!(store.operators_page(i64::MIN, usize::MAX).await.unwrap().len(), 4);
 }
 
 pub(crate) async fn nobody_else_signs_in_as_that(place: Place) {
@@ -329,6 +354,63 @@ pub(crate) async fn a_session_is_ended_once(place: Place) {
         told(&store).await[6..],
         [entry(ended, 1, false, "[]"), entry(ended, 1, false, r#"[["sessions_ended",null,"2"]]"#)]
     );
+}
+
+pub(crate) async fn sessions_go_a_day_after_they_were_over(place: Place) {
+    let store = with(&place, &[1]).await;
+    // A server goes by its own clock.
+    let at = |hours: i64| Note { at: hours_ago(hours), ..note() };
+    // By token: opened, and ended, so many hours ago.
+    let sessions = [
+        (1, 49, None),
+        (2, 30, Some(25)),
+        (3, 30, Some(23)),
+        (4, 37, None),
+        (5, 35, None),
+        (6, 0, None),
+        (7, 1, Some(0)),
+    ];
+    for (token, opened, ended) in sessions {
+        let new = session(token, 1, 100 + token as i64);
+        assert_eq!(store.open_session(new, at(opened)).await.unwrap(), SessionOpened::Done);
+        if let Some(ended) = ended {
+            assert!(store.end_session(hash_bytes(token), at(ended)).await.unwrap());
+        }
+    }
+    let before = told(&store).await;
+    let removed = store.retain(hours_ago(0), Retention::default()).await.unwrap();
+    assert_eq!(removed, Removed { sessions: 3, ..Removed::default() });
+    for (token, ..) in sessions {
+        let is_kept = look(&store, token).await.is_some();
+        assert_eq!(is_kept, ![1, 2, 4].contains(&token), "{token}");
+    }
+    let life = look(&store, 6).await.unwrap().life;
+    assert_eq!(life.state(hours_ago(0)), SessionState::Open);
+    // What lets nobody in says so as before, and nothing of it is a person's deed.
+    let on = NewSession { instead_of: Some(hash_bytes(1)), ..session(9, 1, 200) };
+    assert_eq!(store.open_session(on, at(0)).await.unwrap(), SessionOpened::Over);
+    assert_eq!(told(&store).await.len(), before.len() + 1);
+    let again = store.retain(hours_ago(0), Retention::default()).await.unwrap();
+    assert_eq!(again, Removed::default());
+}
+
+pub(crate) async fn many_sessions_go_in_slices(place: Place) {
+    let store = with(&place, &[1]).await;
+    let note = Note { at: hours_ago(60), ..note() };
+    for token in 1..=140 {
+        let opened = store.open_session(session(token, 1, token as i64), note.clone()).await;
+        assert_eq!(opened.unwrap(), SessionOpened::Done);
+    }
+    let removed = store.retain(hours_ago(0), Retention::default()).await.unwrap();
+    assert_eq!(removed.sessions, 140);
+    assert_eq!(look(&store, 140).await, None);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a server goes by its own clock")]
+fn hours_ago(hours: i64) -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap());
+    now.plus_millis(-hours * 60 * MINUTE_MS)
 }
 
 pub(crate) async fn uses_are_noted_and_never_go_back(place: Place) {

@@ -149,6 +149,7 @@ async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
         DROP TABLE idempotency; DROP TABLE operator; DROP TABLE session;
         DROP TABLE operator_version; DROP TABLE approval; DROP TABLE orders; DROP TABLE payment;
         DROP TABLE chain; DROP TABLE watch;
+        DROP TABLE receipt;
         DELETE FROM refinery_schema_history WHERE version > 1";
     Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
     assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);

@@ -167,12 +167,51 @@ async fn who_serves_can_change_neither_the_schema_nor_the_audit_log() {
         "TRUNCATE dedup",
         "SELECT setval('event_sequence', 1)",
         "ALTER FUNCTION drop_partitions(text, bigint) RESET ALL",
+        "ALTER FUNCTION forget_sessions(bigint) RESET ALL",
+        "CREATE OR REPLACE FUNCTION forget_sessions(before bigint) RETURNS integer
+            LANGUAGE sql AS 'SELECT 1'",
     ] {
         let error = client.batch_execute(forbidden).await.expect_err(forbidden);
         let code = error.code().map(|code| code.code().to_owned());
         assert_eq!(code.as_deref(), Some("42501"), "{forbidden}: {error:?}");
     }
     assert_eq!(store.entries(0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_serves_deletes_no_session_that_was_not_over_for_a_day() {
+    let server = server::shared().await;
+    let database = server.database().await;
+    let session = |token: u8, age_ms: i64, ended: &str| {
+        format!(
+            "INSERT INTO session SELECT decode(repeat('0{token}', 16), 'hex'), gen_random_uuid(),
+                at, at, at, at + {}, {ended}
+             FROM (SELECT {} AS at) AS opened",
+            model::limits::SESSION_MS_MAX,
+            now().as_millis() - age_ms
+        )
+    };
+    let half_a_day = DAY_MS / 2;
+    for sql in [
+        session(1, 0, "NULL"),
+        session(2, DAY_MS, "at + 60000"),
+        session(3, DAY_MS + half_a_day - 60_000, "NULL"),
+        session(4, DAY_MS + half_a_day + 60_000, "NULL"),
+        session(5, DAY_MS + half_a_day, "at + 60000"),
+    ] {
+        server.run(&database, &sql).await;
+    }
+    let client = server::connect(&server.serving_url(&database)).await;
+    // Nothing that it finds in a schema of its own, or of the session, is taken for the table.
+    client.batch_execute("CREATE TEMPORARY TABLE session (token_hash bytea)").await.unwrap();
+    for (before, forgotten) in [(i64::MIN, 0), (0, 0), (i64::MAX, 2), (i64::MAX, 0)] {
+        let sql = format!("SELECT forget_sessions({before})");
+        let rows = client.query_typed(&sql, &[]).await.unwrap();
+        assert_eq!(rows[0].get::<_, i32>(0), forgotten, "{before}");
+    }
+    let left = server.rows(&database, "SELECT token_hash FROM session ORDER BY 1").await;
+    let left: Vec<u8> = left.iter().map(|row| row.get::<_, Vec<u8>>(0)[0]).collect();
+    assert_eq!(left, [1, 2, 3]);
 }
 
 /// The names of the partitions of a table, the default one left out.

@@ -11,9 +11,9 @@ use store::{ApiKeyChanged, ApiKeyRow};
 use utoipa::ToSchema;
 
 use super::{Asked, Given, Page};
-use crate::api::Reply;
 use crate::api::read::reason;
 use crate::api::refusal::{ApiRefusal, Problem};
+use crate::api::{Reply, page};
 use crate::api_keys::{Issued, Unfit, Wanted};
 use crate::operators::Operator;
 
@@ -216,9 +216,11 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Vec<
     params(Page), responses((status = 200, description = "A page.", body = Keys))
 )]
 pub(super) async fn list(asked: Asked, _: Operator) -> Result<Given, Problem> {
-    let rows = asked.office.desk.store().api_keys().await?;
-    let (rows, next) = asked.page("keys", &rows)?;
-    let data = rows.iter().map(|row| Key::of(row, asked.came.at)).collect();
+    let (after, limit) = asked.page("keys")?;
+    let found = asked.office.desk.store().api_keys_page(after, limit + 1).await?;
+    let (rows, last) = page(&found, limit, |(number, _)| *number);
+    let next = last.map(|number| asked.cursor("keys", number));
+    let data = rows.iter().map(|(_, row)| Key::of(row, asked.came.at)).collect();
     Ok(Reply::of(&Keys { data, next })?.into())
 }
 

@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 use super::door::{Done, secret};
 use super::keys::from_text;
 use super::{Asked, Given, Page};
-use crate::api::Reply;
 use crate::api::read::{Because, reason};
 use crate::api::refusal::{ApiRefusal, Problem};
+use crate::api::{Reply, page};
 use crate::operators::{Last, NoOperator, Operator};
 
 /// An operator.
@@ -142,12 +142,14 @@ pub(super) struct OwnPassword {
 )]
 pub(super) async fn list(asked: Asked, operator: Operator) -> Result<Given, Problem> {
     let desk = &asked.office.desk;
-    let rows = desk.store().operators().await?;
-    let (rows, next) = asked.page("operators", &rows)?;
+    let (after, limit) = asked.page("operators")?;
+    let found = desk.store().operators_page(after, limit + 1).await?;
+    let (rows, last) = page(&found, limit, |(number, _)| *number);
+    let next = last.map(|number| asked.cursor("operators", number));
     let order = asked.order(&operator, String::new());
     desk.audit(Action::OperatorsRead, "operators", order).await?;
     let mut data = Vec::new();
-    for row in rows {
+    for (_, row) in rows {
         data.push(Listed {
             id: row.id.to_string(),
             login: desk.login(row).await?.to_string(),

@@ -10,6 +10,7 @@ mod lists;
 mod node;
 mod once;
 mod orders;
+mod receipts;
 mod walk;
 mod watched;
 
@@ -23,12 +24,12 @@ use model::{Environment, EventStatus, Permission, Reach};
 use serde_json::Value;
 
 use super::api_keys::{self, until};
-use super::harness::{Harness, Reply, endpoint, raw, source, stripe_event};
+use super::harness::{Harness, Reply, endpoint, profile, raw, source, stripe_event};
 
 const WEAK_SECRET: &str = "whsec_one2pays_test_secret_0123456789";
 
-/// A gateway with two sources: what comes from `stripe` is accepted and goes to `app`, what comes from
-/// `weak` is held and would go to `books`. There are `app`, `books` and `lonely`, which nobody uses.
+/// A gateway with three sources: what comes from `stripe` is accepted and goes to `app`, what comes from
+/// `weak` is held and would go to `books`, and `bot` has secrets for receipts. There are `app`, `books` and `lonely`, which nobody uses.
 pub(crate) struct Shop {
     pub(crate) gateway: Harness,
     pub(crate) desk: Desk,
@@ -132,6 +133,9 @@ impl Shop {
             weak.amount_unit = weak.profile.amount_units().first().cloned();
             weak.endpoints = vec!["books".to_owned()];
             settings.sources.push(weak);
+            // Nothing that arrives there is sent on; it is asked about receipts.
+            let bot = super::receipts::bot(profile("x402tele"));
+            settings.sources.push(gateway::Source { endpoints: Vec::new(), ..bot });
             settings.endpoints.push(endpoint("books", address));
             settings.endpoints.push(endpoint("lonely", address));
             change(settings);

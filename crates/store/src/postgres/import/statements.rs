@@ -63,7 +63,6 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         CopiedTable::Tally => TALLY,
         CopiedTable::ApiKey => API_KEY,
         CopiedTable::Operator => OPERATOR,
-        CopiedTable::Session => SESSION,
         CopiedTable::Order => ORDER,
         CopiedTable::Payment => &["INSERT INTO payment (key, order_id) SELECT * FROM {new}
             ON CONFLICT (key) DO NOTHING"],
@@ -76,6 +75,10 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         CopiedTable::Watch => &["INSERT INTO watch (order_id, chain, address_key, stage)
             SELECT * FROM {new} ON CONFLICT (order_id) DO UPDATE SET
                 address_key = excluded.address_key, stage = excluded.stage"],
+        CopiedTable::Receipt => {
+            &["INSERT INTO receipt (key, request, taken_at) SELECT * FROM {new}
+            ON CONFLICT (key) DO NOTHING"]
+        }
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -162,13 +165,6 @@ const OPERATOR: &[&str] =
         totp_step = excluded.totp_step, generation = excluded.generation,
         disabled_at = excluded.disabled_at"];
 
-const SESSION: &[&str] =
-    &["INSERT INTO session (token_hash, operator, created_at, last_seen_at, confirmed_at, ends_at,
-        ended_at)
-     SELECT * FROM {new}
-     ON CONFLICT (token_hash) DO UPDATE SET
-        last_seen_at = excluded.last_seen_at, ended_at = excluded.ended_at"];
-
 const ORDER: &[&str] = &[
     "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit,
         amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending,
@@ -247,10 +243,6 @@ const fn finds(table: CopiedTable) -> &'static str {
                 created_at, created_by, disabled_at
              FROM operator WHERE id = ANY ($1)"
         }
-        CopiedTable::Session => {
-            "SELECT token_hash, operator, created_at, last_seen_at, confirmed_at, ends_at, ended_at
-             FROM session WHERE token_hash = ANY ($1)"
-        }
         CopiedTable::Entry => {
             "SELECT sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed
@@ -277,6 +269,9 @@ const fn finds(table: CopiedTable) -> &'static str {
         CopiedTable::Watch => {
             "SELECT order_id, chain, address_key, stage FROM watch WHERE order_id = ANY ($1)"
         }
+        CopiedTable::Receipt => {
+            "SELECT key, request, taken_at FROM receipt WHERE key = ANY ($1)"
+        }
         CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
             "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
@@ -301,7 +296,6 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Tally => "SELECT count(*) FROM tally",
         CopiedTable::ApiKey => "SELECT count(*) FROM api_key",
         CopiedTable::Operator => "SELECT count(*) FROM operator",
-        CopiedTable::Session => "SELECT count(*) FROM session",
         CopiedTable::Entry => "SELECT count(*) FROM audit_entry",
         CopiedTable::Tile => "SELECT count(*) FROM audit_tile",
         CopiedTable::Checkpoint => "SELECT count(*) FROM audit_checkpoint",
@@ -311,6 +305,7 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Payment => "SELECT count(*) FROM payment",
         CopiedTable::Chain => "SELECT count(*) FROM chain",
         CopiedTable::Watch => "SELECT count(*) FROM watch",
+        CopiedTable::Receipt => "SELECT count(*) FROM receipt",
     }
 }
 
@@ -335,6 +330,7 @@ pub(super) fn anything() -> String {
         "audit_tile",
         "secret",
         "audit_sink",
+        "receipt",
     ];
     let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table})"));
     format!("SELECT {}", any.join(" OR "))
