@@ -105,6 +105,8 @@ fn event(raw: &RawEvent) -> Value {
         ("refunded", raw.refunded.as_ref()),
         ("chain", raw.chain.as_ref()),
         ("address", raw.address.as_ref()),
+        ("sender", raw.sender.as_ref()),
+        ("card", raw.card.as_ref()),
         ("status", raw.status.as_ref()),
         ("live", raw.live.as_ref()),
     ];

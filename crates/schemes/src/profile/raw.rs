@@ -165,6 +165,8 @@ pub(super) struct RawEvent {
     pub(super) refunded: Option<Texts>,
     pub(super) chain: Option<Texts>,
     pub(super) address: Option<Texts>,
+    pub(super) sender: Option<Texts>,
+    pub(super) card: Option<Texts>,
     pub(super) status: Option<Texts>,
     pub(super) live: Option<Texts>,
     #[serde(default)]
