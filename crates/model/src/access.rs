@@ -42,6 +42,10 @@ permissions! {
     OrdersRead = "orders:read", Viewer;
     /// Create and cancel orders.
     OrdersCreate = "orders:create", Operator;
+    /// List blocks of parties.
+    BlocksRead = "blocks:read", Viewer;
+    /// Block parties, see who is blocked, and lift blocks.
+    BlocksChange = "blocks:change", Operator;
     /// List endpoints and their states.
     EndpointsRead = "endpoints:read", Viewer;
     /// Pause, resume and disable endpoints.

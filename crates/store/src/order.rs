@@ -5,7 +5,7 @@
 //! event that brought it, and the gateway's own event about the order.
 
 use model::order::{Expected, Fact, FactKind, Facts, Judgement, PaymentKey};
-use model::{EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
+use model::{BlockId, EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
 
 use crate::audit::Entry;
 use crate::codes::{Code, Coded as _};
@@ -27,6 +27,8 @@ pub struct NewOrder {
     pub source: Option<String>,
     /// How much until when.
     pub expected: Expected,
+    /// Keyed hashes of the parties that it names: none of them may be blocked.
+    pub parties: Vec<[u8; 16]>,
     /// Data keys that are needed and may not be kept yet.
     pub keys: Vec<NewKey>,
     /// Everything else that the application said.
@@ -40,6 +42,13 @@ pub enum OrderCreated {
     Done,
     /// There is one with this reference.
     ReferenceTaken(OrderId),
+    /// One of its parties is blocked.
+    PartyBlocked {
+        /// Which, as its place among them.
+        place: usize,
+        /// By which block.
+        block: BlockId,
+    },
 }
 
 /// An order as it stands.
@@ -138,6 +147,11 @@ pub struct OrderQuery {
     pub reach: Reach,
     /// At most so many.
     pub limit: usize,
+}
+
+/// What the log says of an order that names a blocked party.
+pub(crate) fn because_of(block: &str) -> [(&str, Option<&str>, Option<&str>); 2] {
+    [("because", None, Some("party_blocked")), ("block", None, Some(block))]
 }
 
 /// The columns of an order, in the order in which both backends read them.

@@ -8,6 +8,7 @@ mod api_keys;
 mod approvals;
 mod audit;
 mod bind;
+mod blocks;
 mod codes;
 mod dedup;
 mod desk;

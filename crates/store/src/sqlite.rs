@@ -3,6 +3,7 @@
 mod api_keys;
 mod approvals;
 mod audit;
+mod blocks;
 mod checkpoint;
 mod codes;
 mod dedup;

@@ -47,6 +47,8 @@ pub enum CopiedTable {
     Order,
     /// Which order each payment serves.
     Payment,
+    /// Blocks of parties, in the order in which they were added.
+    Block,
 }
 
 /// What a column holds.
@@ -87,6 +89,7 @@ impl CopiedTable {
         Self::Sink,
         Self::Order,
         Self::Payment,
+        Self::Block,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -107,6 +110,7 @@ impl CopiedTable {
         Self::Sink,
         Self::Order,
         Self::Payment,
+        Self::Block,
     ];
 
     /// The stable code.
@@ -132,6 +136,7 @@ impl CopiedTable {
             Self::Sink => "audit_sinks",
             Self::Order => "orders",
             Self::Payment => "payments",
+            Self::Block => "blocks",
         }
     }
 
@@ -195,6 +200,7 @@ impl CopiedTable {
             Self::Sink => &[("name", Kind::Text), ("size", Kind::Number)],
             Self::Order => ORDER,
             Self::Payment => &[("key", Kind::Bytes), ("order_id", Kind::Id)],
+            Self::Block => BLOCK,
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }
@@ -355,6 +361,20 @@ const ORDER: &[Column] = &[
     ("version", Kind::Number),
     ("revision", Kind::Number),
     ("updated_at", Kind::Number),
+    ("sealed_key", Kind::Id),
+    ("sealed", Kind::Bytes),
+];
+
+const BLOCK: &[Column] = &[
+    ("id", Kind::Id),
+    ("kind", Kind::Small),
+    ("scope", Kind::Text),
+    ("party_key", Kind::Bytes),
+    ("created_at", Kind::Number),
+    ("created_by", Kind::Text),
+    ("ends_at", Kind::Number),
+    ("lifted_at", Kind::Number),
+    ("lifted_by", Kind::Text),
     ("sealed_key", Kind::Id),
     ("sealed", Kind::Bytes),
 ];

@@ -15,7 +15,7 @@ use super::read::sealed_row;
 use super::session::{Session, column};
 use crate::codes::{Code, Coded as _};
 use crate::error::Kind;
-use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
+use crate::order::{COLUMNS, amount, because_of, facts, facts_bytes, money, unit_text};
 use crate::{
     Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
     OrdersChanged, Recorded, StoreError,
@@ -23,6 +23,11 @@ use crate::{
 
 impl Session<'_> {
     pub(super) async fn create_order(&self, order: &NewOrder, note: &Note) -> Result<OrderCreated> {
+        if let Some((place, block)) = self.blocked(&order.parties, note.at).await? {
+            let (id, text) = (order.id.as_bytes(), block.to_string());
+            self.audit_note(Action::OrderCreated, id, true, note, &because_of(&text)).await?;
+            return Ok(OrderCreated::PartyBlocked { place, block });
+        }
         let mut new_keys = NewKeys::new();
         for key in &order.keys {
             new_keys.insert(key.id.0, (key, Some(note.request)));

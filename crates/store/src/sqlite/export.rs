@@ -107,6 +107,7 @@ impl CopiedTable {
             Self::Payment => {
                 "SELECT key, key, order_id FROM payment WHERE key > ?1 ORDER BY key LIMIT ?2"
             }
+            Self::Block => BLOCK,
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -144,6 +145,7 @@ impl CopiedTable {
             Self::Sink => "SELECT count(*) FROM audit_sink",
             Self::Order => "SELECT count(*) FROM orders",
             Self::Payment => "SELECT count(*) FROM payment",
+            Self::Block => "SELECT count(*) FROM block",
         }
     }
 }
@@ -157,6 +159,10 @@ const ORDER: &str =
         tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
         facts, version, revision, updated_at, sealed_key, sealed
      FROM orders WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+
+const BLOCK: &str = "SELECT sequence, id, kind, scope, party_key, created_at, created_by, ends_at,
+        lifted_at, lifted_by, sealed_key, sealed
+     FROM block WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
 const SESSION: &str = "SELECT row, token_hash, operator, created_at, last_seen_at, confirmed_at,
         ends_at, ended_at

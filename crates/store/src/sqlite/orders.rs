@@ -12,7 +12,7 @@ use super::failure::Result;
 use super::session::Session;
 use crate::codes::Coded as _;
 use crate::error::Kind;
-use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
+use crate::order::{COLUMNS, amount, because_of, facts, facts_bytes, money, unit_text};
 use crate::{
     Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
     OrdersChanged, Recorded, SealedRow, StoreError,
@@ -28,6 +28,11 @@ impl Session<'_> {
             .optional()?;
         if let Some(taken) = taken {
             return Ok(OrderCreated::ReferenceTaken(OrderId::from_bytes(taken)));
+        }
+        if let Some((place, block)) = self.blocked(&order.parties, note.at)? {
+            let (id, text) = (order.id.as_bytes(), block.to_string());
+            self.audit_note(Action::OrderCreated, id, true, note, &because_of(&text))?;
+            return Ok(OrderCreated::PartyBlocked { place, block });
         }
         for key in &order.keys {
             self.keep_key(key, Some(note.request))?;

@@ -29,6 +29,7 @@ pub(crate) fn order(n: u64) -> NewOrder {
             expires_at: Some(after(3_600_000)),
             cancelled_at: None,
         },
+        parties: Vec::new(),
         keys: Vec::new(),
         sealed: sealed(&format!("order {n}")),
     }

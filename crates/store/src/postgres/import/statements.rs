@@ -67,6 +67,11 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         CopiedTable::Order => ORDER,
         CopiedTable::Payment => &["INSERT INTO payment (key, order_id) SELECT * FROM {new}
             ON CONFLICT (key) DO NOTHING"],
+        CopiedTable::Block => &["INSERT INTO block (id, kind, scope, party_key, created_at,
+                created_by, ends_at, lifted_at, lifted_by, sealed_key, sealed)
+            SELECT * FROM {new}
+            ON CONFLICT (id) DO UPDATE SET
+                lifted_at = excluded.lifted_at, lifted_by = excluded.lifted_by"],
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -262,6 +267,11 @@ const fn finds(table: CopiedTable) -> &'static str {
              FROM orders WHERE id = ANY ($1)"
         }
         CopiedTable::Payment => "SELECT key, order_id FROM payment WHERE key = ANY ($1)",
+        CopiedTable::Block => {
+            "SELECT id, kind, scope, party_key, created_at, created_by, ends_at, lifted_at, lifted_by,
+                sealed_key, sealed
+             FROM block WHERE id = ANY ($1)"
+        }
         CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
             "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
@@ -294,6 +304,7 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Sink => "SELECT count(*) FROM audit_sink",
         CopiedTable::Order => "SELECT count(*) FROM orders",
         CopiedTable::Payment => "SELECT count(*) FROM payment",
+        CopiedTable::Block => "SELECT count(*) FROM block",
     }
 }
 
@@ -318,6 +329,7 @@ pub(super) fn anything() -> String {
         "audit_tile",
         "secret",
         "audit_sink",
+        "block",
     ];
     let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table})"));
     format!("SELECT {}", any.join(" OR "))
