@@ -169,6 +169,7 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         }
         ApiRefusal::PermissionMissing
         | ApiRefusal::OutOfReach
+        | ApiRefusal::PartyBlocked
         | ApiRefusal::ConfirmationNeeded
         | ApiRefusal::CsrfHeaderMissing
         | ApiRefusal::ApprovalOwn
@@ -195,6 +196,8 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::AlreadyRolled
         | ApiRefusal::AlreadyRevoked
         | ApiRefusal::AlreadySo
+        | ApiRefusal::AlreadyBlocked
+        | ApiRefusal::AlreadyOver
         | ApiRefusal::LoginTaken
         | ApiRefusal::LastAdministrator
         | ApiRefusal::ApprovalsMany

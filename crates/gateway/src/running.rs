@@ -19,6 +19,7 @@ use crate::api::admin::{Office, ServedOffice};
 use crate::api::{Api, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
+use crate::blocks::Blocks;
 use crate::clock::Steps;
 use crate::inbound::{CertificateStore, Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
@@ -105,12 +106,14 @@ impl Gateway {
         let operators = Operators::open(store.clone(), keys.clone(), clock.now()).await?;
         let names: Vec<Arc<str>> =
             settings.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
+        let blocks = Blocks::open(store.clone(), keys.clone(), clock.clone()).await;
         let parts = Parts {
             clock: clock.clone(),
             store: store.clone(),
             keys: keys.clone(),
             metrics: Arc::new(Metrics::new(names.iter())),
             tallies: Arc::new(Tallies::default()),
+            blocks: Arc::new(blocks.map_err(KeyError::from)?),
             fresh_work: Arc::new(Notify::new()),
         };
         let addresses = [
@@ -126,6 +129,7 @@ impl Gateway {
             settings.environment,
             settings.sources.iter().map(served_source).collect(),
             settings.second_person,
+            parts.blocks.clone(),
         );
         let certificates = certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
         let admin_doors = admin_doors(settings.admin_allow, settings.admin_tls);
@@ -166,6 +170,7 @@ impl Gateway {
         running.housekeep(&parts);
         running.keep_api_keys(clock);
         running.keep_sessions();
+        running.keep_blocks(&parts);
         running.retain(&parts, settings.retention);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
@@ -385,6 +390,11 @@ impl Running {
 
     fn keep_sessions(&mut self) {
         let keeping = self.operators.clone().run(self.stop_out.clone());
+        self.outward.push(tokio::spawn(keeping));
+    }
+
+    fn keep_blocks(&mut self, parts: &Parts) {
+        let keeping = parts.blocks.clone().run(self.stop_out.clone());
         self.outward.push(tokio::spawn(keeping));
     }
 

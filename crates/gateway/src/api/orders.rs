@@ -11,7 +11,7 @@ use super::ask::Ask;
 use super::read::{Because, Limit, from_text};
 use super::refusal::{ApiRefusal, Problem};
 use super::{Reply, page};
-use crate::orders::{Beside, Kept, WantedOrder};
+use crate::orders::{Beside, Kept, WantedOrder, parties};
 use crate::shown;
 
 #[derive(Default, Deserialize, IntoParams)]
@@ -67,11 +67,17 @@ pub(super) async fn create(ask: Ask) -> Result<Reply, Problem> {
     })?;
     ask.may_create(&new)?;
     let id = new.id;
+    let chain = new.expected.money.unit.chain();
+    let parties = parties(new.provider.as_deref(), chain, &about);
     let note = ask.note(String::new()).await?;
     match ask.api.orders.create(new, &about, note).await? {
         OrderCreated::Done => {
             let kept = ask.order_of(id).await?;
             shown(&kept)
+        }
+        OrderCreated::PartyBlocked { place, .. } => {
+            let member = parties.get(place).map_or("customer", |party| party.kind().code());
+            Err(Problem::at(ApiRefusal::PartyBlocked, member))
         }
         // Whose it is a key that is bound to others is not told.
         OrderCreated::ReferenceTaken(other) => {

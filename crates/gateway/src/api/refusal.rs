@@ -121,6 +121,9 @@ refusals! {
     /// There is an order with this reference.
     ReferenceTaken = "reference_taken", Changing,
         "There is an order with this reference already: ask GET /v1/orders?reference= for it, or take another.";
+    /// A party of the order is blocked.
+    PartyBlocked = "party_blocked", Changing,
+        "No order is created for the party named in `place`: it is blocked. An operator can lift the block.";
     /// The delivery is on its way already.
     DeliveryPending = "delivery_pending", Changing,
         "The delivery is on its way already: wait until it is delivered or dead.";
@@ -136,6 +139,12 @@ refusals! {
     /// It is so already.
     AlreadySo = "already_so", ByOperators,
         "It is so already: nothing was changed.";
+    /// The party is blocked as long already.
+    AlreadyBlocked = "already_blocked", ByOperators,
+        "The party is blocked at least as long already, by the block named in `place`: lift that one to change its end.";
+    /// The block is over.
+    AlreadyOver = "already_over", ByOperators,
+        "The block is over already: it was lifted, or its time is over.";
     /// Somebody signs in as that, or did.
     LoginTaken = "login_taken", ByOperators,
         "Somebody signs in as that, or did: choose another login, or enable that operator.";

@@ -126,6 +126,7 @@ impl WantedOrder {
             provider: self.provider.clone(),
             source: self.source.clone(),
             expected: Expected { money, tolerance, expires_at, cancelled_at: None },
+            parties: Vec::new(),
             keys: Vec::new(),
             sealed: store::SealedRow {
                 key: vault::KeyId([0; 16]),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test")]
 
+mod blocks;
 mod changes;
 mod door;
 mod lists;

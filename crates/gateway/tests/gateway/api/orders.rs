@@ -20,24 +20,24 @@ async fn shop() -> Shop {
 }
 
 impl Shop {
-    async fn create(&self, once: &str, body: &Value) -> Reply {
+    pub(super) async fn create(&self, once: &str, body: &Value) -> Reply {
         let key = self.full_key().await;
         self.ask(&post("/v1/orders", &key, once).saying(&body.to_string())).await
     }
 
     /// An order of 20.00 USD that anybody may pay.
-    async fn order(&self, reference: &str) -> String {
+    pub(super) async fn order(&self, reference: &str) -> String {
         let body = json!({"reference": reference, "amount": "20.00", "currency": "USD"});
         self.order_of(reference, &body).await
     }
 
-    async fn order_of(&self, once: &str, body: &Value) -> String {
+    pub(super) async fn order_of(&self, once: &str, body: &Value) -> String {
         let created = self.create(once, body).await;
         assert_eq!(created.status, 200, "{created:?}");
         json_of(&created)["id"].as_str().expect("an id").to_owned()
     }
 
-    async fn shown(&self, id: &str) -> Value {
+    pub(super) async fn shown(&self, id: &str) -> Value {
         let path = format!("/v1/orders/{id}");
         let reply = self.ask(&get(&path, &self.full_key().await)).await;
         assert_eq!(reply.status, 200, "{reply:?}");
@@ -45,7 +45,7 @@ impl Shop {
     }
 
     /// A payment of Stripe's.
-    async fn pay(&self, payment: &str, of: &Value) {
+    pub(super) async fn pay(&self, payment: &str, of: &Value) {
         let mut object = json!({
             "id": payment, "amount": 2000, "amount_received": 2000, "currency": "usd",
             "customer": "cus_1", "status": "succeeded", "metadata": {"order_id": "o-1"},
@@ -66,19 +66,19 @@ impl Shop {
     }
 
     /// What became of the last event of a source, and why.
-    async fn last(&self, source: &str) -> (EventStatus, Option<String>) {
+    pub(super) async fn last(&self, source: &str) -> (EventStatus, Option<String>) {
         let events = self.gateway.events().await;
         let event = events.into_iter().rev().find(|event| event.source == source);
         let event = event.expect("an event");
         (event.status, event.reason)
     }
 
-    async fn is_held(&self, reason: &str) {
+    pub(super) async fn is_held(&self, reason: &str) {
         assert_eq!(self.last("stripe").await, (EventStatus::Held, Some(reason.to_owned())));
     }
 
     /// The types of everything that the application was told, once it is so many.
-    async fn told(&self, count: usize) -> Vec<Value> {
+    pub(super) async fn told(&self, count: usize) -> Vec<Value> {
         let delivered = self.gateway.application.wait_for(count).await;
         delivered.iter().map(super::super::application::Delivered::document).collect()
     }
