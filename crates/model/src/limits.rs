@@ -166,6 +166,14 @@ pub const PASSWORDS_HASHED_MAX: usize = 2;
 pub const SIGN_INS_WAITING_MAX: usize = 32;
 /// Sessions of operators that are held in memory.
 pub const SESSIONS_CACHED_MAX: usize = 4_096;
+/// Orders that are created for one customer in [`ORDERS_PER_CUSTOMER_PERIOD_MS`], unless it is said.
+pub const ORDERS_PER_CUSTOMER_MAX: u32 = 5;
+/// See [`ORDERS_PER_CUSTOMER_MAX`].
+pub const ORDERS_PER_CUSTOMER_PERIOD_MS: i64 = 60_000;
+/// How far back a limit on orders looks at most, milliseconds: a year.
+pub const ORDER_LIMIT_WINDOW_MS_MAX: i64 = 366 * 86_400_000;
+/// How many limits on orders there may be.
+pub const ORDER_LIMITS_MAX: usize = 50;
 /// How often each gateway asks whether any block has changed.
 pub const BLOCKS_POLL_MS: u64 = 250;
 /// Bytes of what a blocked party is called, and of its provider or chain.

@@ -27,6 +27,7 @@ mod names;
 mod open;
 mod operators;
 mod options;
+mod order_limits;
 mod orders;
 mod partitions;
 mod pool;

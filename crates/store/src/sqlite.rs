@@ -18,6 +18,7 @@ mod log;
 mod names;
 mod open;
 mod operators;
+mod order_limits;
 mod orders;
 mod read;
 mod record;

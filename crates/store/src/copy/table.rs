@@ -363,6 +363,7 @@ const ORDER: &[Column] = &[
     ("updated_at", Kind::Number),
     ("sealed_key", Kind::Id),
     ("sealed", Kind::Bytes),
+    ("address_key", Kind::Bytes),
 ];
 
 const BLOCK: &[Column] = &[

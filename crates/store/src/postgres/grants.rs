@@ -55,6 +55,7 @@ const TABLES: &[(&str, &str)] = &[
     ("payment", "SELECT, INSERT"),
     ("block", "SELECT, INSERT, UPDATE (lifted_at, lifted_by)"),
     ("block_version", "SELECT, UPDATE"),
+    ("limit_slot", "SELECT, UPDATE"),
     ("approval", "SELECT, INSERT, DELETE, UPDATE (approver, is_approved, decided_at, used_at)"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
     ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__approvals", include_str!("../../migrations/postgres/V9__approvals.sql")),
     ("V10__orders", include_str!("../../migrations/postgres/V10__orders.sql")),
     ("V11__blocks", include_str!("../../migrations/postgres/V11__blocks.sql")),
+    ("V12__order_limits", include_str!("../../migrations/postgres/V12__order_limits.sql")),
 ];
 
 /// What opening waits for, milliseconds.

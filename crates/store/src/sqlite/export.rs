@@ -157,7 +157,7 @@ const OPERATOR: &str = "SELECT sequence, id, login_key, role, sealed_key, login,
 const ORDER: &str =
     "SELECT sequence, id, reference_key, customer_key, provider, source, unit, amount,
         tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
-        facts, version, revision, updated_at, sealed_key, sealed
+        facts, version, revision, updated_at, sealed_key, sealed, address_key
      FROM orders WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
 const BLOCK: &str = "SELECT sequence, id, kind, scope, party_key, created_at, created_by, ends_at,

@@ -34,6 +34,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V11__approvals", include_str!("../../migrations/sqlite/V11__approvals.sql")),
     ("V12__orders", include_str!("../../migrations/sqlite/V12__orders.sql")),
     ("V13__blocks", include_str!("../../migrations/sqlite/V13__blocks.sql")),
+    ("V14__order_limits", include_str!("../../migrations/sqlite/V14__order_limits.sql")),
 ];
 
 /// Only the owner reads and writes.

@@ -12,6 +12,7 @@ pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod operators;
+pub(crate) mod order_limits;
 pub(crate) mod ordering;
 pub(crate) mod orders;
 pub(crate) mod queries;
@@ -187,6 +188,12 @@ macro_rules! every_case {
                 orders_are_found_by_what_they_are,
                 orders_are_due_once_their_time_is_over,
                 an_order_sealed_under_an_unknown_key_is_refused,
+            }
+            order_limits {
+                a_customer_orders_so_many_and_so_much_in_a_while,
+                each_limit_counts_what_it_is_about,
+                orders_that_came_to_nothing_do_not_count,
+                of_several_at_once_no_more_than_the_limit_are_created,
             }
             blocks {
                 a_block_is_kept_as_it_was_given_and_lifted_once,

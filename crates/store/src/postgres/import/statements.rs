@@ -168,7 +168,7 @@ const SESSION: &[&str] =
 const ORDER: &[&str] = &[
     "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit,
         amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending,
-        refunded, facts, version, revision, updated_at, sealed_key, sealed)
+        refunded, facts, version, revision, updated_at, sealed_key, sealed, address_key)
      SELECT * FROM {new}
      ON CONFLICT (id) DO UPDATE SET
         cancelled_at = excluded.cancelled_at, state = excluded.state, paid = excluded.paid,
@@ -263,7 +263,7 @@ const fn finds(table: CopiedTable) -> &'static str {
         CopiedTable::Order => {
             "SELECT id, reference_key, customer_key, provider, source, unit, amount, tolerance,
                 expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded, facts,
-                version, revision, updated_at, sealed_key, sealed
+                version, revision, updated_at, sealed_key, sealed, address_key
              FROM orders WHERE id = ANY ($1)"
         }
         CopiedTable::Payment => "SELECT key, order_id FROM payment WHERE key = ANY ($1)",
