@@ -212,9 +212,11 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         ApiRefusal::IdempotencyKeyReused | ApiRefusal::ApprovalOtherRequest => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        ApiRefusal::FailedTooOften | ApiRefusal::RateLimited | ApiRefusal::SignInsLimited => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        ApiRefusal::FailedTooOften
+        | ApiRefusal::RateLimited
+        | ApiRefusal::OrdersLimited
+        | ApiRefusal::OrderLimitReached
+        | ApiRefusal::SignInsLimited => StatusCode::TOO_MANY_REQUESTS,
         ApiRefusal::TryAgain | ApiRefusal::AuditUnavailable | ApiRefusal::SignInsBusy => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -189,6 +189,8 @@ impl Orders {
         let key = self.key(new.provider.as_deref(), about, note.at).await?;
         let parties = parties(new.provider.as_deref(), new.expected.money.unit.chain(), about);
         new.parties = parties.iter().map(|party| party_key(&self.keys, party)).collect();
+        let address = parties.iter().position(|party| party.kind() == PartyKind::Address);
+        new.address_key = address.and_then(|place| new.parties.get(place).copied());
         new.sealed = seal(&key, new.id, about);
         new.keys = key.to_store().into_iter().collect();
         let created = self.store.create_order(new, note).await?;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::api::admin::{Office, ServedOffice};
-use crate::api::{Api, Served, ServedEndpoint, ServedSource};
+use crate::api::{Api, Limits, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
 use crate::blocks::Blocks;
@@ -104,18 +104,7 @@ impl Gateway {
         let api_keys =
             ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
         let operators = Operators::open(store.clone(), keys.clone(), clock.now()).await?;
-        let names: Vec<Arc<str>> =
-            settings.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
-        let blocks = Blocks::open(store.clone(), keys.clone(), clock.clone()).await;
-        let parts = Parts {
-            clock: clock.clone(),
-            store: store.clone(),
-            keys: keys.clone(),
-            metrics: Arc::new(Metrics::new(names.iter())),
-            tallies: Arc::new(Tallies::default()),
-            blocks: Arc::new(blocks.map_err(KeyError::from)?),
-            fresh_work: Arc::new(Notify::new()),
-        };
+        let parts = parts(&settings.sources, store, keys, &clock).await?;
         let addresses = [
             address_of(&public, settings.public),
             address_of(&admin, settings.admin),
@@ -142,6 +131,7 @@ impl Gateway {
         running
             .outward
             .push(tokio::spawn(orders.clone().run(clock.clone(), running.stop_out.clone())));
+        let orders_a_customer = settings.orders.per_customer;
         let served = Served::new(Api {
             clock: parts.clock.clone(),
             desk: Desk::over(parts.store.clone(), parts.keys.clone()),
@@ -155,7 +145,7 @@ impl Gateway {
             fresh_work: parts.fresh_work.clone(),
             orders: orders.clone(),
             order_rules: settings.orders,
-            limits: Default::default(),
+            limits: Limits::new(orders_a_customer),
             log_budget: Default::default(),
         });
         running.serve_api(api, api_doors, served, counter.clone());
@@ -445,6 +435,27 @@ impl Running {
     }
 }
 
+/// What the way in and the way out share.
+async fn parts(
+    sources: &[Source],
+    store: Store,
+    keys: Arc<KeyRing>,
+    clock: &Clock,
+) -> Result<Parts, KeyError> {
+    let names: Vec<Arc<str>> =
+        sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
+    let blocks = Blocks::open(store.clone(), keys.clone(), clock.clone()).await?;
+    Ok(Parts {
+        clock: clock.clone(),
+        store,
+        keys,
+        metrics: Arc::new(Metrics::new(names.iter())),
+        tallies: Arc::new(Tallies::default()),
+        blocks: Arc::new(blocks),
+        fresh_work: Arc::new(Notify::new()),
+    })
+}
+
 /// Forgets old dedup keys, unless another gateway on the same store does.
 async fn forget_old(store: &Store, holder: [u8; 16], clock: &Clock) {
     if is_ours(store, FORGETTING, holder, clock).await
@@ -515,7 +526,14 @@ fn admin_doors(allowed: Vec<IpNet>, tls: Option<Tls>) -> Doors {
 
 fn served_source(source: &Source) -> (String, ServedSource) {
     let provider = source.profile.name().to_owned();
-    (source.name.clone(), ServedSource { provider, endpoints: source.endpoints.clone() })
+    (
+        source.name.clone(),
+        ServedSource {
+            provider,
+            profile: source.profile.clone(),
+            endpoints: source.endpoints.clone(),
+        },
+    )
 }
 
 fn served_endpoint(endpoint: &Endpoint) -> ServedEndpoint {

@@ -91,6 +91,8 @@ refusals! {
     UnknownCurrency = "unknown_currency",
     /// A text is no host that payers could be sent back to.
     BadReturnHost = "bad_return_host",
+    /// A limit on orders that counts nobody, or bounds nothing.
+    BadOrderLimit = "bad_order_limit",
     /// What becomes of events that name an unknown order is neither `pass` nor `hold`.
     BadUnknownOrders = "bad_unknown_orders",
     /// A live gateway would speak to another machine's database in the clear.

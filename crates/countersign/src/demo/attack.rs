@@ -5,6 +5,7 @@
 //! not answer in place of the verification.
 
 mod address;
+mod blocked;
 mod content;
 mod leak;
 mod once;
@@ -117,6 +118,7 @@ pub(super) async fn run(
     attacker.signatures().await?;
     attacker.contents().await?;
     attacker.payments().await?;
+    attacker.blocked().await?;
     attacker.addresses().await?;
     attacker.starts()?;
     attacker.leaks().await?;

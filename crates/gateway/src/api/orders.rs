@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{OrderState, Reach};
+use schemes::Profile;
 use serde::{Deserialize, Serialize};
 use store::{OrderCreated, OrderQuery};
 use utoipa::{IntoParams, ToSchema};
@@ -51,8 +52,8 @@ pub(super) struct Orders {
 pub(super) async fn create(ask: Ask) -> Result<Reply, Problem> {
     let wanted: WantedOrder = ask.body()?;
     let sources = ask.api.sources.iter();
-    let sources: BTreeMap<String, String> =
-        sources.map(|(name, source)| (name.clone(), source.provider.clone())).collect();
+    let sources: BTreeMap<&str, &Profile> =
+        sources.map(|(name, source)| (name.as_str(), &*source.profile)).collect();
     let beside = Beside {
         rules: &ask.api.order_rules,
         environment: ask.api.environment,
@@ -66,6 +67,9 @@ pub(super) async fn create(ask: Ask) -> Result<Reply, Problem> {
         Problem::at(ApiRefusal::OrderInvalid, faults.join(", "))
     })?;
     ask.may_create(&new)?;
+    if let Some(customer) = new.customer_key {
+        ask.api.limits.take_order(customer, ask.came.at.as_millis())?;
+    }
     let id = new.id;
     let chain = new.expected.money.unit.chain();
     let parties = parties(new.provider.as_deref(), chain, &about);
@@ -78,6 +82,11 @@ pub(super) async fn create(ask: Ask) -> Result<Reply, Problem> {
         OrderCreated::PartyBlocked { place, .. } => {
             let member = parties.get(place).map_or("customer", |party| party.kind().code());
             Err(Problem::at(ApiRefusal::PartyBlocked, member))
+        }
+        OrderCreated::LimitReached { place, retry_after_ms } => {
+            let limit = ask.api.order_rules.limits.get(place).map(ToString::to_string);
+            let refusal = ApiRefusal::OrderLimitReached;
+            Err(Problem { place: limit, retry_after_ms, ..refusal.into() })
         }
         // Whose it is a key that is bound to others is not told.
         OrderCreated::ReferenceTaken(other) => {

@@ -124,6 +124,12 @@ refusals! {
     /// A party of the order is blocked.
     PartyBlocked = "party_blocked", Changing,
         "No order is created for the party named in `place`: it is blocked. An operator can lift the block.";
+    /// The customer had their share of orders.
+    OrdersLimited = "orders_limited", Changing,
+        "Too many orders were created for this customer: wait as long as Retry-After says.";
+    /// The order would break a limit on what one party may order.
+    OrderLimitReached = "order_limit_reached", Changing,
+        "The order would break the limit in `place`. If Retry-After is there, it will not any more after that, unless others come.";
     /// The delivery is on its way already.
     DeliveryPending = "delivery_pending", Changing,
         "The delivery is on its way already: wait until it is delivered or dead.";

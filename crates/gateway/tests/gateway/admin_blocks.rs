@@ -1,7 +1,5 @@
 //! Blocks as operators handle them: who may, what is shown to whom, and what stands in the audit log.
 
-#![expect(clippy::indexing_slicing, reason = "what is not there fails the test")]
-
 use model::{EventStatus, Role, Timestamp};
 use serde_json::{Value, json};
 use store::Action;

@@ -7,6 +7,7 @@ mod changes;
 mod door;
 mod lists;
 mod once;
+mod order_limits;
 mod orders;
 mod walk;
 

@@ -413,3 +413,38 @@ async fn orders_are_listed_page_by_page_and_within_reach() {
     let reply = shop.ask(&post("/v1/orders", &reader, "y").saying(&other.to_string())).await;
     is_refused(&reply, 403, "permission_missing");
 }
+
+#[tokio::test]
+async fn a_reference_is_one_that_its_provider_takes() {
+    let shop = shop().await;
+    let of = |reference: &str| {
+        json!({
+            "reference": reference, "amount": "-1", "currency": "THB", "source": "thai",
+            "provider": "one2pays",
+        })
+    };
+    for (n, (reference, place)) in [
+        ("order_1.a,b-C", "amount: amount_signed"),
+        ("order/1", "amount: amount_signed, reference: reference_unfit"),
+        ("order:1", "amount: amount_signed, reference: reference_unfit"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let reply = shop.create(&format!("f-{n}"), &of(reference)).await;
+        is_refused(&reply, 400, "order_invalid");
+        assert_eq!(json_of(&reply)["place"], place, "{reference}");
+    }
+    // By the source or the provider alone; of another provider, or of any, it is fine.
+    for (n, (member, name, fits)) in
+        [("source", "thai", false), ("provider", "one2pays", false), ("source", "stripe", true)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut body = json!({"reference": format!("a/{n}"), "amount": "1", "currency": "THB"});
+        body[member] = json!(name);
+        assert_eq!(shop.create(&format!("s-{n}"), &body).await.status == 200, fits, "{name}");
+    }
+    let body = json!({"reference": "a/b", "amount": "1", "currency": "THB"});
+    assert_eq!(shop.create("any", &body).await.status, 200);
+}
