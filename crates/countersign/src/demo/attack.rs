@@ -117,8 +117,10 @@ pub(super) async fn run(
     attacker.repeat(stream).await?;
     attacker.signatures().await?;
     attacker.contents().await?;
+    // A block counts within a second: meanwhile other payments are tried.
+    let blocked = attacker.block().await?;
     attacker.payments().await?;
-    attacker.blocked().await?;
+    attacker.pay_blocked(blocked).await?;
     attacker.addresses().await?;
     attacker.starts()?;
     attacker.leaks().await?;
