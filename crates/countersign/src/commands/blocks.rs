@@ -131,17 +131,20 @@ fn line(block: &shown::Block) -> Result<serde_json::Value, Failure> {
 }
 
 fn unblockable(why: Unblockable) -> Failure {
-    let (message, fix) = match why {
-        Unblockable::Party(_) => {
-            ("this names no party", "write 1 to 255 visible ASCII characters without spaces")
-        }
+    let (code, message, fix) = match why {
+        Unblockable::Party(_) => (
+            "bad_party",
+            "this names no party",
+            "write 1 to 255 visible ASCII characters without spaces",
+        ),
         Unblockable::Secret => (
+            "bad_party",
             "this looks like a card's number or a secret, which must not be kept",
             "name the provider's fingerprint of the card",
         ),
-        Unblockable::Past => ("the block would be over already", "let it end later"),
+        Unblockable::Past => ("bad_end", "the block would be over already", "let it end later"),
     };
-    Failure::new("usage", message, fix)
+    Failure::new(code, message, fix)
 }
 
 fn unknown() -> Failure {
