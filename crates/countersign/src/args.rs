@@ -1,6 +1,7 @@
 //! The command line: every command and its options.
 
 pub(crate) mod audit;
+pub(crate) mod blocks;
 pub(crate) mod keys;
 pub(crate) mod operators;
 pub(crate) mod orders;
@@ -77,6 +78,9 @@ pub(crate) enum Command {
     /// Orders: what applications expect to be paid, and where that stands.
     #[command(subcommand)]
     Orders(orders::Orders),
+    /// Blocks: who may not pay or be paid for now.
+    #[command(subcommand)]
+    Blocks(blocks::Blocks),
     /// API keys: what applications show to be let in.
     #[command(subcommand)]
     Keys(keys::Keys),

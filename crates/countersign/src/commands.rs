@@ -2,6 +2,7 @@
 
 mod audit;
 mod beside;
+mod blocks;
 mod check;
 mod copy;
 mod deliveries;
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         Command::Deliveries(deliveries) => deliveries::run(deliveries, arguments),
         Command::Endpoints(endpoints) => endpoints::run(endpoints, arguments),
         Command::Orders(orders) => orders::run(orders, arguments),
+        Command::Blocks(blocks) => blocks::run(blocks, arguments),
         Command::Keys(keys) => keys::run(keys, arguments),
         Command::Operators(operators) => operators::run(operators, arguments),
         Command::Demo(demo) => crate::demo::run(demo, arguments.json),

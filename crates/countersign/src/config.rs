@@ -18,6 +18,7 @@ mod identity;
 mod limits;
 mod meaning;
 mod network;
+mod order_limits;
 mod orders;
 mod problem;
 mod profiles;

@@ -494,6 +494,15 @@ fn command_all(gateway: &mut Gateway, canaries: &mut Canaries) {
     let held: Value = serde_json::from_slice(&held.stdout).expect("one held event");
     let id = held["id"].as_str().expect("an id").to_owned();
     assert!(gateway.run(&["events", "refuse", &id, "--reason", &reason]).status.success());
+    // Whom it blocks is what the command shows; what is refused is not.
+    for (kind, of) in [("customer", "stripe"), ("address", "base")] {
+        let (party, why) = (canaries.token(), format!("{} was told", canaries.email()));
+        let add = ["--env-file", ".env", "blocks", "add", kind, of, &party, "--reason", &why];
+        assert!(command(gateway.folder.path(), &add).status.success(), "{kind}");
+    }
+    let card = canaries.card();
+    let refused = gateway.run(&["blocks", "add", "card", "stripe", &card, "--reason", "stolen"]);
+    assert!(!refused.status.success());
     for list in [
         &["events", "list", "--all"][..],
         &["events", "list", "--all", "--json"],

@@ -9,10 +9,11 @@ use serde_json::Value;
 const PROVIDERS: [&str; 8] =
     ["one2pays", "bropay", "x402tele", "stripe", "square", "cryptopay", "koywe", "koywe-ramp"];
 
-const ATTACKS: [&str; 26] = [
+const ATTACKS: [&str; 27] = [
     "underpaid",
     "other-currency",
     "other-provider",
+    "blocked",
     "forged",
     "changed",
     "wrong-source",
@@ -120,6 +121,7 @@ fn every_attack_is_there_with_its_answer() {
     assert_eq!(answer("underpaid"), (Some(200), "amount_under".into()));
     assert_eq!(answer("other-currency"), (Some(200), "currency_mismatch".into()));
     assert_eq!(answer("other-provider"), (Some(200), "provider_mismatch".into()));
+    assert_eq!(answer("blocked"), (Some(200), "party_blocked".into()));
     assert_eq!(answer("X7"), (Some(401), "address_not_allowed".into()));
     assert_eq!(answer("X8"), (None, "network_as_host".into()));
     assert_eq!(answer("X18").0, Some(429));

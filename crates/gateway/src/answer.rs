@@ -169,6 +169,7 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         }
         ApiRefusal::PermissionMissing
         | ApiRefusal::OutOfReach
+        | ApiRefusal::PartyBlocked
         | ApiRefusal::ConfirmationNeeded
         | ApiRefusal::CsrfHeaderMissing
         | ApiRefusal::ApprovalOwn
@@ -197,6 +198,8 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         | ApiRefusal::AlreadyRolled
         | ApiRefusal::AlreadyRevoked
         | ApiRefusal::AlreadySo
+        | ApiRefusal::AlreadyBlocked
+        | ApiRefusal::AlreadyOver
         | ApiRefusal::LoginTaken
         | ApiRefusal::LastAdministrator
         | ApiRefusal::ApprovalsMany
@@ -211,9 +214,11 @@ pub(crate) fn api_status(refusal: ApiRefusal) -> StatusCode {
         ApiRefusal::IdempotencyKeyReused | ApiRefusal::ApprovalOtherRequest => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        ApiRefusal::FailedTooOften | ApiRefusal::RateLimited | ApiRefusal::SignInsLimited => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        ApiRefusal::FailedTooOften
+        | ApiRefusal::RateLimited
+        | ApiRefusal::OrdersLimited
+        | ApiRefusal::OrderLimitReached
+        | ApiRefusal::SignInsLimited => StatusCode::TOO_MANY_REQUESTS,
         ApiRefusal::TryAgain | ApiRefusal::AuditUnavailable | ApiRefusal::SignInsBusy => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -55,6 +55,7 @@ use crate::orders::{OrderRules, Orders};
 use crate::receipts::Receipts;
 use crate::sharing::{Counter, Sharing};
 use crate::{Clock, Refusal, SecurityTxt, entropy};
+pub(crate) use limits::Limits;
 pub use refusal::ApiRefusal;
 pub(crate) use refusal::Problem;
 
@@ -79,13 +80,14 @@ pub(crate) struct Api {
     pub(crate) fresh_work: Arc<Notify>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) order_rules: OrderRules,
-    pub(crate) limits: limits::Limits,
+    pub(crate) limits: Limits,
     pub(crate) log_budget: LogBudget,
 }
 
 /// A source, as far as the API knows it.
 pub(crate) struct ServedSource {
     pub(crate) provider: String,
+    pub(crate) profile: Arc<schemes::Profile>,
     pub(crate) endpoints: Vec<String>,
     /// What its receipts are judged by, if it has secrets for them.
     pub(crate) receipts: Option<Receipts>,
@@ -214,9 +216,14 @@ impl Served {
 
     /// What is limited for customers is counted over all gateways.
     pub(crate) async fn share_limits(self: Arc<Self>, counter: Counter, stop: CancellationToken) {
-        let sharing = Sharing { name: "api_customers", limit: &self.api.limits.customers };
-        // It is a keyed hash already.
-        sharing.run(|customer| customer, counter, stop).await;
+        let limits = &self.api.limits;
+        let requests = Sharing { name: "api_customers", limit: &limits.customers };
+        let orders = Sharing { name: "orders_customers", limit: &limits.orders };
+        // They are keyed hashes already.
+        tokio::join!(
+            requests.run(|customer| customer, counter.clone(), stop.clone()),
+            orders.run(|customer| customer, counter, stop),
+        );
     }
 }
 

@@ -43,6 +43,15 @@ pub struct Facts {
     /// The address on it that is paid.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub receiver: Option<String>,
+    /// The address on it that pays.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sender: Option<String>,
+    /// The provider's fingerprint of the card that pays.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub card: Option<String>,
+    /// The block that holds it: `blk_…`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub block: Option<String>,
     /// The version that its order has with it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub order_version: Option<i64>,

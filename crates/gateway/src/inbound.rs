@@ -6,6 +6,7 @@
 
 pub(crate) mod address;
 mod admit;
+mod blocks;
 pub(crate) mod body;
 mod certificates;
 mod judge;
@@ -32,6 +33,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{self, Answer, Limited};
+use crate::blocks::Blocks;
 use crate::keys::KeyRing;
 use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
@@ -83,6 +85,8 @@ pub(crate) struct Parts {
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tallies: Arc<Tallies>,
+    /// Whoever is blocked.
+    pub(crate) blocks: Arc<Blocks>,
     /// Rung when deliveries were recorded.
     pub(crate) fresh_work: Arc<Notify>,
 }

@@ -13,6 +13,7 @@ mod answer;
 pub mod api;
 pub mod api_keys;
 mod auditing;
+mod blocks;
 mod chains;
 mod clock;
 mod entropy;

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod approvals;
+mod blocks;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use crate::keys::{KeyError, KeyRing};
 use crate::{Facts, Orders, Shown, inbound, personal, secrets, shown};
 
 pub(crate) use approvals::Wanted;
+pub use blocks::{BlockedParty, Unblockable};
 
 /// A desk over a store: it can open what is sealed, and decide what waits.
 pub struct Desk {

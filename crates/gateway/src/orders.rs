@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use model::block::{Party, PartyKind};
 use model::order::{Fact, Facts, Judgement, PaymentKey, judge};
 use model::{OrderId, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use store::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::blocks::party_key;
 use crate::inbound::Parts;
 use crate::keys::{Held, KeyError, KeyRing};
 use crate::{Clock, Endpoint, Format, Source, chains, entropy};
@@ -188,6 +190,10 @@ impl Orders {
         note: Note,
     ) -> Result<OrderCreated, KeyError> {
         let key = self.key(new.provider.as_deref(), about, note.at).await?;
+        let parties = parties(new.provider.as_deref(), new.expected.money.unit.chain(), about);
+        new.parties = parties.iter().map(|party| party_key(&self.keys, party)).collect();
+        let address = parties.iter().position(|party| party.kind() == PartyKind::Address);
+        new.address_key = address.and_then(|place| new.parties.get(place).copied());
         new.sealed = seal(&key, new.id, about);
         new.keys = key.to_store().into_iter().collect();
         let created = self.store.create_order(new, note).await?;
@@ -393,6 +399,22 @@ impl Orders {
         }
         Ok(())
     }
+}
+
+/// The parties that an order names: who pays, which account and which address are to be paid.
+pub(crate) fn parties(
+    provider: Option<&str>,
+    chain: Option<&str>,
+    about: &OrderFacts,
+) -> Vec<Party> {
+    [
+        (PartyKind::Customer, provider, &about.customer),
+        (PartyKind::Payee, provider, &about.payee),
+        (PartyKind::Address, chain, &about.address),
+    ]
+    .into_iter()
+    .filter_map(|(kind, of, name)| Some(Party::named(kind, of?, name.as_deref()?)))
+    .collect()
 }
 
 /// The keyed hash of a reference.

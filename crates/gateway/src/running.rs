@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::api::admin::{Office, ServedOffice};
-use crate::api::{Api, Served, ServedEndpoint, ServedSource};
+use crate::api::{Api, Limits, Served, ServedEndpoint, ServedSource};
 use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
+use crate::blocks::Blocks;
 use crate::chains::{Chain, ChainAsset, Follower, Nodes};
 use crate::clock::Steps;
 use crate::inbound::{CertificateStore, Inbound, InboundSettings, Parts};
@@ -107,16 +108,7 @@ impl Gateway {
         let api_keys =
             ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
         let operators = Operators::open(store.clone(), keys.clone(), clock.now()).await?;
-        let names: Vec<Arc<str>> =
-            settings.sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
-        let parts = Parts {
-            clock: clock.clone(),
-            store: store.clone(),
-            keys: keys.clone(),
-            metrics: Arc::new(Metrics::new(names.iter())),
-            tallies: Arc::new(Tallies::default()),
-            fresh_work: Arc::new(Notify::new()),
-        };
+        let parts = parts(&settings.sources, store, keys, &clock).await?;
         let addresses = [
             address_of(&public, settings.public),
             address_of(&admin, settings.admin),
@@ -130,6 +122,7 @@ impl Gateway {
             settings.environment,
             settings.sources.iter().map(served_source).collect(),
             settings.second_person,
+            parts.blocks.clone(),
         );
         let certificates = certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
         let admin_doors = admin_doors(settings.admin_allow, settings.admin_tls);
@@ -144,6 +137,7 @@ impl Gateway {
         running
             .outward
             .push(tokio::spawn(orders.clone().run(clock.clone(), running.stop_out.clone())));
+        let orders_a_customer = settings.orders.per_customer;
         let served = Served::new(Api {
             clock: parts.clock.clone(),
             desk: Desk::over(parts.store.clone(), parts.keys.clone()),
@@ -157,7 +151,7 @@ impl Gateway {
             fresh_work: parts.fresh_work.clone(),
             orders: orders.clone(),
             order_rules: settings.orders,
-            limits: Default::default(),
+            limits: Limits::new(orders_a_customer),
             log_budget: Default::default(),
         });
         running.serve_api(api, api_doors, served, counter.clone());
@@ -172,6 +166,7 @@ impl Gateway {
         running.housekeep(&parts);
         running.keep_api_keys(clock);
         running.keep_sessions();
+        running.keep_blocks(&parts);
         running.retain(&parts, settings.retention);
         let public_doors = Doors {
             trusted: settings.trusted_proxies.clone(),
@@ -417,6 +412,11 @@ impl Running {
         self.outward.push(tokio::spawn(keeping));
     }
 
+    fn keep_blocks(&mut self, parts: &Parts) {
+        let keeping = parts.blocks.clone().run(self.stop_out.clone());
+        self.outward.push(tokio::spawn(keeping));
+    }
+
     fn keep_api_keys(&mut self, clock: Clock) {
         let keeping = self.api_keys.clone().run(clock, self.stop_out.clone());
         self.outward.push(tokio::spawn(keeping));
@@ -462,6 +462,27 @@ impl Running {
             }
         }));
     }
+}
+
+/// What the way in and the way out share.
+async fn parts(
+    sources: &[Source],
+    store: Store,
+    keys: Arc<KeyRing>,
+    clock: &Clock,
+) -> Result<Parts, KeyError> {
+    let names: Vec<Arc<str>> =
+        sources.iter().map(|source| Arc::from(source.name.as_str())).collect();
+    let blocks = Blocks::open(store.clone(), keys.clone(), clock.clone()).await?;
+    Ok(Parts {
+        clock: clock.clone(),
+        store,
+        keys,
+        metrics: Arc::new(Metrics::new(names.iter())),
+        tallies: Arc::new(Tallies::default()),
+        blocks: Arc::new(blocks),
+        fresh_work: Arc::new(Notify::new()),
+    })
 }
 
 /// Forgets old dedup keys, unless another gateway on the same store does.
@@ -535,7 +556,8 @@ fn admin_doors(allowed: Vec<IpNet>, tls: Option<Tls>) -> Doors {
 fn served_source(source: &Source) -> (String, ServedSource) {
     let provider = source.profile.name().to_owned();
     let (endpoints, receipts) = (source.endpoints.clone(), Receipts::of(source));
-    (source.name.clone(), ServedSource { provider, endpoints, receipts })
+    let profile = source.profile.clone();
+    (source.name.clone(), ServedSource { provider, profile, endpoints, receipts })
 }
 
 fn served_endpoint(endpoint: &Endpoint) -> ServedEndpoint {

@@ -1,12 +1,14 @@
 //! Events, deliveries and endpoints as they are shown outside: by the API, and by the commands with
 //! `--json`. Nothing here is sealed: what an event says of a person is not among it.
 
+mod block;
 mod order;
 
 use serde::Serialize;
 use store::{AttemptRow, DeliveryRow, EndpointState, EventRow};
 use utoipa::ToSchema;
 
+pub use block::Block;
 pub use order::Order;
 
 macro_rules! words {
@@ -53,6 +55,10 @@ words! {
     AttemptOutcome of model::AttemptOutcome {
         Delivered, Refused, Gone, Unreachable, TimedOut, Forbidden, Unreadable,
     }
+    /// What kind of party is blocked.
+    PartyKind of model::block::PartyKind { Customer, Address, Payee, Card, }
+    /// Where a block stands.
+    BlockState of model::block::BlockState { Standing, Ended, Lifted, }
     /// Where an order stands.
     OrderState of model::OrderState {
         Awaiting, Partial, Detected, Confirming, Paid, Overpaid, Expired, Late, Reversed, Disputed, Refunded,

@@ -44,6 +44,10 @@ permissions! {
     OrdersCreate = "orders:create", Operator;
     /// Have receipts judged, each for the request that it answers.
     ReceiptsVerify = "receipts:verify", Operator;
+    /// List blocks of parties.
+    BlocksRead = "blocks:read", Viewer;
+    /// Block parties, see who is blocked, and lift blocks.
+    BlocksChange = "blocks:change", Operator;
     /// List endpoints and their states.
     EndpointsRead = "endpoints:read", Viewer;
     /// Pause, resume and disable endpoints.

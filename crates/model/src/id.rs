@@ -99,6 +99,8 @@ ids! {
     OrderId = "ord";
     /// What one operator asks another to approve.
     ApprovalId = "apr";
+    /// A block of a party.
+    BlockId = "blk";
 }
 
 impl ApiKeyId {

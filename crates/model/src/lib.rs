@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod api_key;
+pub mod block;
 pub mod breaker;
 pub mod delivery;
 pub mod destination;
@@ -23,7 +24,7 @@ pub use access::{Permission, Reach, Role};
 pub use delivery::{AttemptOutcome, DeliveryStatus};
 pub use event::{Covers, Environment, EventStatus, Quarantine, Step, Steps, Verdict};
 pub use id::{
-    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId,
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, BlockId, DeliveryId, EventId, OperatorId, OrderId,
     RequestId, SecretId,
 };
 pub use money::Money;

@@ -169,6 +169,18 @@ pub const PASSWORDS_HASHED_MAX: usize = 2;
 pub const SIGN_INS_WAITING_MAX: usize = 32;
 /// Sessions of operators that are held in memory.
 pub const SESSIONS_CACHED_MAX: usize = 4_096;
+/// Orders that are created for one customer in [`ORDERS_PER_CUSTOMER_PERIOD_MS`], unless it is said.
+pub const ORDERS_PER_CUSTOMER_MAX: u32 = 5;
+/// See [`ORDERS_PER_CUSTOMER_MAX`].
+pub const ORDERS_PER_CUSTOMER_PERIOD_MS: i64 = 60_000;
+/// How far back a limit on orders looks at most, milliseconds: a year.
+pub const ORDER_LIMIT_WINDOW_MS_MAX: i64 = 366 * 86_400_000;
+/// How many limits on orders there may be.
+pub const ORDER_LIMITS_MAX: usize = 50;
+/// How often each gateway asks whether any block has changed.
+pub const BLOCKS_POLL_MS: u64 = 250;
+/// Bytes of what a blocked party is called, and of its provider or chain.
+pub const PARTY_BYTES_MAX: usize = 255;
 /// How often each gateway asks whether any operator or session has changed.
 pub const OPERATORS_POLL_MS: u64 = 250;
 /// For how long sessions in memory are believed when the store does not answer.
@@ -198,6 +210,8 @@ const _: () = assert!(QUEUE_COMMANDS_MAX >= BATCH_COMMANDS_MAX);
 const _: () = assert!(API_KEY_DAYS_DEFAULT <= API_KEY_DAYS_MAX);
 // A revocation counts everywhere within a second.
 const _: () = assert!(API_KEYS_POLL_MS * 2 <= 1_000 && API_KEYS_POLL_MS < API_KEYS_STALE_MS_MAX);
+// A block counts everywhere within a second.
+const _: () = assert!(BLOCKS_POLL_MS * 2 <= 1_000);
 const _: () = assert!(OPERATORS_POLL_MS * 2 <= 1_000 && OPERATORS_POLL_MS < OPERATORS_STALE_MS_MAX);
 const _: () = assert!(CONFIRMED_MS < SESSION_IDLE_MS_MAX && SESSION_IDLE_MS_MAX < SESSION_MS_MAX);
 // A session is never idle only because its use was not written yet.

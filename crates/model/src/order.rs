@@ -6,6 +6,7 @@
 
 mod facts;
 mod judge;
+mod limit;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use crate::{Money, Timestamp};
 
 pub use facts::{Fact, FactKind, Facts, Part, PaymentKey};
 pub use judge::{Judgement, judge};
+pub use limit::{Counted, LimitPer, LimitReached, OrderLimit, counts};
 
 codes! {
     /// Where an order stands.

@@ -7,7 +7,8 @@
 mod matching;
 mod reason;
 
-use model::Covers;
+use model::block::Blocked;
+use model::{Covers, EventStatus};
 use sabotage::Defect;
 
 pub use matching::{Claim, Matched, Wanted, match_order};
@@ -59,6 +60,18 @@ pub fn decide(rules: Rules, evidence: Evidence) -> Decided {
     }
 }
 
+/// What a block of one of its parties makes of an event that was decided on otherwise: it waits for a
+/// person, who is to know of the block, whatever else it waits for. Nothing, where there is no block, or
+/// where the event is never delivered anyway.
+pub fn decide_blocked(was: EventStatus, blocked: Option<&Blocked>) -> Option<Decided> {
+    match was {
+        EventStatus::Accepted | EventStatus::Held => {
+            blocked.map(|_| Decided::Hold(HoldReason::PartyBlocked))
+        }
+        EventStatus::Denied | EventStatus::Quarantined => None,
+    }
+}
+
 /// A person's leave to deliver a held event. The caller records who and why.
 pub fn release_by_person() -> Permit {
     Permit(())
@@ -87,6 +100,24 @@ mod tests {
     fn a_source_may_accept_what_is_unconfirmed() {
         for covers in Covers::ALL {
             assert!(passes(*covers, true, true), "{covers}");
+        }
+    }
+
+    #[test]
+    fn a_block_holds_what_might_be_delivered() {
+        let blocked = Blocked {
+            block: model::BlockId::from_bytes([7; 16]),
+            kind: model::block::PartyKind::Card,
+        };
+        let held = Some(Decided::Hold(HoldReason::PartyBlocked));
+        for (was, expected) in [
+            (EventStatus::Accepted, held),
+            (EventStatus::Held, held),
+            (EventStatus::Denied, None),
+            (EventStatus::Quarantined, None),
+        ] {
+            assert_eq!(decide_blocked(was, Some(&blocked)), expected, "{was}");
+            assert_eq!(decide_blocked(was, None), None, "{was}");
         }
     }
 

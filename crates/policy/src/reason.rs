@@ -35,6 +35,8 @@ reasons! {
         RedactedOriginalOnly = "redacted_original_only",
         /// It names an order that nobody registered.
         UnknownOrder = "unknown_order",
+        /// One of its parties is blocked: who pays, who is paid, or what it is paid with.
+        PartyBlocked = "party_blocked",
         /// The order is to be paid through another provider.
         ProviderMismatch = "provider_mismatch",
         /// The order is to be paid through another source.

@@ -45,6 +45,11 @@ pub struct Fields {
     pub chain: Option<String>,
     /// The address on it that is paid.
     pub address: Option<String>,
+    /// The address on it that pays.
+    pub sender: Option<String>,
+    /// The provider's fingerprint of the card that pays: the same over all payments with it, and no
+    /// card number.
+    pub card: Option<String>,
     /// The status in our words where the profile translates it, else in the provider's.
     pub status: Option<String>,
     /// Real money or not, where the event says so.
@@ -72,6 +77,8 @@ pub(crate) enum Field {
     Refunded,
     Chain,
     Address,
+    Sender,
+    Card,
     Status,
     Live,
 }
@@ -90,6 +97,8 @@ impl Field {
         ("refunded", Self::Refunded),
         ("chain", Self::Chain),
         ("address", Self::Address),
+        ("sender", Self::Sender),
+        ("card", Self::Card),
         ("status", Self::Status),
         ("live", Self::Live),
     ];
@@ -281,6 +290,8 @@ impl Shape {
             refunded,
             chain: self.field(Field::Chain, scope)?,
             address: self.field(Field::Address, scope)?,
+            sender: self.field(Field::Sender, scope)?,
+            card: self.field(Field::Card, scope)?,
             status,
             live,
             kind,
@@ -358,6 +369,8 @@ impl Fields {
             Field::Refunded => self.refunded.as_deref(),
             Field::Chain => self.chain.as_deref(),
             Field::Address => self.address.as_deref(),
+            Field::Sender => self.sender.as_deref(),
+            Field::Card => self.card.as_deref(),
             Field::Status => self.status.as_deref(),
             Field::Live => self.live.map(|live| if live { "live" } else { "test" }),
         }

@@ -8,6 +8,8 @@ mod raw;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use regex::bytes::Regex;
+
 use crate::event::Events;
 use crate::receipt::Form;
 use crate::scheme::{Covers, Keys, Scheme, Shape};
@@ -28,6 +30,8 @@ pub struct Profile {
     amount_units: Vec<String>,
     decimals: BTreeMap<String, u8>,
     secret: Option<Shape>,
+    /// What the provider takes as the reference of an order.
+    reference: Option<Regex>,
     acknowledgement: Answer,
     refusal_status: u16,
     facts: serde_json::Value,
@@ -140,6 +144,8 @@ impl Profile {
             }
             _ => None,
         };
+        let reference = raw.reference.as_ref();
+        let reference = reference.map(|raw| compile::pattern(&raw.shape)).transpose()?;
         for path in &raw.personal.paths {
             compile::pointer(path)?;
         }
@@ -159,6 +165,7 @@ impl Profile {
             amount_units,
             decimals: raw.decimals.clone(),
             secret,
+            reference,
             acknowledgement,
             refusal_status,
             facts,
@@ -231,6 +238,12 @@ impl Profile {
     /// Decodes the secrets and checks their shape.
     pub fn keys(&self, secrets: &[Secret]) -> Result<Keys, SecretError> {
         self.scheme.keys(secrets, self.secret.as_ref())
+    }
+
+    /// Whether the provider takes a text as the reference of an order. Any, where the profile says
+    /// nothing of it.
+    pub fn takes_reference(&self, text: &str) -> bool {
+        self.reference.as_ref().is_none_or(|shape| shape.is_match(text.as_bytes()))
     }
 
     /// Whether verifying takes a public key, and costs accordingly.

@@ -34,6 +34,24 @@ fn the_documented_example_loads() {
 }
 
 #[test]
+fn a_profile_says_what_its_provider_takes_as_a_reference() {
+    let with = |section: &str| example().replacen("[secret]", &format!("{section}\n[secret]"), 1);
+    let profile = Profile::parse("acme", &example()).unwrap();
+    assert!(profile.takes_reference("anything at all"));
+    let section = "[reference]\nshape = '[a-z]{1,5}'\nexpected = \"small letters\"";
+    let profile = Profile::parse("acme", &with(section)).unwrap();
+    for (text, fits) in
+        [("abc", true), ("", false), ("abcdef", false), ("aBc", false), ("abc\nx", false)]
+    {
+        assert_eq!(profile.takes_reference(text), fits, "{text:?}");
+    }
+    let broken = "[reference]\nshape = '[a-z'\nexpected = \"small letters\"";
+    let error = Profile::parse("acme", &with(broken)).unwrap_err();
+    assert!(error.message().contains("no pattern"), "{error}");
+    assert!(Profile::parse("acme", &with("[reference]\nshape = 'a'")).is_err());
+}
+
+#[test]
 fn the_documentation_names_every_code() {
     let codes = Rejection::ALL.iter().map(|reason| reason.code());
     for code in codes.chain(Unreadable::ALL.iter().map(|reason| reason.code())) {

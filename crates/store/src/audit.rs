@@ -2,8 +2,8 @@
 
 use audit::{Body, Change, Commitment, EntryError, Parts, Value};
 use model::{
-    ApiKeyId, ApprovalId, ArrivalId, DeliveryId, EventId, EventStatus, OperatorId, OrderId,
-    RequestId, Step, Timestamp,
+    ApiKeyId, ApprovalId, ArrivalId, BlockId, DeliveryId, EventId, EventStatus, OperatorId,
+    OrderId, RequestId, Step, Timestamp,
 };
 use vault::KeyId;
 
@@ -109,6 +109,12 @@ actions! {
     OrderChanged = 33 "order.changed",
     /// What is known of an order was shown in the clear. The resource is the order.
     OrderRevealed = 34 "order.revealed",
+    /// A party was blocked. The resource is the block.
+    BlockAdded = 35 "block.added",
+    /// A block was lifted. The resource is the block.
+    BlockLifted = 36 "block.lifted",
+    /// Who is blocked was shown in the clear. The resource says what of it.
+    BlocksRead = 37 "blocks.read",
     /// A secret stands in the configuration now, or does not any more. The resource is its source or
     /// endpoint.
     SecretConfigured = 23 "secret.configured",
@@ -354,6 +360,7 @@ pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
             | Action::ApprovalUsed,
             Ok(id),
         ) => ApprovalId::from_bytes(id).to_string(),
+        (Action::BlockAdded | Action::BlockLifted, Ok(id)) => BlockId::from_bytes(id).to_string(),
         (Action::KeyAdded, Ok(id)) => format!("{:?}", KeyId(id)),
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }

@@ -1,6 +1,7 @@
 //! Enums as the small numbers that stand in the store. A number never changes its meaning.
 
 use model::api_key::Cause;
+use model::block::PartyKind;
 use model::order::FactKind;
 use model::{
     AttemptOutcome, Covers, DeliveryStatus, Environment, EventStatus, OrderState, Role, Step, Steps,
@@ -50,6 +51,7 @@ codes! {
     Cause { Retired = 0, Leaked = 1, Suspected = 2, }
     EndpointState { Active = 0, Paused = 1, Disabled = 2, }
     SecretKind { Source = 0, Endpoint = 1, }
+    PartyKind { Customer = 0, Address = 1, Payee = 2, Card = 3, }
     OrderState {
         Awaiting = 0, Partial = 1, Detected = 2, Confirming = 3, Paid = 4, Overpaid = 5, Expired = 6,
         Late = 7, Reversed = 8, Disputed = 9, Refunded = 10, Failed = 11, Cancelled = 12,

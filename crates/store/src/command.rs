@@ -1,7 +1,7 @@
 //! The commands of the writer: plain data in, plain data out, so that a batch can be run again.
 
 use model::api_key::Cause;
-use model::{ApiKeyId, DeliveryId, EventId, OperatorId, SecretId, Timestamp};
+use model::{ApiKeyId, BlockId, DeliveryId, EventId, OperatorId, SecretId, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::approval::{Decision, Use};
@@ -10,8 +10,8 @@ use crate::duty::Duty;
 use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
-    ApiKeyChanged, ApiKeyUse, ApprovalJudged, Changed, Claimed, Deed, EndpointState,
-    IdempotencyClaim, LeaseRequest, Leased, NewApiKey, NewApproval, NewDelivery, NewKey,
+    ApiKeyChanged, ApiKeyUse, ApprovalJudged, BlockChanged, Changed, Claimed, Deed, EndpointState,
+    IdempotencyClaim, LeaseRequest, Leased, NewApiKey, NewApproval, NewBlock, NewDelivery, NewKey,
     NewOperator, NewOrder, NewReceipt, NewSession, Note, OperatorChange, OperatorChanged,
     OrderChanges, OrderCreated, OrdersChanged, PartitionClass, ReceiptTaken, Record, Recorded,
     Seal, SealedRow, SessionOpened, Settle, Settled, StoreError, Successor, Tally, WindowAdd,
@@ -114,6 +114,11 @@ pub(crate) enum Command {
     ForgetSessions {
         before: Timestamp,
     },
+    AddBlock(Box<NewBlock>, Note),
+    LiftBlock {
+        id: BlockId,
+        note: Note,
+    },
     CreateOrder(Box<NewOrder>, Note),
     /// Records what pays orders, and changes them.
     ChangeOrders(Box<OrderChanges>),
@@ -187,6 +192,7 @@ pub(crate) enum Answer {
     ApiKeyChanged(ApiKeyChanged),
     OperatorChanged(OperatorChanged),
     SessionOpened(SessionOpened),
+    BlockChanged(BlockChanged),
     OrderCreated(OrderCreated),
     OrdersChanged(OrdersChanged),
     ReceiptTaken(ReceiptTaken),

@@ -14,6 +14,7 @@
 mod api_key;
 mod approval;
 mod audit;
+mod block;
 mod chain;
 mod codes;
 mod columns;
@@ -45,6 +46,7 @@ mod window;
 pub use api_key::{ApiKeyChanged, ApiKeyRow, ApiKeyUse, NewApiKey, Successor};
 pub use approval::{ApprovalJudged, ApprovalRow, NewApproval, Party};
 pub use audit::{Action, EntryRow, Personal};
+pub use block::{BlockChanged, BlockQuery, BlockRow, NewBlock, StandingBlock};
 pub use chain::{ChainChange, ChainRow, NewWatch};
 pub use copy::{
     CopiedTable, CopyError, CopyStage, Paged, Side, StoreCopy, TableCompared, TableProgress,

@@ -4,8 +4,12 @@
 //! one is told that it is stale, and decides again. What a change makes known is recorded with it: the
 //! event that brought it, and the gateway's own event about the order.
 
-use model::order::{Expected, Fact, FactKind, Facts, Judgement, PaymentKey};
-use model::{EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
+use model::money::Unit;
+use model::order::{
+    Counted, Expected, Fact, FactKind, Facts, Judgement, LimitPer, LimitReached, OrderLimit,
+    PaymentKey, counts,
+};
+use model::{BlockId, EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
 
 use crate::audit::Entry;
 use crate::codes::{Code, Coded as _};
@@ -23,6 +27,8 @@ pub struct NewOrder {
     pub reference_key: [u8; 16],
     /// Keyed hash of the customer, if it is said who pays.
     pub customer_key: Option<[u8; 16]>,
+    /// Keyed hash of the address that is to be paid, if that is said.
+    pub address_key: Option<[u8; 16]>,
     /// Through which provider it is to be paid, if that is said.
     pub provider: Option<String>,
     /// Through which source it is to be paid, if that is said.
@@ -31,6 +37,10 @@ pub struct NewOrder {
     pub expected: Expected,
     /// Where its payments are looked for, if they are.
     pub watch: Option<NewWatch>,
+    /// Keyed hashes of the parties that it names: none of them may be blocked.
+    pub parties: Vec<[u8; 16]>,
+    /// The limits that it must keep, with the orders that are there.
+    pub limits: Vec<OrderLimit>,
     /// Data keys that are needed and may not be kept yet.
     pub keys: Vec<NewKey>,
     /// Everything else that the application said.
@@ -46,6 +56,20 @@ pub enum OrderCreated {
     ReferenceTaken(OrderId),
     /// The address that is to be paid is another's, which is watched.
     AddressTaken(OrderId),
+    /// One of its parties is blocked.
+    PartyBlocked {
+        /// Which, as its place among them.
+        place: usize,
+        /// By which block.
+        block: BlockId,
+    },
+    /// It would break a limit.
+    LimitReached {
+        /// Which, as its place among them.
+        place: usize,
+        /// In how many milliseconds it will not, if no other order comes; none if that is never.
+        retry_after_ms: Option<i64>,
+    },
 }
 
 /// An order as it stands.
@@ -151,6 +175,11 @@ pub struct OrderQuery {
     pub limit: usize,
 }
 
+/// What the log says of an order that names a blocked party.
+pub(crate) fn because_of(block: &str) -> [(&str, Option<&str>, Option<&str>); 2] {
+    [("because", None, Some("party_blocked")), ("block", None, Some(block))]
+}
+
 /// The columns of an order, in the order in which both backends read them.
 pub(crate) const COLUMNS: &str = "sequence, id, reference_key, customer_key, provider, source, unit,
     amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
@@ -162,17 +191,63 @@ pub(crate) const fn amount(minor: u128) -> [u8; 16] {
     minor.to_be_bytes()
 }
 
-/// What an amount counts, as it is kept: `EUR`, or `USDT@ethereum/6`.
+/// What an amount counts, as it is kept.
 pub(crate) fn unit_text(money: &Money) -> String {
-    match &money.unit {
-        model::money::Unit::Currency(currency) => currency.code().to_owned(),
-        model::money::Unit::Asset(asset) => format!("{asset}/{}", asset.decimals()),
+    unit_name(&money.unit)
+}
+
+/// A unit as it is kept: `EUR`, or `USDT@ethereum/6`.
+pub(crate) fn unit_name(unit: &Unit) -> String {
+    match unit {
+        Unit::Currency(currency) => currency.code().to_owned(),
+        Unit::Asset(asset) => format!("{asset}/{}", asset.decimals()),
     }
+}
+
+/// Orders of one party that are looked at for a limit. Who has more within its window gets none.
+pub(crate) const COUNTED_MAX: i64 = 10_000;
+
+/// The limits that concern an order, each with its place and the keyed hash of the party whose orders it
+/// counts. One that says no customer or address is not counted by it.
+pub(crate) fn limited(order: &NewOrder) -> impl Iterator<Item = (usize, &OrderLimit, [u8; 16])> {
+    order.limits.iter().enumerate().filter_map(|(place, limit)| {
+        let key = match limit.per {
+            LimitPer::Customer => order.customer_key,
+            LimitPer::Address => order.address_key,
+        };
+        let concerns = limit.unit.as_ref().is_none_or(|unit| *unit == order.expected.money.unit);
+        Some((place, limit, key.filter(|_| concerns)?))
+    })
+}
+
+/// Whether an order keeps a limit beside those that count.
+pub(crate) fn admitted(
+    limit: &OrderLimit,
+    counted: &[Counted],
+    order: &NewOrder,
+    now: Timestamp,
+) -> Result<(), LimitReached> {
+    if i64::try_from(counted.len()).is_ok_and(|count| count <= COUNTED_MAX) {
+        limit.admit(counted, order.expected.money.minor, now)
+    } else {
+        Err(LimitReached { retry_after_ms: None })
+    }
+}
+
+/// The numbers of the states in which an order does not count.
+pub(crate) fn uncounted() -> String {
+    let states = OrderState::ALL.iter().filter(|state| !counts(**state));
+    states.map(|state| state.number().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// What the log says of an order that would break a limit.
+pub(crate) fn over(limit: &str) -> [(&str, Option<&str>, Option<&str>); 2] {
+    [("because", None, Some("order_limit_reached")), ("limit", None, Some(limit))]
 }
 
 /// Money from what is kept.
 pub(crate) fn money(unit: &str, minor: [u8; 16]) -> Result<Money, StoreError> {
-    use model::money::{Asset, Unit};
+    use model::money::Asset;
     let asset = |text: &str| {
         let (symbol, rest) = text.split_once('@')?;
         let (chain, decimals) = rest.rsplit_once('/')?;

@@ -3,6 +3,7 @@
 mod api_keys;
 mod approvals;
 mod audit;
+mod blocks;
 mod chains;
 mod checkpoint;
 mod codes;
@@ -18,6 +19,7 @@ mod log;
 mod names;
 mod open;
 mod operators;
+mod order_limits;
 mod orders;
 mod read;
 mod receipts;

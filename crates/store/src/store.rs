@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod approvals;
+mod blocks;
 mod operators;
 mod orders;
 mod receipts;

@@ -72,6 +72,8 @@ names! {
     ApiKey = "api_key",
     /// How API keys were used.
     ApiKeyUses = "api_key_uses",
+    /// A block that is added or lifted.
+    Block = "block",
     /// An order that is created.
     Order = "order",
     /// What pays orders, and how they change with it.
@@ -123,6 +125,7 @@ impl Name {
             | Command::RevokeApiKey { .. }
             | Command::RevokeApiKeys { .. } => Self::ApiKey,
             Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
+            Command::AddBlock(..) | Command::LiftBlock { .. } => Self::Block,
             Command::CreateOrder(..) => Self::Order,
             Command::ChangeOrders(_) => Self::Payment,
             Command::TakeReceipt(_) => Self::Receipt,

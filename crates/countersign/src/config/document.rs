@@ -101,6 +101,21 @@ pub(super) struct Retention {
 pub(super) struct Orders {
     pub(super) currencies: Option<Texts>,
     pub(super) return_hosts: Option<Texts>,
+    pub(super) per_customer: Option<At<String>>,
+    pub(super) limits: Vec<OrderLimit>,
+}
+
+/// `[[orders.limit]]`.
+pub(super) struct OrderLimit {
+    pub(super) place: Place,
+    pub(super) per: Option<At<String>>,
+    pub(super) currency: Option<At<String>>,
+    pub(super) asset: Option<At<String>>,
+    pub(super) chain: Option<At<String>>,
+    pub(super) decimals: Option<At<i64>>,
+    pub(super) window: Option<At<String>>,
+    pub(super) count: Option<At<i64>>,
+    pub(super) sum: Option<At<String>>,
 }
 
 /// `[[chain]]`.
@@ -289,6 +304,8 @@ fn document(root: &Table<'_>, found: &mut Found) -> Document {
         document.orders = Orders {
             currencies: table.texts("currencies", found),
             return_hosts: table.texts("return_hosts", found),
+            per_customer: table.text("per_customer", found),
+            limits: table.tables("limit", found).iter().map(|t| order_limit(t, found)).collect(),
         };
         table.finish(found);
     }
@@ -353,6 +370,22 @@ fn asset(table: &Table<'_>, found: &mut Found) -> Asset {
     };
     table.finish(found);
     asset
+}
+
+fn order_limit(table: &Table<'_>, found: &mut Found) -> OrderLimit {
+    let limit = OrderLimit {
+        place: table.place.clone(),
+        per: table.text("per", found),
+        currency: table.text("currency", found),
+        asset: table.text("asset", found),
+        chain: table.text("chain", found),
+        decimals: table.integer("decimals", found),
+        window: table.text("window", found),
+        count: table.integer("count", found),
+        sum: table.text("sum", found),
+    };
+    table.finish(found);
+    limit
 }
 
 fn sink(table: &Table<'_>, found: &mut Found) -> Sink {

@@ -1,9 +1,12 @@
 //! `[orders]`: what orders may be like.
 
 use gateway::OrderRules;
+use model::limits::ORDER_LIMITS_MAX;
 use model::money::Currency;
+use model::rate::NotARate;
 
-use super::document;
+use super::document::{self, At};
+use super::order_limits;
 use super::problem::{Found, Refusal};
 
 /// What the section means. What cannot be understood is refused.
@@ -33,13 +36,33 @@ pub(super) fn orders(written: &document::Orders, found: &mut Found) -> OrderRule
             }
         }
     }
+    if let Some(At { value, place }) = &written.per_customer {
+        match value.parse() {
+            Ok(rate) => rules.per_customer = rate,
+            Err(NotARate) => {
+                let fix = "write a count, a slash, and a time in s, m or h, such as \"5/1m\"";
+                found.add(Refusal::BadRate, place, "this is not a rate", fix);
+            }
+        }
+    }
+    for written in &written.limits {
+        match order_limits::limit(written) {
+            Ok(limit) => rules.limits.push(limit),
+            Err((place, message, fix)) => {
+                found.add(Refusal::BadOrderLimit, &place, message, fix);
+            }
+        }
+    }
+    if let Some(one_more) = written.limits.get(ORDER_LIMITS_MAX) {
+        let fix = format!("keep {ORDER_LIMITS_MAX} of them: each is looked at for every order");
+        found.add(Refusal::BadOrderLimit, &one_more.place, "these are too many limits", fix);
+    }
     rules
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::document::At;
     use crate::config::problem::Place;
 
     fn texts(texts: &[&str]) -> Option<document::Texts> {
@@ -49,8 +72,11 @@ mod tests {
     }
 
     fn judge(currencies: &[&str], hosts: &[&str]) -> (OrderRules, Found) {
-        let written =
-            document::Orders { currencies: texts(currencies), return_hosts: texts(hosts) };
+        let written = document::Orders {
+            currencies: texts(currencies),
+            return_hosts: texts(hosts),
+            ..Default::default()
+        };
         let mut found = Found::default();
         (orders(&written, &mut found), found)
     }

@@ -95,6 +95,8 @@ refusals! {
     BadChain = "bad_chain",
     /// An asset, or how many confirmations it needs.
     BadAsset = "bad_asset",
+    /// A limit on orders that counts nobody, or bounds nothing.
+    BadOrderLimit = "bad_order_limit",
     /// What becomes of events that name an unknown order is neither `pass` nor `hold`.
     BadUnknownOrders = "bad_unknown_orders",
     /// A live gateway would speak to another machine's database in the clear.

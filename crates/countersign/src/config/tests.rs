@@ -408,6 +408,29 @@ fn a_bad_rate_is_refused() {
 }
 
 #[test]
+fn limits_on_orders_are_read_and_all_their_faults_told() {
+    let limit = "[[orders.limit]]\nper = \"customer\"\ncurrency = \"USD\"\nwindow = \"24h\"\ncount = 20\nsum = \"5000.00\"\n";
+    let text = |rate: &str, limits: &str| {
+        GOOD.replace(
+            "[[source]]",
+            &format!("[orders]\nper_customer = \"{rate}\"\n{limits}[[source]]"),
+        )
+    };
+    let rules = load(&text("7/1h", limit)).map(|c| c.settings.orders).expect("it starts");
+    assert_eq!((rules.per_customer.count, rules.per_customer.period_ms), (7, 3_600_000));
+    let said: Vec<String> = rules.limits.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["customer: at most 20 orders and 5000.00 USD in 86400 s"]);
+    let usual = load(GOOD).map(|c| c.settings.orders.per_customer).expect("it starts");
+    assert_eq!((usual.count, usual.period_ms), (5, 60_000));
+
+    let wrong = text("5", &format!("{limit}[[orders.limit]]\nper = \"nobody\"\ncolour = 1\n"));
+    let codes: Vec<_> = faults(&wrong).into_iter().map(|(code, ..)| code).collect();
+    assert_eq!(codes, ["bad_rate", "bad_order_limit", "unknown_key"]);
+    let many = faults(&text("5/1m", &limit.repeat(51)));
+    assert_eq!(many.iter().map(|(code, ..)| *code).collect::<Vec<_>>(), ["bad_order_limit"]);
+}
+
+#[test]
 fn a_scheme_that_signs_the_url_needs_it() {
     let text = GOOD.replace("provider = \"stripe\"", "provider = \"square\"");
     let got = faults(&text);

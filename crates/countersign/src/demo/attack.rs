@@ -5,6 +5,7 @@
 //! not answer in place of the verification.
 
 mod address;
+mod blocked;
 mod content;
 mod leak;
 mod once;
@@ -116,7 +117,10 @@ pub(super) async fn run(
     attacker.repeat(stream).await?;
     attacker.signatures().await?;
     attacker.contents().await?;
+    // A block counts within a second: meanwhile other payments are tried.
+    let blocked = attacker.block().await?;
     attacker.payments().await?;
+    attacker.pay_blocked(blocked).await?;
     attacker.addresses().await?;
     attacker.starts()?;
     attacker.leaks().await?;

@@ -11,6 +11,7 @@
 
 mod approvals;
 mod audit;
+mod blocks;
 mod door;
 mod keys;
 mod operators;
@@ -37,6 +38,7 @@ use super::refusal::{ApiRefusal, Problem};
 use super::{Came, Reply, ServedSource};
 use super::{cursor, read};
 use crate::answer::{self, Answer};
+use crate::blocks::Blocks;
 use crate::inbound::limits::AddressLimit;
 use crate::listener::{self, Peer};
 use crate::log_budget::{Line, LogBudget};
@@ -70,6 +72,7 @@ pub(crate) struct Office {
     sources: BTreeMap<String, ServedSource>,
     /// What is done only after another operator has approved it.
     second_person: BTreeSet<Permission>,
+    blocks: Arc<Blocks>,
     failed: AddressLimit,
     log_budget: LogBudget,
 }
@@ -82,9 +85,27 @@ impl Office {
         environment: Environment,
         sources: BTreeMap<String, ServedSource>,
         second_person: BTreeSet<Permission>,
+        blocks: Arc<Blocks>,
     ) -> Self {
         let (failed, log_budget) = (AddressLimit::new(FAILED), LogBudget::default());
-        Self { clock, desk, operators, environment, sources, second_person, failed, log_budget }
+        Self {
+            clock,
+            desk,
+            operators,
+            environment,
+            sources,
+            second_person,
+            blocks,
+            failed,
+            log_budget,
+        }
+    }
+
+    /// What was changed counts at this gateway at once. If it cannot be read, it does in a moment.
+    async fn refresh_blocks(&self) {
+        if let Err(error) = self.blocks.refresh().await {
+            tracing::warn!(code = error.code(), "blocks have changed and are not read yet");
+        }
     }
 }
 
@@ -163,6 +184,15 @@ impl Asked {
     /// The cursor of the page of a list after a number.
     fn cursor(&self, route: &str, number: i64) -> String {
         cursor::made(&self.office.desk.keys, route, &Reach::default(), number)
+    }
+
+    /// Where a page of a list begins whose numbers grow: before the one in the cursor.
+    fn before(&self, list: &str, cursor: Option<&str>) -> Result<Option<i64>, Problem> {
+        let read = |text| {
+            let number = cursor::read(&self.office.desk.keys, list, &Reach::default(), text);
+            number.ok_or(ApiRefusal::CursorInvalid)
+        };
+        Ok(cursor.map(read).transpose()?)
     }
 
     /// What the body says. Where there is one, there are no parameters.

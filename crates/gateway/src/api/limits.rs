@@ -27,15 +27,28 @@ pub(crate) struct Limits {
     pub(super) failed: AddressLimit,
     keys: Limit<ApiKeyId>,
     pub(super) customers: Limit<[u8; 16]>,
+    /// Orders that are created for a customer.
+    pub(super) orders: Limit<[u8; 16]>,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// Those of the API, with so many orders a customer.
+    pub(crate) fn new(orders: Rate) -> Self {
         Self {
             failed: AddressLimit::new(FAILED),
             keys: Limit::new(PER_KEY),
             customers: Limit::new(PER_CUSTOMER),
+            orders: Limit::new(orders),
         }
+    }
+
+    /// Counts an order that is to be created for a customer, by whatever key.
+    pub(super) fn take_order(&self, customer: [u8; 16], now_ms: i64) -> Result<(), Problem> {
+        let taken = self.orders.take(customer, now_ms).map(drop);
+        taken.map_err(|limited| Problem {
+            place: Some("customer".to_owned()),
+            ..Problem::wait(ApiRefusal::OrdersLimited, limited.retry_after_ms)
+        })
     }
 }
 
@@ -96,6 +109,8 @@ mod tests {
     use super::*;
     use model::{Environment, Reach, Timestamp};
 
+    const FIVE: Rate = Rate { count: 5, period_ms: 60_000 };
+
     fn caller(key: u8, customer: Option<u8>) -> Caller {
         Caller {
             key: ApiKeyId::new(Timestamp::from_millis(0), [key; 10]),
@@ -108,7 +123,7 @@ mod tests {
 
     #[test]
     fn each_key_has_a_hundred_a_second() {
-        let limits = Limits::default();
+        let limits = Limits::new(FIVE);
         for _ in 0..100 {
             assert!(limits.take(&caller(1, None), 0).1.is_ok());
         }
@@ -122,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_customer_has_a_hundred_in_fifteen_minutes_by_whatever_key() {
-        let limits = Limits::default();
+        let limits = Limits::new(FIVE);
         for second in 0..100 {
             let key = u8::try_from(second % 2).expect("small");
             let (quotas, taken) = limits.take(&caller(key, Some(7)), second * 1_000);
@@ -137,5 +152,18 @@ mod tests {
         assert_eq!(quotas.policies, ["\"key\";q=100;w=1", "\"customer\";q=100;w=900"]);
         assert!(limits.take(&caller(0, Some(8)), 100_000).1.is_ok());
         assert!(limits.take(&caller(0, None), 100_000).1.is_ok());
+    }
+
+    #[test]
+    fn a_customer_has_five_orders_a_minute() {
+        let limits = Limits::new(FIVE);
+        for second in 0..5 {
+            assert_eq!(limits.take_order([7; 16], second * 1_000), Ok(()));
+        }
+        let limited = limits.take_order([7; 16], 5_000).expect_err("the sixth is too many");
+        assert_eq!(limited.refusal, ApiRefusal::OrdersLimited);
+        assert_eq!(limited.retry_after_ms, Some(55_000));
+        assert_eq!(limits.take_order([8; 16], 5_000), Ok(()));
+        assert_eq!(limits.take_order([7; 16], 120_000), Ok(()));
     }
 }

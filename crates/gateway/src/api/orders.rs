@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{OrderState, Reach};
+use schemes::Profile;
 use serde::{Deserialize, Serialize};
 use store::{OrderCreated, OrderQuery};
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +12,7 @@ use super::ask::Ask;
 use super::read::{Because, Limit, from_text};
 use super::refusal::{ApiRefusal, Problem};
 use super::{Reply, page};
-use crate::orders::{Beside, Kept, WantedOrder};
+use crate::orders::{Beside, Kept, WantedOrder, parties};
 use crate::shown;
 
 #[derive(Default, Deserialize, IntoParams)]
@@ -51,8 +52,8 @@ pub(super) struct Orders {
 pub(super) async fn create(ask: Ask) -> Result<Reply, Problem> {
     let wanted: WantedOrder = ask.body()?;
     let sources = ask.api.sources.iter();
-    let sources: BTreeMap<String, String> =
-        sources.map(|(name, source)| (name.clone(), source.provider.clone())).collect();
+    let sources: BTreeMap<&str, &Profile> =
+        sources.map(|(name, source)| (name.as_str(), &*source.profile)).collect();
     let beside = Beside {
         rules: &ask.api.order_rules,
         environment: ask.api.environment,
@@ -66,12 +67,26 @@ pub(super) async fn create(ask: Ask) -> Result<Reply, Problem> {
         Problem::at(ApiRefusal::OrderInvalid, faults.join(", "))
     })?;
     ask.may_create(&new)?;
+    if let Some(customer) = new.customer_key {
+        ask.api.limits.take_order(customer, ask.came.at.as_millis())?;
+    }
     let id = new.id;
+    let chain = new.expected.money.unit.chain();
+    let parties = parties(new.provider.as_deref(), chain, &about);
     let note = ask.note(String::new()).await?;
     match ask.api.orders.create(new, &about, note).await? {
         OrderCreated::Done => {
             let kept = ask.order_of(id).await?;
             shown(&kept)
+        }
+        OrderCreated::PartyBlocked { place, .. } => {
+            let member = parties.get(place).map_or("customer", |party| party.kind().code());
+            Err(Problem::at(ApiRefusal::PartyBlocked, member))
+        }
+        OrderCreated::LimitReached { place, retry_after_ms } => {
+            let limit = ask.api.order_rules.limits.get(place).map(ToString::to_string);
+            let refusal = ApiRefusal::OrderLimitReached;
+            Err(Problem { place: limit, retry_after_ms, ..refusal.into() })
         }
         // Whose it is a key that is bound to others is not told.
         OrderCreated::ReferenceTaken(other) => {

@@ -127,6 +127,15 @@ refusals! {
     /// The source has no secrets for receipts.
     NoReceipts = "no_receipts", Changing,
         "The source has no `receipt_secrets`, so nothing says whose receipts are good: add those that its provider signs receipts with.";
+    /// A party of the order is blocked.
+    PartyBlocked = "party_blocked", Changing,
+        "No order is created for the party named in `place`: it is blocked. An operator can lift the block.";
+    /// The customer had their share of orders.
+    OrdersLimited = "orders_limited", Changing,
+        "Too many orders were created for this customer: wait as long as Retry-After says.";
+    /// The order would break a limit on what one party may order.
+    OrderLimitReached = "order_limit_reached", Changing,
+        "The order would break the limit in `place`. If Retry-After is there, it will not any more after that, unless others come.";
     /// The delivery is on its way already.
     DeliveryPending = "delivery_pending", Changing,
         "The delivery is on its way already: wait until it is delivered or dead.";
@@ -142,6 +151,12 @@ refusals! {
     /// It is so already.
     AlreadySo = "already_so", ByOperators,
         "It is so already: nothing was changed.";
+    /// The party is blocked as long already.
+    AlreadyBlocked = "already_blocked", ByOperators,
+        "The party is blocked at least as long already, by the block named in `place`: lift that one to change its end.";
+    /// The block is over.
+    AlreadyOver = "already_over", ByOperators,
+        "The block is over already: it was lifted, or its time is over.";
     /// Somebody signs in as that, or did.
     LoginTaken = "login_taken", ByOperators,
         "Somebody signs in as that, or did: choose another login, or enable that operator.";

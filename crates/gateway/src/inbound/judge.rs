@@ -168,6 +168,8 @@ fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Fac
             refunded: fields.refunded,
             chain: fields.chain,
             receiver: fields.address,
+            sender: fields.sender,
+            card: fields.card,
             status: fields.status,
             live: fields.live,
             ..facts

@@ -71,6 +71,7 @@ impl Inbound {
             if hold {
                 decided(event, Decided::Hold(policy::HoldReason::UnknownOrder));
             }
+            self.hold_blocked(arrival, received, event, None);
             return Ok(());
         };
         let payment = self.payment(received, event);
@@ -87,6 +88,7 @@ impl Inbound {
             planned.events.push(number);
         }
         event.facts.order_version = Some(planned.version(planned.judged(arrival.at)));
+        self.hold_blocked(arrival, received, event, Some(&planned.kept));
         Ok(())
     }
 

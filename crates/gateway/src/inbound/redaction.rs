@@ -80,6 +80,8 @@ pub(super) fn mask(event: &mut JudgedEvent, is_redacted: bool) {
             &mut facts.refunded,
             &mut facts.chain,
             &mut facts.receiver,
+            &mut facts.sender,
+            &mut facts.card,
             &mut facts.status,
         ]
         .into_iter()

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use model::limits::{ORDERS_PER_CUSTOMER_MAX, ORDERS_PER_CUSTOMER_PERIOD_MS};
 use model::money::{Asset, BadAmount, Currency, Notation, Unit};
-use model::order::Expected;
+use model::order::{Expected, OrderLimit};
+use model::rate::Rate;
 use model::{Environment, Money, OrderId, Timestamp};
+use schemes::Profile;
 use serde::Deserialize;
 use store::{NewOrder, NewWatch};
 use utoipa::ToSchema;
@@ -28,7 +31,7 @@ const OPEN_MS_MAX: i64 = 366 * 86_400_000;
 #[serde(deny_unknown_fields)]
 pub struct WantedOrder {
     /// What the application calls it, and what the provider is to repeat: 1 to 255 visible ASCII
-    /// characters. Never a person's name, address or number.
+    /// characters, of those that the order's provider takes. Never a person's name, address or number.
     pub reference: String,
     /// How much, in major units, as an exact decimal: more than nothing.
     #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$")]
@@ -86,7 +89,7 @@ pub struct WantedOrder {
 }
 
 /// What orders may be like here.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct OrderRules {
     /// The only currencies that are taken; any if there is none.
     pub currencies: Vec<Currency>,
@@ -94,14 +97,27 @@ pub struct OrderRules {
     pub return_hosts: Vec<String>,
     /// What they may be in on chains that are watched.
     pub assets: Vec<ChainAsset>,
+    /// How much, and how many, one party may order in a while.
+    pub limits: Vec<OrderLimit>,
+    /// How often an order may be created for one customer, whatever becomes of it.
+    pub per_customer: Rate,
+}
+
+impl Default for OrderRules {
+    fn default() -> Self {
+        let per_customer =
+            Rate { count: ORDERS_PER_CUSTOMER_MAX, period_ms: ORDERS_PER_CUSTOMER_PERIOD_MS };
+        let (currencies, return_hosts, assets, limits) = Default::default();
+        Self { currencies, return_hosts, assets, limits, per_customer }
+    }
 }
 
 /// What an order is judged beside.
 pub(crate) struct Beside<'a> {
     pub(crate) rules: &'a OrderRules,
     pub(crate) environment: Environment,
-    /// The provider of each source that there is.
-    pub(crate) sources: &'a BTreeMap<String, String>,
+    /// What is known of the provider of each source that there is.
+    pub(crate) sources: &'a BTreeMap<&'a str, &'a Profile>,
     pub(crate) keys: &'a KeyRing,
     pub(crate) now: Timestamp,
 }
@@ -132,10 +148,13 @@ impl WantedOrder {
             id,
             reference_key: reference_key(beside.keys, &self.reference),
             customer_key,
+            address_key: None,
             provider: self.provider.clone(),
             source: self.source.clone(),
             expected: Expected { money, tolerance, expires_at, cancelled_at: None },
             watch,
+            parties: Vec::new(),
+            limits: beside.rules.limits.clone(),
             keys: Vec::new(),
             sealed: store::SealedRow {
                 key: vault::KeyId([0; 16]),
@@ -293,16 +312,24 @@ impl WantedOrder {
 
     /// Of providers and sources that there are.
     fn whose(&self, beside: &Beside<'_>, faults: &mut Faults) {
-        let provider_of = self.source.as_ref().map(|name| beside.sources.get(name));
-        if matches!(provider_of, Some(None)) {
+        let of_source = self.source.as_ref().map(|name| beside.sources.get(name.as_str()));
+        if matches!(of_source, Some(None)) {
             faults.push(("source", "source_unknown"));
         }
-        if let Some(provider) = &self.provider {
-            if !beside.sources.values().any(|known| known == provider) {
-                faults.push(("provider", "provider_unknown"));
-            } else if provider_of.flatten().is_some_and(|of| of != provider) {
+        let named = self
+            .provider
+            .as_ref()
+            .map(|provider| beside.sources.values().find(|profile| profile.name() == provider));
+        match (named, of_source.flatten()) {
+            (Some(None), _) => faults.push(("provider", "provider_unknown")),
+            (Some(Some(named)), Some(of)) if named.name() != of.name() => {
                 faults.push(("provider", "provider_of_another_source"));
             }
+            _ => {}
+        }
+        let mut profiles = [named, of_source].into_iter().flatten().flatten();
+        if profiles.any(|profile| !profile.takes_reference(&self.reference)) {
+            faults.push(("reference", "reference_unfit"));
         }
         if self.customer.is_some() && self.provider.is_none() {
             faults.push(("customer", "provider_missing"));

@@ -4,6 +4,7 @@
 
 mod admin_api;
 mod admin_approvals;
+mod admin_blocks;
 mod admin_operators;
 pub(crate) mod api;
 pub(crate) mod api_keys;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::block::{Party, PartyKind};
 use model::{DeliveryStatus, EventStatus, Permission};
 use tokio::time::Instant;
 
@@ -10,6 +11,7 @@ use crate::gateway::api_keys;
 use crate::gateway::application::Behaviour;
 use crate::gateway::auditing::{settled, verified};
 use crate::gateway::harness::{Harness, STRIPE_SECRET, Signed, raw, stripe_event};
+use crate::gateway::operations::order;
 
 /// How soon what one gateway found out holds at another.
 const SHARED_WITHIN: Duration = Duration::from_secs(1);
@@ -64,6 +66,29 @@ async fn a_key_that_is_revoked_lets_nobody_in_anywhere_within_a_second() {
     for _ in 0..3 {
         let key = api_keys::create(&desk, &all).await;
         api_keys::revoke_and_see(&desk, &key, &all).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_blocked_at_one_is_blocked_at_both_within_a_second() {
+    let [one, other] = two().await;
+    let desk = api_keys::desk(&one).await;
+    let party = Party::named(PartyKind::Customer, "stripe", "cus_1");
+    let blocked = desk.block(&party, None, order("chargebacks")).await;
+    let (id, _) = blocked.unwrap().unwrap();
+    tokio::time::sleep(SHARED_WITHIN).await;
+    for (n, gateway) in [&one, &other].into_iter().enumerate() {
+        let event = stripe_event(&format!("evt_b{n}"), &format!("order-{n}"));
+        assert_eq!(gateway.send(&event).await.status, 200);
+        let event = gateway.events().await.pop().unwrap();
+        assert_eq!(event.reason.as_deref(), Some("party_blocked"));
+    }
+    desk.lift_block(id, order("a mistake")).await.unwrap();
+    tokio::time::sleep(SHARED_WITHIN).await;
+    for (n, gateway) in [&one, &other].into_iter().enumerate() {
+        let event = stripe_event(&format!("evt_l{n}"), &format!("order-{n}"));
+        assert_eq!(gateway.send(&event).await.status, 200);
+        assert_eq!(gateway.events().await.pop().unwrap().status, EventStatus::Accepted);
     }
 }
 

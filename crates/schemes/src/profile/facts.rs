@@ -41,6 +41,10 @@ pub(super) fn facts(
             "expected": secret.expected,
             "from": secret.from,
         })),
+        "reference": raw.reference.as_ref().map(|reference| json!({
+            "shape": reference.shape.get_ref(),
+            "expected": reference.expected,
+        })),
         "personal": raw.personal.paths.iter().map(|path| path.get_ref()).collect::<Vec<_>>(),
         "auth": raw.auth.as_ref().map(|auth| json!({
             "kind": auth.kind,
@@ -105,6 +109,8 @@ fn event(raw: &RawEvent) -> Value {
         ("refunded", raw.refunded.as_ref()),
         ("chain", raw.chain.as_ref()),
         ("address", raw.address.as_ref()),
+        ("sender", raw.sender.as_ref()),
+        ("card", raw.card.as_ref()),
         ("status", raw.status.as_ref()),
         ("live", raw.live.as_ref()),
     ];

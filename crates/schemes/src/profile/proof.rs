@@ -171,6 +171,8 @@ fn compare(event: Option<&Fields>, stated: &BTreeMap<String, String>) -> Result<
             "refunded" => event.refunded.as_ref(),
             "chain" => event.chain.as_ref(),
             "address" => event.address.as_ref(),
+            "sender" => event.sender.as_ref(),
+            "card" => event.card.as_ref(),
             "status" => event.status.as_ref(),
             "live" => live.as_ref(),
             _ => return Err(format!("{name:?} is no field of an event")),

@@ -33,6 +33,7 @@ pub(super) struct RawProfile {
     pub(super) status: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) decimals: BTreeMap<String, u8>,
+    pub(super) reference: Option<RawReference>,
     pub(super) ack: Option<RawAck>,
     pub(super) refuse: Option<RawRefuse>,
     pub(super) secret: Option<RawSecret>,
@@ -165,6 +166,8 @@ pub(super) struct RawEvent {
     pub(super) refunded: Option<Texts>,
     pub(super) chain: Option<Texts>,
     pub(super) address: Option<Texts>,
+    pub(super) sender: Option<Texts>,
+    pub(super) card: Option<Texts>,
     pub(super) status: Option<Texts>,
     pub(super) live: Option<Texts>,
     #[serde(default)]
@@ -204,6 +207,14 @@ pub(super) struct RawAck {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRefuse {
     pub(super) status: Spanned<u16>,
+}
+
+/// What the provider takes as the reference of an order.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawReference {
+    pub(super) shape: Text,
+    pub(super) expected: String,
 }
 
 #[derive(Debug, serde::Deserialize)]

@@ -54,6 +54,8 @@ pub enum CopiedTable {
     Watch,
     /// Which request each transaction of a receipt answers.
     Receipt,
+    /// Blocks of parties, in the order in which they were added.
+    Block,
 }
 
 /// What a column holds.
@@ -96,6 +98,7 @@ impl CopiedTable {
         Self::Chain,
         Self::Watch,
         Self::Receipt,
+        Self::Block,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -118,6 +121,7 @@ impl CopiedTable {
         Self::Chain,
         Self::Watch,
         Self::Receipt,
+        Self::Block,
     ];
 
     /// The stable code.
@@ -145,6 +149,7 @@ impl CopiedTable {
             Self::Chain => "chains",
             Self::Watch => "watches",
             Self::Receipt => "receipts",
+            Self::Block => "blocks",
         }
     }
 
@@ -215,6 +220,7 @@ impl CopiedTable {
             Self::Receipt => {
                 &[("key", Kind::Bytes), ("request", Kind::Bytes), ("taken_at", Kind::Number)]
             }
+            Self::Block => BLOCK,
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }
@@ -375,6 +381,21 @@ const ORDER: &[Column] = &[
     ("version", Kind::Number),
     ("revision", Kind::Number),
     ("updated_at", Kind::Number),
+    ("sealed_key", Kind::Id),
+    ("sealed", Kind::Bytes),
+    ("address_key", Kind::Bytes),
+];
+
+const BLOCK: &[Column] = &[
+    ("id", Kind::Id),
+    ("kind", Kind::Small),
+    ("scope", Kind::Text),
+    ("party_key", Kind::Bytes),
+    ("created_at", Kind::Number),
+    ("created_by", Kind::Text),
+    ("ends_at", Kind::Number),
+    ("lifted_at", Kind::Number),
+    ("lifted_by", Kind::Text),
     ("sealed_key", Kind::Id),
     ("sealed", Kind::Bytes),
 ];

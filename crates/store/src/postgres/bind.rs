@@ -4,7 +4,7 @@
 //! statement that has a name, which no pooler in transaction mode keeps.
 
 use model::{
-    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId,
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, BlockId, DeliveryId, EventId, OperatorId, OrderId,
     RequestId, SecretId,
 };
 use tokio_postgres::types::{ToSql, Type};
@@ -69,7 +69,7 @@ macro_rules! ids {
 }
 
 ids! {
-    ApiKeyId, ApprovalId, ArrivalId, AttemptId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
+    ApiKeyId, ApprovalId, ArrivalId, AttemptId, BlockId, DeliveryId, EventId, OperatorId, OrderId, RequestId, SecretId,
 }
 
 impl From<KeyId> for Sixteen {

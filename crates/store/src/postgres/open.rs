@@ -33,6 +33,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V12__sessions_over", include_str!("../../migrations/postgres/V12__sessions_over.sql")),
     ("V13__pages", include_str!("../../migrations/postgres/V13__pages.sql")),
     ("V14__receipts", include_str!("../../migrations/postgres/V14__receipts.sql")),
+    ("V15__blocks", include_str!("../../migrations/postgres/V15__blocks.sql")),
+    ("V16__order_limits", include_str!("../../migrations/postgres/V16__order_limits.sql")),
 ];
 
 /// What opening waits for, milliseconds.

@@ -15,7 +15,7 @@ use super::read::sealed_row;
 use super::session::{Session, column};
 use crate::codes::{Code, Coded as _};
 use crate::error::Kind;
-use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
+use crate::order::{COLUMNS, amount, because_of, facts, facts_bytes, money, over, unit_text};
 use crate::{
     Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
     OrdersChanged, Recorded, StoreError,
@@ -23,6 +23,24 @@ use crate::{
 
 impl Session<'_> {
     pub(super) async fn create_order(&self, order: &NewOrder, note: &Note) -> Result<OrderCreated> {
+        if let Some(taken) = self.reference_taken(order.reference_key).await? {
+            return Ok(taken);
+        }
+        if let Some((place, block)) = self.blocked(&order.parties, note.at).await? {
+            let (id, text) = (order.id.as_bytes(), block.to_string());
+            self.audit_note(Action::OrderCreated, id, true, note, &because_of(&text)).await?;
+            return Ok(OrderCreated::PartyBlocked { place, block });
+        }
+        if let Some((place, reached)) = self.limit_reached(order, note.at).await? {
+            let limit = order.limits.get(place).map(ToString::to_string).unwrap_or_default();
+            let id = order.id.as_bytes();
+            self.audit_note(Action::OrderCreated, id, true, note, &over(&limit)).await?;
+            let retry_after_ms = reached.retry_after_ms;
+            return Ok(OrderCreated::LimitReached { place, retry_after_ms });
+        }
+        if let Some(taken) = self.watched_at(order.watch.as_ref()).await? {
+            return Ok(OrderCreated::AddressTaken(taken));
+        }
         let mut new_keys = NewKeys::new();
         for key in &order.keys {
             new_keys.insert(key.id.0, (key, Some(note.request)));
@@ -33,16 +51,13 @@ impl Session<'_> {
         self.kept_keys(&[key]).await?.see(&order.sealed)?;
         let Expected { money, tolerance, expires_at, cancelled_at } = &order.expected;
         let (zero, at) = (Sixteen(amount(0)), note.at.as_millis());
-        if let Some(taken) = self.watched_at(order.watch.as_ref()).await? {
-            return Ok(OrderCreated::AddressTaken(taken));
-        }
         let inserted = self
             .run(
                 "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit, amount,
                     tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending,
-                    refunded, facts, version, revision, updated_at, sealed_key, sealed)
+                    refunded, facts, version, revision, updated_at, sealed_key, sealed, address_key)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $13, $13, '', 0, 0,
-                    $11, $14, $15)
+                    $11, $14, $15, $16)
                  ON CONFLICT (reference_key) DO NOTHING",
                 &[
                     uuid(&Sixteen::from(order.id)),
@@ -60,21 +75,29 @@ impl Session<'_> {
                     bytea(&zero),
                     uuid(&key),
                     bytea(&order.sealed.sealed.as_bytes()),
+                    bytea(&order.address_key.map(Sixteen)),
                 ],
             )
             .await?;
         self.audit(&entries).await?;
         if inserted == 0 {
-            let sql = "SELECT id FROM orders WHERE reference_key = $1";
-            let rows = self.rows(sql, &[bytea(&Sixteen(order.reference_key))]).await?;
-            let taken = rows.first().ok_or_else(|| Failure::from(Kind::Internal))?;
-            return Ok(OrderCreated::ReferenceTaken(column::<Sixteen>(taken, 0)?.into()));
+            // By somebody who was faster.
+            let taken = self.reference_taken(order.reference_key).await?;
+            return taken.ok_or_else(|| Failure::from(Kind::Internal));
         }
         self.watch(order.id, order.watch.as_ref()).await?;
         let (minor, unit) = (money.minor.to_string(), unit_text(money));
         let told = [("amount_minor", None, Some(&*minor)), ("unit", None, Some(&*unit))];
         self.audit_note(Action::OrderCreated, order.id.as_bytes(), false, note, &told).await?;
         Ok(OrderCreated::Done)
+    }
+
+    /// That there is an order with a reference, if there is.
+    async fn reference_taken(&self, reference_key: [u8; 16]) -> Result<Option<OrderCreated>> {
+        let sql = "SELECT id FROM orders WHERE reference_key = $1";
+        let rows = self.rows(sql, &[bytea(&Sixteen(reference_key))]).await?;
+        let taken = rows.first().map(|row| column::<Sixteen>(row, 0)).transpose()?;
+        Ok(taken.map(|id| OrderCreated::ReferenceTaken(id.into())))
     }
 
     pub(super) async fn change_orders(&self, ordered: &OrderChanges) -> Result<OrdersChanged> {

@@ -199,6 +199,12 @@ impl<'c> Session<'c> {
             | Command::AskApproval { .. }
             | Command::DecideApproval { .. }
             | Command::UseApproval { .. } => self.execute_of_operators(command).await,
+            Command::AddBlock(block, note) => {
+                self.add_block(block, note).await.map(Answer::BlockChanged)
+            }
+            Command::LiftBlock { id, note } => {
+                self.lift_block(*id, note).await.map(Answer::BlockChanged)
+            }
             Command::CreateOrder(order, note) => {
                 self.create_order(order, note).await.map(Answer::OrderCreated)
             }

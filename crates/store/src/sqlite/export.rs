@@ -88,6 +88,7 @@ impl CopiedTable {
                  FROM watch WHERE order_id > ?1 ORDER BY order_id LIMIT ?2"
             }
             Self::Receipt => RECEIPT,
+            Self::Block => BLOCK,
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -127,6 +128,7 @@ impl CopiedTable {
             Self::Chain => "SELECT count(*) FROM chain",
             Self::Watch => "SELECT count(*) FROM watch",
             Self::Receipt => "SELECT count(*) FROM receipt",
+            Self::Block => "SELECT count(*) FROM block",
         }
     }
 }
@@ -168,11 +170,14 @@ const OPERATOR: &str = "SELECT sequence, id, login_key, role, sealed_key, login,
 const ORDER: &str =
     "SELECT sequence, id, reference_key, customer_key, provider, source, unit, amount,
         tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
-        facts, version, revision, updated_at, sealed_key, sealed
+        facts, version, revision, updated_at, sealed_key, sealed, address_key
      FROM orders WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
 const RECEIPT: &str =
     "SELECT key, key, request, taken_at FROM receipt WHERE key > ?1 ORDER BY key LIMIT ?2";
+const BLOCK: &str = "SELECT sequence, id, kind, scope, party_key, created_at, created_by, ends_at,
+        lifted_at, lifted_by, sealed_key, sealed
+     FROM block WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
 impl Sqlite {
     /// Rows of a table after one of them, or from the first on.

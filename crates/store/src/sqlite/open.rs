@@ -36,6 +36,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V13__chains", include_str!("../../migrations/sqlite/V13__chains.sql")),
     ("V14__sessions_over", include_str!("../../migrations/sqlite/V14__sessions_over.sql")),
     ("V15__receipts", include_str!("../../migrations/sqlite/V15__receipts.sql")),
+    ("V16__blocks", include_str!("../../migrations/sqlite/V16__blocks.sql")),
+    ("V17__order_limits", include_str!("../../migrations/sqlite/V17__order_limits.sql")),
 ];
 
 /// Only the owner reads and writes.

@@ -12,7 +12,7 @@ use super::failure::Result;
 use super::session::Session;
 use crate::codes::Coded as _;
 use crate::error::Kind;
-use crate::order::{COLUMNS, amount, facts, facts_bytes, money, unit_text};
+use crate::order::{COLUMNS, amount, because_of, facts, facts_bytes, money, over, unit_text};
 use crate::{
     Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
     OrdersChanged, Recorded, SealedRow, StoreError,
@@ -29,6 +29,19 @@ impl Session<'_> {
         if let Some(taken) = taken {
             return Ok(OrderCreated::ReferenceTaken(OrderId::from_bytes(taken)));
         }
+        if let Some((place, block)) = self.blocked(&order.parties, note.at)? {
+            let (id, text) = (order.id.as_bytes(), block.to_string());
+            self.audit_note(Action::OrderCreated, id, true, note, &because_of(&text))?;
+            return Ok(OrderCreated::PartyBlocked { place, block });
+        }
+        if let Some((place, reached)) = self.limit_reached(order, note.at)? {
+            let limit = order.limits.get(place).map(ToString::to_string).unwrap_or_default();
+            let id = order.id.as_bytes();
+            self.audit_note(Action::OrderCreated, id, true, note, &over(&limit))?;
+            let retry_after_ms = reached.retry_after_ms;
+            return Ok(OrderCreated::LimitReached { place, retry_after_ms });
+        }
+        // Last of what may refuse it: the address is taken.
         if let Some(taken) = self.watch(order.id, order.watch.as_ref())? {
             return Ok(OrderCreated::AddressTaken(taken));
         }
@@ -42,9 +55,10 @@ impl Session<'_> {
             .prepare_cached(
                 "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit,
                     amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid,
-                    pending, refunded, facts, version, revision, updated_at, sealed_key, sealed)
+                    pending, refunded, facts, version, revision, updated_at, sealed_key, sealed,
+                    address_key)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?13, ?13, x'', 0,
-                    0, ?11, ?14, ?15)",
+                    0, ?11, ?14, ?15, ?16)",
             )?
             .execute(params![
                 order.id.as_bytes(),
@@ -62,6 +76,7 @@ impl Session<'_> {
                 zero,
                 order.sealed.key.0,
                 order.sealed.sealed.as_bytes(),
+                order.address_key,
             ])?;
         let (minor, unit) = (money.minor.to_string(), unit_text(money));
         let told = [("amount_minor", None, Some(&*minor)), ("unit", None, Some(&*unit))];

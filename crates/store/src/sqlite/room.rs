@@ -147,6 +147,8 @@ fn is_owed(command: &Command) -> bool {
         | Command::Deny { .. }
         | Command::Redeliver { .. }
         | Command::CreateApiKey { .. }
+        | Command::AddBlock(..)
+        | Command::LiftBlock { .. }
         | Command::RollApiKey { .. }
         | Command::RevokeApiKey { .. }
         | Command::RevokeApiKeys { .. }

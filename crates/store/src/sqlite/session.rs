@@ -261,6 +261,8 @@ impl<'c> Session<'c> {
             | Command::AskApproval { .. }
             | Command::DecideApproval { .. }
             | Command::UseApproval { .. } => self.execute_of_operators(command),
+            Command::AddBlock(block, note) => self.add_block(block, note).map(Answer::BlockChanged),
+            Command::LiftBlock { id, note } => self.lift_block(*id, note).map(Answer::BlockChanged),
             Command::CreateOrder(order, note) => {
                 self.create_order(order, note).map(Answer::OrderCreated)
             }

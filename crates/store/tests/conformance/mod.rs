@@ -2,6 +2,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod approvals;
+pub(crate) mod blocks;
 pub(crate) mod chains;
 pub(crate) mod concurrency;
 pub(crate) mod delivery;
@@ -12,6 +13,7 @@ pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod operators;
+pub(crate) mod order_limits;
 pub(crate) mod ordering;
 pub(crate) mod orders;
 pub(crate) mod queries;
@@ -194,6 +196,21 @@ macro_rules! every_case {
                 orders_are_found_by_what_they_are,
                 orders_are_due_once_their_time_is_over,
                 an_order_sealed_under_an_unknown_key_is_refused,
+            }
+            order_limits {
+                a_customer_orders_so_many_and_so_much_in_a_while,
+                each_limit_counts_what_it_is_about,
+                orders_that_came_to_nothing_do_not_count,
+                of_several_at_once_no_more_than_the_limit_are_created,
+            }
+            blocks {
+                a_block_is_kept_as_it_was_given_and_lifted_once,
+                a_party_is_blocked_while_any_block_stands,
+                blocks_are_listed_page_by_page,
+                every_change_of_a_block_is_a_new_version,
+                of_several_that_block_at_once_one_does,
+                no_order_is_created_for_who_is_blocked,
+                a_block_sealed_under_an_unknown_key_is_refused,
             }
             operators {
                 an_added_operator_is_kept_as_they_were_given,

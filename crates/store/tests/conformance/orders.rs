@@ -21,6 +21,7 @@ pub(crate) fn order(n: u64) -> NewOrder {
         id: order_id(n),
         reference_key: hash_bytes(n),
         customer_key: n.is_multiple_of(3).then(|| hash_bytes(7)),
+        address_key: n.is_multiple_of(5).then(|| hash_bytes(8)),
         provider: Some("stripe".to_owned()),
         source: n.is_multiple_of(2).then(|| "shop".to_owned()),
         expected: Expected {
@@ -30,6 +31,8 @@ pub(crate) fn order(n: u64) -> NewOrder {
             cancelled_at: None,
         },
         watch: None,
+        parties: Vec::new(),
+        limits: Vec::new(),
         keys: Vec::new(),
         sealed: sealed(&format!("order {n}")),
     }

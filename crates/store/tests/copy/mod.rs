@@ -13,7 +13,7 @@ use store::{
 use crate::conformance::api_keys::{api_key, api_key_id, successor, used};
 use crate::conformance::fixture::*;
 use crate::conformance::operators::{operator, operator_id, session};
-use crate::conformance::{chains, orders};
+use crate::conformance::{blocks, chains, orders};
 use crate::patient;
 use crate::server::{self, Server};
 
@@ -119,6 +119,10 @@ async fn fill(store: &Store) {
         let new = crate::conformance::receipts::receipt(n, n + 1);
         store.take_receipt(new).await.unwrap();
     }
+    for n in 1..=3 {
+        blocks::add(store, blocks::block(n, n, Some(9_000)), 0).await;
+    }
+    blocks::lift(store, 2, 10).await;
     for n in 1..=40 {
         keep(store, draft(n).ordered(n % 4).to("app").to("books")).await;
     }

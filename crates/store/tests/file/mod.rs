@@ -150,6 +150,7 @@ async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
         DROP TABLE operator_version; DROP TABLE approval; DROP TABLE orders; DROP TABLE payment;
         DROP TABLE chain; DROP TABLE watch;
         DROP TABLE receipt;
+        DROP TABLE block; DROP TABLE block_version;
         DELETE FROM refinery_schema_history WHERE version > 1";
     Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
     assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);
@@ -347,6 +348,9 @@ async fn every_text_in_the_file_is_a_name_a_type_or_a_reason() {
         "audit_entry.changes",
         "audit_sink.name",
         "chain.name",
+        "block.created_by",
+        "block.lifted_by",
+        "block.scope",
         "duty.name",
         "endpoint.name",
         "event.kind",

@@ -61,7 +61,7 @@ impl Attacker<'_> {
     }
 
     /// The last event of a new order that is paid.
-    fn paying(&mut self, provider: Provider) -> Event {
+    pub(super) fn paying(&mut self, provider: Provider) -> Event {
         loop {
             let event = self.event(provider);
             if !["failed", "expired", "cancelled"].iter().any(|word| event.kind.contains(word)) {
@@ -103,9 +103,35 @@ struct Ordered {
 
 /// The currency that an event names.
 fn currency(event: &Event) -> String {
+    named(event, "currency").to_ascii_uppercase()
+}
+
+/// What the first member of this name says in an event's body.
+pub(super) fn named(event: &Event, member: &str) -> String {
     let body = String::from_utf8_lossy(&event.body(1)).into_owned();
-    let named = body.split("\"currency\":\"").nth(1).and_then(|rest| rest.split('"').next());
-    named.unwrap_or_default().to_ascii_uppercase()
+    let after = body.split(&format!("\"{member}\":\"")).nth(1).map(str::to_owned);
+    after.and_then(|rest| rest.split('"').next().map(str::to_owned)).unwrap_or_default()
+}
+
+/// The gateway's desk, as whoever operates it has one.
+pub(super) async fn desk(stage: &Stage) -> Result<Desk, Failure> {
+    let failed = |error: &dyn std::fmt::Display| cannot("open the store", error);
+    let store = Store::open_beside(&stage.store()).map_err(|error| failed(&error))?;
+    let root = vault::RootKey::parse(stage.secret("root key")).map_err(|error| failed(&error))?;
+    let desk = Desk::open(store, root, gateway::Clock::System.now()).await;
+    desk.map_err(|error| failed(&error))
+}
+
+/// What the demo does as an operator, and why.
+pub(super) fn order(reason: &str) -> Order {
+    Order {
+        actor: "demo".to_owned(),
+        reason: reason.to_owned(),
+        at: gateway::Clock::System.now(),
+        request: None,
+        address: None,
+        agent: None,
+    }
 }
 
 /// Where the application registers its orders.
@@ -117,23 +143,11 @@ struct Till {
 impl Till {
     async fn open(stage: &Stage) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| cannot("make an API key", error);
-        let store = Store::open_beside(&stage.store()).map_err(|error| failed(&error))?;
-        let root =
-            vault::RootKey::parse(stage.secret("root key")).map_err(|error| failed(&error))?;
-        let desk = Desk::open(store, root, gateway::Clock::System.now())
-            .await
-            .map_err(|error| failed(&error))?;
+        let desk = desk(stage).await?;
         let permissions = BTreeSet::from([Permission::OrdersCreate]);
         let grant = Grant { permissions, ..Grant::default() };
         let wanted = Wanted { name: "demo".to_owned(), grant, days: 1 };
-        let order = Order {
-            actor: "demo".to_owned(),
-            reason: "registers orders".to_owned(),
-            at: gateway::Clock::System.now(),
-            request: None,
-            address: None,
-            agent: None,
-        };
+        let order = order("registers orders");
         let made = desk.create_api_key(Environment::Test, wanted, order).await;
         let made = made.map_err(|error| failed(&error))?.map_err(|unfit| failed(&unfit))?;
         let key = made.key.to_text().to_string();

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use model::Permission;
 
 use super::serve::{Handler, Needs, Route, Routed};
-use super::{Asked, Given, Office, Passed, Secure, approvals, audit, door, keys, operators};
+use super::{
+    Asked, Given, Office, Passed, Secure, approvals, audit, blocks, door, keys, operators,
+};
 use crate::answer::{self, Answer};
 use crate::api::document::{Asks, Document, Door, OfSession};
 use crate::api::refusal::{ApiRefusal, Problem};
@@ -21,7 +23,9 @@ use crate::operators::Operator;
 /// Every route there is.
 pub(super) fn all() -> Routes {
     use OfSession::{Approvals, Confirming, Decision, Password, Themselves};
-    use Permission::{AuditRead, KeysChange, KeysRead, OperatorsChange, OperatorsRead};
+    use Permission::{
+        AuditRead, BlocksChange, BlocksRead, KeysChange, KeysRead, OperatorsChange, OperatorsRead,
+    };
     Routes::default()
         .public::<__path_show>(show)
         .open::<door::__path_sign_in, _, _>(door::sign_in)
@@ -43,6 +47,10 @@ pub(super) fn all() -> Routes {
         .needs::<keys::__path_create, _, _>(KeysChange, true, keys::create)
         .needs::<keys::__path_roll, _, _>(KeysChange, true, keys::roll)
         .needs::<keys::__path_revoke, _, _>(KeysChange, true, keys::revoke)
+        .needs::<blocks::__path_list, _, _>(BlocksRead, false, blocks::list)
+        .needs::<blocks::__path_show, _, _>(BlocksRead, false, blocks::show)
+        .needs::<blocks::__path_add, _, _>(BlocksChange, false, blocks::add)
+        .needs::<blocks::__path_lift, _, _>(BlocksChange, false, blocks::lift)
         .needs::<audit::__path_list, _, _>(AuditRead, false, audit::list)
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test")]
 
+mod blocks;
 mod changes;
 mod door;
 mod lists;
@@ -9,6 +10,7 @@ mod lists;
 #[expect(dead_code, reason = "what tokens need is of the tests of chains alone")]
 mod node;
 mod once;
+mod order_limits;
 mod orders;
 mod receipts;
 mod walk;

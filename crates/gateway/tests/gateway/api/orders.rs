@@ -20,24 +20,24 @@ async fn shop() -> Shop {
 }
 
 impl Shop {
-    async fn create(&self, once: &str, body: &Value) -> Reply {
+    pub(super) async fn create(&self, once: &str, body: &Value) -> Reply {
         let key = self.full_key().await;
         self.ask(&post("/v1/orders", &key, once).saying(&body.to_string())).await
     }
 
     /// An order of 20.00 USD that anybody may pay.
-    async fn order(&self, reference: &str) -> String {
+    pub(super) async fn order(&self, reference: &str) -> String {
         let body = json!({"reference": reference, "amount": "20.00", "currency": "USD"});
         self.order_of(reference, &body).await
     }
 
-    async fn order_of(&self, once: &str, body: &Value) -> String {
+    pub(super) async fn order_of(&self, once: &str, body: &Value) -> String {
         let created = self.create(once, body).await;
         assert_eq!(created.status, 200, "{created:?}");
         json_of(&created)["id"].as_str().expect("an id").to_owned()
     }
 
-    async fn shown(&self, id: &str) -> Value {
+    pub(super) async fn shown(&self, id: &str) -> Value {
         let path = format!("/v1/orders/{id}");
         let reply = self.ask(&get(&path, &self.full_key().await)).await;
         assert_eq!(reply.status, 200, "{reply:?}");
@@ -45,7 +45,7 @@ impl Shop {
     }
 
     /// A payment of Stripe's.
-    async fn pay(&self, payment: &str, of: &Value) {
+    pub(super) async fn pay(&self, payment: &str, of: &Value) {
         let mut object = json!({
             "id": payment, "amount": 2000, "amount_received": 2000, "currency": "usd",
             "customer": "cus_1", "status": "succeeded", "metadata": {"order_id": "o-1"},
@@ -66,19 +66,19 @@ impl Shop {
     }
 
     /// What became of the last event of a source, and why.
-    async fn last(&self, source: &str) -> (EventStatus, Option<String>) {
+    pub(super) async fn last(&self, source: &str) -> (EventStatus, Option<String>) {
         let events = self.gateway.events().await;
         let event = events.into_iter().rev().find(|event| event.source == source);
         let event = event.expect("an event");
         (event.status, event.reason)
     }
 
-    async fn is_held(&self, reason: &str) {
+    pub(super) async fn is_held(&self, reason: &str) {
         assert_eq!(self.last("stripe").await, (EventStatus::Held, Some(reason.to_owned())));
     }
 
     /// The types of everything that the application was told, once it is so many.
-    async fn told(&self, count: usize) -> Vec<Value> {
+    pub(super) async fn told(&self, count: usize) -> Vec<Value> {
         let delivered = self.gateway.application.wait_for(count).await;
         delivered.iter().map(super::super::application::Delivered::document).collect()
     }
@@ -412,4 +412,39 @@ async fn orders_are_listed_page_by_page_and_within_reach() {
     let reader = shop.key([Permission::OrdersRead], Reach::default()).await;
     let reply = shop.ask(&post("/v1/orders", &reader, "y").saying(&other.to_string())).await;
     is_refused(&reply, 403, "permission_missing");
+}
+
+#[tokio::test]
+async fn a_reference_is_one_that_its_provider_takes() {
+    let shop = shop().await;
+    let of = |reference: &str| {
+        json!({
+            "reference": reference, "amount": "-1", "currency": "THB", "source": "thai",
+            "provider": "one2pays",
+        })
+    };
+    for (n, (reference, place)) in [
+        ("order_1.a,b-C", "amount: amount_signed"),
+        ("order/1", "amount: amount_signed, reference: reference_unfit"),
+        ("order:1", "amount: amount_signed, reference: reference_unfit"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let reply = shop.create(&format!("f-{n}"), &of(reference)).await;
+        is_refused(&reply, 400, "order_invalid");
+        assert_eq!(json_of(&reply)["place"], place, "{reference}");
+    }
+    // By the source or the provider alone; of another provider, or of any, it is fine.
+    for (n, (member, name, fits)) in
+        [("source", "thai", false), ("provider", "one2pays", false), ("source", "stripe", true)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut body = json!({"reference": format!("a/{n}"), "amount": "1", "currency": "THB"});
+        body[member] = json!(name);
+        assert_eq!(shop.create(&format!("s-{n}"), &body).await.status == 200, fits, "{name}");
+    }
+    let body = json!({"reference": "a/b", "amount": "1", "currency": "THB"});
+    assert_eq!(shop.create("any", &body).await.status, 200);
 }

@@ -68,6 +68,8 @@ fn shape(
         (Field::Refunded, raw.refunded.as_ref()),
         (Field::Chain, raw.chain.as_ref()),
         (Field::Address, raw.address.as_ref()),
+        (Field::Sender, raw.sender.as_ref()),
+        (Field::Card, raw.card.as_ref()),
         (Field::Status, raw.status.as_ref()),
         (Field::Live, raw.live.as_ref()),
     ];

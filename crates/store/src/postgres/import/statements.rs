@@ -79,6 +79,11 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
             &["INSERT INTO receipt (key, request, taken_at) SELECT * FROM {new}
             ON CONFLICT (key) DO NOTHING"]
         }
+        CopiedTable::Block => &["INSERT INTO block (id, kind, scope, party_key, created_at,
+                created_by, ends_at, lifted_at, lifted_by, sealed_key, sealed)
+            SELECT * FROM {new}
+            ON CONFLICT (id) DO UPDATE SET
+                lifted_at = excluded.lifted_at, lifted_by = excluded.lifted_by"],
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -168,7 +173,7 @@ const OPERATOR: &[&str] =
 const ORDER: &[&str] = &[
     "INSERT INTO orders (id, reference_key, customer_key, provider, source, unit,
         amount, tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending,
-        refunded, facts, version, revision, updated_at, sealed_key, sealed)
+        refunded, facts, version, revision, updated_at, sealed_key, sealed, address_key)
      SELECT * FROM {new}
      ON CONFLICT (id) DO UPDATE SET
         cancelled_at = excluded.cancelled_at, state = excluded.state, paid = excluded.paid,
@@ -259,7 +264,7 @@ const fn finds(table: CopiedTable) -> &'static str {
         CopiedTable::Order => {
             "SELECT id, reference_key, customer_key, provider, source, unit, amount, tolerance,
                 expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded, facts,
-                version, revision, updated_at, sealed_key, sealed
+                version, revision, updated_at, sealed_key, sealed, address_key
              FROM orders WHERE id = ANY ($1)"
         }
         CopiedTable::Payment => "SELECT key, order_id FROM payment WHERE key = ANY ($1)",
@@ -271,6 +276,11 @@ const fn finds(table: CopiedTable) -> &'static str {
         }
         CopiedTable::Receipt => {
             "SELECT key, request, taken_at FROM receipt WHERE key = ANY ($1)"
+        }
+        CopiedTable::Block => {
+            "SELECT id, kind, scope, party_key, created_at, created_by, ends_at, lifted_at, lifted_by,
+                sealed_key, sealed
+             FROM block WHERE id = ANY ($1)"
         }
         CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
@@ -306,6 +316,7 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Chain => "SELECT count(*) FROM chain",
         CopiedTable::Watch => "SELECT count(*) FROM watch",
         CopiedTable::Receipt => "SELECT count(*) FROM receipt",
+        CopiedTable::Block => "SELECT count(*) FROM block",
     }
 }
 
@@ -331,6 +342,7 @@ pub(super) fn anything() -> String {
         "secret",
         "audit_sink",
         "receipt",
+        "block",
     ];
     let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table})"));
     format!("SELECT {}", any.join(" OR "))
