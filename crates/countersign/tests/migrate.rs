@@ -48,6 +48,7 @@ fn a_schema_is_planned_applied_and_refused_as_the_manual_says() {
         { "version": 5, "name": "idempotency" }, { "version": 6, "name": "sinks" },
         { "version": 7, "name": "secrets" }, { "version": 8, "name": "operators" },
         { "version": 9, "name": "approvals" }, { "version": 10, "name": "orders" },
+        { "version": 11, "name": "undecided" },
     ]);
     let pending = json!({ "applied": [], "pending": all, "serving_role": null });
 

@@ -26,7 +26,7 @@ use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::operations::Desk;
 use crate::operators::Operators;
-use crate::orders::Orders;
+use crate::orders::{Deciding, Orders};
 use crate::outbound::{Client, Outbound};
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
@@ -155,12 +155,16 @@ impl Gateway {
             log_budget: Default::default(),
         });
         running.serve_api(api, api_doors, served, counter.clone());
-        let formats = settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
+        let formats: Vec<_> =
+            settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
         let client = Arc::new(Client::new(&settings.resolver, settings.proxy.as_ref()));
         running.keep_log(&parts, settings.auditing, client.clone()).await?;
         let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
         let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
+        let deciding = Deciding::new(&parts, orders.clone(), &settings.sources, &formats);
+        let deciding = Arc::new(deciding).run(running.stop_out.clone());
+        running.outward.push(tokio::spawn(deciding));
         let certificates = CertificateStore::new(settings.certificates, client.clone());
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);

@@ -97,6 +97,11 @@ pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 pub const CLOCK_STEP_MS: i64 = 1_000;
 /// How long dedup keys are remembered: longer than the longest retry horizon of any provider.
 pub const DEDUP_DAYS: i64 = 35;
+/// How long an event waits for its order, or for its provider's answer: after that only a person decides
+/// on it anew.
+pub const UNDECIDED_DAYS: i64 = DEDUP_DAYS;
+/// How long a gateway that looks at such an event has it for itself.
+pub const UNDECIDED_LEASE_MS: i64 = 60_000;
 /// Dedup keys in memory before they are written side by side (8 MiB; the filter of a run is made for
 /// so many).
 pub const DEDUP_RUN_KEYS: usize = 65_536;

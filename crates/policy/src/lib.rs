@@ -10,7 +10,7 @@ mod reason;
 use model::Covers;
 use sabotage::Defect;
 
-pub use matching::{Claim, Matched, Wanted, match_order};
+pub use matching::{Claim, Matched, Wanted, match_order, match_released};
 pub use reason::{DenyReason, HoldReason};
 
 /// Leave to deliver one event. Only this crate makes one.

@@ -66,6 +66,24 @@ reasons! {
     }
 }
 
+impl HoldReason {
+    /// Whether what else is learned of the order can let the event pass.
+    pub const fn turns_with_its_order(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownOrder
+                | Self::AmountUnder
+                | Self::ConfirmationsMissing
+                | Self::RefundExceedsPaid
+        )
+    }
+
+    /// The reason with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+}
+
 reasons! {
     /// Why an authentic event is not delivered.
     DenyReason {

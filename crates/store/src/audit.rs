@@ -109,6 +109,9 @@ actions! {
     OrderChanged = 33 "order.changed",
     /// What is known of an order was shown in the clear. The resource is the order.
     OrderRevealed = 34 "order.revealed",
+    /// The gateway decided anew on an event: its order changed, or its provider answered. The resource is
+    /// the event.
+    DecidedAnew = 35 "event.decided_anew",
     /// A secret stands in the configuration now, or does not any more. The resource is its source or
     /// endpoint.
     SecretConfigured = 23 "secret.configured",
@@ -325,7 +328,9 @@ pub(crate) fn outcome(refused: bool) -> &'static str {
 pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
     match (action, <[u8; 16]>::try_from(bytes)) {
         (Action::Recorded, Ok(id)) => ArrivalId::from_bytes(id).to_string(),
-        (Action::Released | Action::Denied, Ok(id)) => EventId::from_bytes(id).to_string(),
+        (Action::Released | Action::Denied | Action::DecidedAnew, Ok(id)) => {
+            EventId::from_bytes(id).to_string()
+        }
         (Action::Redelivered, Ok(id)) => DeliveryId::from_bytes(id).to_string(),
         (
             Action::ApiKeyCreated

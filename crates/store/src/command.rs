@@ -11,10 +11,11 @@ use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
     ApiKeyChanged, ApiKeyUse, ApprovalJudged, Changed, Claimed, Deed, EndpointState,
-    IdempotencyClaim, LeaseRequest, Leased, NewApiKey, NewApproval, NewDelivery, NewKey,
+    IdempotencyClaim, Later, LeaseRequest, Leased, NewApiKey, NewApproval, NewDelivery, NewKey,
     NewOperator, NewOrder, NewSession, Note, OperatorChange, OperatorChanged, OrderChanges,
     OrderCreated, OrdersChanged, PartitionClass, Record, Recorded, Seal, SealedRow, SessionOpened,
-    Settle, Settled, StoreError, Successor, Tally, WindowAdd, WindowCounts,
+    Settle, Settled, StoreError, Successor, TakeUndecided, Tally, Undecided, WindowAdd,
+    WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -110,6 +111,9 @@ pub(crate) enum Command {
         note: Note,
     },
     CreateOrder(Box<NewOrder>, Note),
+    /// Takes events that may be decided on anew.
+    TakeUndecided(TakeUndecided),
+    PutOff(Undecided, Later),
     /// Records what pays orders, and changes them.
     ChangeOrders(Box<OrderChanges>),
     TakeDuty(Duty),
@@ -182,6 +186,7 @@ pub(crate) enum Answer {
     SessionOpened(SessionOpened),
     OrderCreated(OrderCreated),
     OrdersChanged(OrdersChanged),
+    Undecided(Vec<Undecided>),
     ApprovalJudged(ApprovalJudged),
     Count(usize),
     SecretAdded(SecretAdded),

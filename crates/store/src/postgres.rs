@@ -36,6 +36,7 @@ mod session;
 mod settle;
 mod tally;
 mod transaction;
+mod undecided;
 mod window;
 mod writer;
 

@@ -4,6 +4,7 @@ mod api_keys;
 mod approvals;
 mod operators;
 mod orders;
+mod undecided;
 
 use std::path::Path;
 

@@ -76,6 +76,8 @@ names! {
     Order = "order",
     /// What pays orders, and how they change with it.
     Payment = "payment",
+    /// Events that may be decided on anew, taken or put off.
+    Undecided = "undecided",
     /// An operator who is added or changed.
     Operator = "operator",
     /// What an operator asks another one to approve, decided on or used.
@@ -123,6 +125,7 @@ impl Name {
             Command::NoteApiKeyUses(_) => Self::ApiKeyUses,
             Command::CreateOrder(..) => Self::Order,
             Command::ChangeOrders(_) => Self::Payment,
+            Command::TakeUndecided(_) | Command::PutOff(..) => Self::Undecided,
             Command::AddOperator { .. } | Command::ChangeOperator { .. } => Self::Operator,
             Command::AskApproval { .. }
             | Command::DecideApproval { .. }

@@ -47,6 +47,10 @@ pub enum CopiedTable {
     Order,
     /// Which order each payment serves.
     Payment,
+    /// Events that may be decided on anew.
+    Undecided,
+    /// What events say since they were decided on anew.
+    Restated,
 }
 
 /// What a column holds.
@@ -87,6 +91,8 @@ impl CopiedTable {
         Self::Sink,
         Self::Order,
         Self::Payment,
+        Self::Undecided,
+        Self::Restated,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -107,6 +113,8 @@ impl CopiedTable {
         Self::Sink,
         Self::Order,
         Self::Payment,
+        Self::Undecided,
+        Self::Restated,
     ];
 
     /// The stable code.
@@ -132,6 +140,8 @@ impl CopiedTable {
             Self::Sink => "audit_sinks",
             Self::Order => "orders",
             Self::Payment => "payments",
+            Self::Undecided => "undecided",
+            Self::Restated => "restated",
         }
     }
 
@@ -195,6 +205,16 @@ impl CopiedTable {
             Self::Sink => &[("name", Kind::Text), ("size", Kind::Number)],
             Self::Order => ORDER,
             Self::Payment => &[("key", Kind::Bytes), ("order_id", Kind::Id)],
+            Self::Restated => {
+                &[("event", Kind::Id), ("sealed_key", Kind::Id), ("sealed", Kind::Bytes)]
+            }
+            Self::Undecided => &[
+                ("event", Kind::Id),
+                ("reference_key", Kind::Bytes),
+                ("next_at", Kind::Number),
+                ("tries", Kind::Number),
+                ("since", Kind::Number),
+            ],
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }

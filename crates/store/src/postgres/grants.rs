@@ -53,6 +53,8 @@ const TABLES: &[(&str, &str)] = &[
          revision, updated_at)",
     ),
     ("payment", "SELECT, INSERT"),
+    ("undecided", "SELECT, INSERT, UPDATE, DELETE"),
+    ("restated", "SELECT, INSERT, UPDATE, DELETE"),
     ("approval", "SELECT, INSERT, DELETE, UPDATE (approver, is_approved, decided_at, used_at)"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
     ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),

@@ -29,6 +29,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V8__operators", include_str!("../../migrations/postgres/V8__operators.sql")),
     ("V9__approvals", include_str!("../../migrations/postgres/V9__approvals.sql")),
     ("V10__orders", include_str!("../../migrations/postgres/V10__orders.sql")),
+    ("V11__undecided", include_str!("../../migrations/postgres/V11__undecided.sql")),
 ];
 
 /// What opening waits for, milliseconds.

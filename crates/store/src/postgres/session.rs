@@ -201,6 +201,10 @@ impl<'c> Session<'c> {
             Command::ChangeOrders(changes) => {
                 self.change_orders(changes).await.map(Answer::OrdersChanged)
             }
+            Command::TakeUndecided(take) => self.take_undecided(take).await.map(Answer::Undecided),
+            Command::PutOff(looked, later) => {
+                self.put_off(looked, *later).await.map(|()| Answer::Done)
+            }
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).await.map(|()| Answer::Done)

@@ -107,6 +107,14 @@ impl CopiedTable {
             Self::Payment => {
                 "SELECT key, key, order_id FROM payment WHERE key > ?1 ORDER BY key LIMIT ?2"
             }
+            Self::Restated => {
+                "SELECT event, event, sealed_key, sealed FROM restated
+                 WHERE event > ?1 ORDER BY event LIMIT ?2"
+            }
+            Self::Undecided => {
+                "SELECT event, event, reference_key, next_at, tries, since FROM undecided
+                 WHERE event > ?1 ORDER BY event LIMIT ?2"
+            }
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -115,7 +123,7 @@ impl CopiedTable {
         let before = match self {
             Self::Quarantine => vec![Stored::Blob(Vec::new()); 2],
             Self::Sink => vec![Stored::Text(String::new())],
-            Self::Payment => vec![Stored::Blob(Vec::new())],
+            Self::Payment | Self::Undecided | Self::Restated => vec![Stored::Blob(Vec::new())],
             Self::Attempt => vec![Stored::Integer(i64::MIN); 2],
             _ => vec![Stored::Integer(i64::MIN)],
         };
@@ -144,6 +152,8 @@ impl CopiedTable {
             Self::Sink => "SELECT count(*) FROM audit_sink",
             Self::Order => "SELECT count(*) FROM orders",
             Self::Payment => "SELECT count(*) FROM payment",
+            Self::Undecided => "SELECT count(*) FROM undecided",
+            Self::Restated => "SELECT count(*) FROM restated",
         }
     }
 }

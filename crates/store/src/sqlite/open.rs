@@ -33,6 +33,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V10__operators", include_str!("../../migrations/sqlite/V10__operators.sql")),
     ("V11__approvals", include_str!("../../migrations/sqlite/V11__approvals.sql")),
     ("V12__orders", include_str!("../../migrations/sqlite/V12__orders.sql")),
+    ("V13__undecided", include_str!("../../migrations/sqlite/V13__undecided.sql")),
 ];
 
 /// Only the owner reads and writes.

@@ -172,6 +172,8 @@ fn is_owed(command: &Command) -> bool {
         Command::Record(_)
         | Command::CreateOrder(..)
         | Command::ChangeOrders(_)
+        | Command::TakeUndecided(_)
+        | Command::PutOff(..)
         | Command::Tally(_)
         | Command::Lease(_)
         | Command::Sweep { .. }

@@ -1,5 +1,7 @@
 //! Orders: registered over the API, paid by webhooks, told to the application.
 
+mod anew;
+
 use model::{EventStatus, Permission, Reach};
 use serde_json::{Value, json};
 

@@ -67,6 +67,15 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
         CopiedTable::Order => ORDER,
         CopiedTable::Payment => &["INSERT INTO payment (key, order_id) SELECT * FROM {new}
             ON CONFLICT (key) DO NOTHING"],
+        CopiedTable::Restated => &["INSERT INTO restated (event, sealed_key, sealed)
+            SELECT * FROM {new} ON CONFLICT (event) DO UPDATE SET
+                sealed_key = excluded.sealed_key, sealed = excluded.sealed"],
+        CopiedTable::Undecided => {
+            &["INSERT INTO undecided (event, reference_key, next_at, tries, since)
+            SELECT * FROM {new} ON CONFLICT (event) DO UPDATE SET
+                reference_key = excluded.reference_key, next_at = excluded.next_at,
+                tries = excluded.tries"]
+        }
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -262,6 +271,13 @@ const fn finds(table: CopiedTable) -> &'static str {
              FROM orders WHERE id = ANY ($1)"
         }
         CopiedTable::Payment => "SELECT key, order_id FROM payment WHERE key = ANY ($1)",
+        CopiedTable::Restated => {
+            "SELECT event, sealed_key, sealed FROM restated WHERE event = ANY ($1)"
+        }
+        CopiedTable::Undecided => {
+            "SELECT event, reference_key, next_at, tries, since FROM undecided
+             WHERE event = ANY ($1)"
+        }
         CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
             "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
@@ -294,6 +310,8 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Sink => "SELECT count(*) FROM audit_sink",
         CopiedTable::Order => "SELECT count(*) FROM orders",
         CopiedTable::Payment => "SELECT count(*) FROM payment",
+        CopiedTable::Undecided => "SELECT count(*) FROM undecided",
+        CopiedTable::Restated => "SELECT count(*) FROM restated",
     }
 }
 
