@@ -59,6 +59,9 @@ pub struct Facts {
     /// How many decimals its provider gives the currency, where that is not the standard's number.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decimals: Option<u8>,
+    /// When its provider was asked and said so, RFC 3339: then what is said of the payment is what was answered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmed_at: Option<String>,
     /// By what orders know it, where what else is kept does not say so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub known_as: Option<KnownAs>,

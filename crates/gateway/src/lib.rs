@@ -49,7 +49,7 @@ pub use clock::Clock;
 pub use facts::{Facts, KnownAs};
 pub use inbound::{CertificateScript, Certificates, Fetch};
 pub use keys::KeyError;
-pub use orders::{Counted, Kept, OrderFacts, OrderRules, Orders, Released, WantedOrder};
+pub use orders::{Confirm, Counted, Kept, OrderFacts, OrderRules, Orders, Released, WantedOrder};
 pub use outbound::{Proxy, Resolver, Script};
 pub use personal::Shown;
 pub use refusal::Refusal;

@@ -5,6 +5,8 @@
 //! Each change is made from the revision that it was decided at; whoever is too late decides again.
 
 mod anew;
+mod confirm;
+mod confirmed;
 mod released;
 mod said;
 mod told;
@@ -31,6 +33,7 @@ use crate::keys::{Held, KeyError, KeyRing};
 use crate::{Clock, Endpoint, Format, Source, entropy};
 
 pub(crate) use anew::Deciding;
+pub use confirm::Confirm;
 pub use released::{Counted, Released};
 pub(crate) use said::Said;
 pub(crate) use wanted::Beside;

@@ -162,7 +162,13 @@ impl Gateway {
         let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
         let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
-        let deciding = Deciding::new(&parts, orders.clone(), &settings.sources, &formats);
+        let deciding = Deciding::new(
+            &parts,
+            orders.clone(),
+            &settings.sources,
+            &formats,
+            (settings.environment, &client),
+        );
         let deciding = Arc::new(deciding).run(running.stop_out.clone());
         running.outward.push(tokio::spawn(deciding));
         let certificates = CertificateStore::new(settings.certificates, client.clone());

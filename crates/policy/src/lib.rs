@@ -59,6 +59,11 @@ pub fn decide(rules: Rules, evidence: Evidence) -> Decided {
     }
 }
 
+/// An event whose provider was asked and says what it says, and that names no order.
+pub fn confirmed() -> Decided {
+    Decided::Permit(Permit(()))
+}
+
 /// A person's leave to deliver a held event. The caller records who and why.
 pub fn release_by_person() -> Permit {
     Permit(())

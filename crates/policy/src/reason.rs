@@ -31,6 +31,12 @@ reasons! {
     HoldReason {
         /// The signature covers less than the whole body, so what the event says must be confirmed.
         NeedsConfirmation = "needs_confirmation",
+        /// Its provider was asked, and says something else than the event.
+        ConfirmationDiffers = "confirmation_differs",
+        /// Its provider was asked, and knows no such payment.
+        ConfirmationMissing = "confirmation_missing",
+        /// Its provider was asked for a day, and gave no answer that counts.
+        ConfirmationUnanswered = "confirmation_unanswered",
         /// It held what must not be kept, and every endpoint takes the original bytes, which are gone.
         RedactedOriginalOnly = "redacted_original_only",
         /// It names an order that nobody registered.

@@ -43,6 +43,7 @@ impl Inbound {
     ) -> Result<OrderPlan, Refused> {
         let mut plan = OrderPlan::default();
         if judged.covers != Covers::Full || judged.weak {
+            judged.events.iter_mut().for_each(|event| await_answer(received, event));
             return Ok(plan);
         }
         for (number, event) in judged.events.iter_mut().enumerate() {
@@ -145,6 +146,17 @@ impl Inbound {
         let (provider, dedup_key) = (&*source.provider, event.dedup_key.as_deref());
         let known_as = KnownAs::of(&self.parts.keys, provider, facts, dedup_key);
         Said { provider, source: &source.name, facts, known_as, at: arrival.at }
+    }
+}
+
+/// Has the provider asked whether an event is so that waits for that, where there is somebody to ask.
+fn await_answer(received: &Received, event: &mut JudgedEvent) {
+    let source = &received.source.settings;
+    let connector = source.profile.connector().filter(|_| source.confirm.is_some());
+    let kind = event.kind.as_deref().unwrap_or_default();
+    let waits = event.reason == Some(policy::HoldReason::NeedsConfirmation.code());
+    if waits && connector.is_some_and(|connector| connector.asks_about(kind)) {
+        event.awaits = Some(Awaits::Answer);
     }
 }
 

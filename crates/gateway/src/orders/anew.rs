@@ -11,19 +11,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::limits::{UNDECIDED_DAYS, UNDECIDED_LEASE_MS};
-use model::{Covers, EventId, EventStatus, RequestId, Timestamp};
+use model::limits::{CONFIRMS_AT_ONCE_MAX, UNDECIDED_DAYS, UNDECIDED_LEASE_MS};
+use model::{Covers, Environment, EventId, EventStatus, RequestId, Timestamp};
 use policy::{Decided, HoldReason};
 use store::{
     Anew, Awaits, EventQuery, EventRow, Later, OrdersChanged, StoreError, TakeUndecided, Undecided,
 };
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::confirm::Asking;
 use super::{Orders, Planned, Said, TRIES};
 use crate::facts::KnownAs;
 use crate::inbound::{self, Parts};
 use crate::keys::{Held, KeyError};
-use crate::{Facts, Source, entropy};
+use crate::outbound::Client;
+use crate::{Facts, Format, Source, entropy};
 
 /// How soon it is noticed that there is something to look at, where nobody rings.
 const LOOK: Duration = Duration::from_millis(500);
@@ -35,11 +39,17 @@ const AT_ONCE: usize = 64;
 /// that comes before its order is remembered.
 const FIRST_BACK: usize = 1_000;
 
+/// When it is tried again to ask, where too many questions run.
+const BUSY_MS: i64 = 500;
+
 const DAY_MS: i64 = 86_400_000;
 
 /// What deciding anew needs to know of a source.
-struct Route {
-    payee_usual: Option<String>,
+pub(super) struct Route {
+    pub(super) payee_usual: Option<String>,
+    pub(super) hold_unknown_orders: bool,
+    /// Who is asked about its events.
+    pub(super) asking: Option<Asking>,
     endpoints: Vec<Arc<str>>,
     /// Those of them that may get a redacted event.
     document_endpoints: Vec<Arc<str>>,
@@ -47,21 +57,23 @@ struct Route {
 
 /// Who decides anew.
 pub(crate) struct Deciding {
-    parts: Parts,
-    orders: Arc<Orders>,
-    routes: BTreeMap<String, Route>,
+    pub(super) parts: Parts,
+    pub(super) orders: Arc<Orders>,
+    pub(super) routes: BTreeMap<String, Route>,
+    /// Questions that may run at once.
+    slots: Arc<Semaphore>,
 }
 
 /// A kept event, opened.
-struct Opened {
-    event: EventRow,
-    facts: Facts,
-    key: Held,
-    known_as: KnownAs,
+pub(super) struct Opened {
+    pub(super) event: EventRow,
+    pub(super) facts: Facts,
+    pub(super) key: Held,
+    pub(super) known_as: KnownAs,
 }
 
 /// What is decided on an event that was looked at.
-pub(crate) enum Looked {
+pub(super) enum Looked {
     /// It is decided on, and whoever was first did it.
     Done,
     /// Nothing is decided yet.
@@ -73,17 +85,25 @@ impl Deciding {
         parts: &Parts,
         orders: Arc<Orders>,
         sources: &[Source],
-        formats: &[(String, crate::Format)],
+        formats: &[(String, Format)],
+        (environment, client): (Environment, &Arc<Client>),
     ) -> Self {
+        let asking = |source: &Source| {
+            let confirm = source.confirm.as_ref()?;
+            Asking::new(&source.profile, confirm, environment, client)
+        };
         let route = |source: &Source| {
             let route = Route {
                 payee_usual: source.payee.clone(),
+                hold_unknown_orders: source.hold_unknown_orders,
+                asking: asking(source),
                 endpoints: source.endpoints.iter().map(|name| Arc::from(name.as_str())).collect(),
                 document_endpoints: inbound::document_endpoints(source, formats),
             };
             (source.name.clone(), route)
         };
-        Self { parts: parts.clone(), orders, routes: sources.iter().map(route).collect() }
+        let slots = Arc::new(Semaphore::new(CONFIRMS_AT_ONCE_MAX));
+        Self { parts: parts.clone(), orders, routes: sources.iter().map(route).collect(), slots }
     }
 
     /// Looks at what waits, until it is told to stop.
@@ -91,6 +111,8 @@ impl Deciding {
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut had_any = self.orders.any();
+        // Questions that are under way end with this.
+        let mut questions = JoinSet::new();
         loop {
             let next = async {
                 tokio::select! { _ = tick.tick() => {}, () = self.orders.woken.notified() => {} }
@@ -104,14 +126,19 @@ impl Deciding {
             {
                 tracing::error!(%error, "cannot look for what came before the first order");
             }
-            if let Err(error) = self.look(&stop).await {
+            if let Err(error) = self.look(&stop, &mut questions).await {
                 tracing::error!(%error, "cannot decide anew on events");
             }
         }
     }
 
-    async fn look(&self, stop: &CancellationToken) -> Result<(), KeyError> {
+    async fn look(
+        self: &Arc<Self>,
+        stop: &CancellationToken,
+        questions: &mut JoinSet<()>,
+    ) -> Result<(), KeyError> {
         loop {
+            while questions.try_join_next().is_some() {}
             let now = self.parts.clock.now();
             if stop.is_cancelled() || !self.parts.store.any_undecided(now).await? {
                 return Ok(());
@@ -123,15 +150,33 @@ impl Deciding {
                 return Ok(());
             }
             for undecided in taken {
-                self.look_at(undecided).await?;
+                match undecided.awaits {
+                    Awaits::Order(_) => self.look_at(undecided).await?,
+                    Awaits::Answer => self.ask(undecided, questions).await?,
+                }
             }
         }
     }
 
-    async fn look_at(&self, undecided: Undecided) -> Result<(), KeyError> {
-        let Awaits::Order(_) = undecided.awaits else {
-            return Ok(self.parts.store.put_off(undecided, Later::Never).await?);
+    /// Asks about an event beside everything else; a little later if as many are asked about as may be.
+    async fn ask(
+        self: &Arc<Self>,
+        undecided: Undecided,
+        questions: &mut JoinSet<()>,
+    ) -> Result<(), KeyError> {
+        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+            let soon = self.parts.clock.now().plus_millis(BUSY_MS);
+            return Ok(self.parts.store.put_off(undecided, Later::At(soon)).await?);
         };
+        let deciding = self.clone();
+        questions.spawn(async move {
+            deciding.confirm(undecided).await;
+            drop(slot);
+        });
+        Ok(())
+    }
+
+    async fn look_at(&self, undecided: Undecided) -> Result<(), KeyError> {
         match self.decide(undecided.event).await {
             Ok(Looked::Done) => Ok(()),
             Ok(Looked::Later(later)) => Ok(self.parts.store.put_off(undecided, later).await?),
@@ -196,45 +241,43 @@ impl Deciding {
         let payee_usual = route.and_then(|route| route.payee_usual.as_deref());
         let matched = policy::match_order(&said.claim(serves), &planned.wanted(payee_usual));
         planned.add(&matched.facts);
-        let anew = self.anew(&opened, matched.decided, (&planned, route, reference_key), now);
+        let decided = matched.decided;
+        if event.status == EventStatus::Accepted {
+            // It is delivered: it can only count, for what it is worth.
+            let anew = Anew {
+                event: event.id,
+                from: (event.status, event.reason.clone()),
+                to: event.status,
+                reason: None,
+                steps: event.steps,
+                facts: None,
+                deliveries: Vec::new(),
+                awaits: None,
+                request: RequestId::new(now, entropy::bytes()),
+            };
+            let changed =
+                self.orders.decide(anew, Some(&planned), &event.source, None, now).await?;
+            return Ok(matches!(changed, OrdersChanged::Done(_)).then_some(Looked::Done));
+        }
+        let turns = matches!(decided, Decided::Hold(reason) if reason.turns_with_its_order());
+        let awaits = turns.then_some(Awaits::Order(reference_key));
+        let anew = self.anew_of(&opened, decided, Some(&planned), awaits, now);
         let Some(anew) = anew else { return Ok(Some(Looked::Later(Later::WithItsOrder))) };
         let changed = self.orders.decide(anew, Some(&planned), &event.source, None, now).await?;
         Ok(matches!(changed, OrdersChanged::Done(_)).then_some(Looked::Done))
     }
 
-    /// What becomes of an event; nothing if that is what it is already.
-    fn anew(
+    /// What becomes of a held event; nothing if that is what it is already.
+    pub(super) fn anew_of(
         &self,
         opened: &Opened,
         decided: Decided,
-        (planned, route, reference_key): (&Planned, Option<&Route>, [u8; 16]),
+        planned: Option<&Planned>,
+        awaits: Option<Awaits>,
         now: Timestamp,
     ) -> Option<Anew> {
         let Opened { event, facts, key, .. } = opened;
-        let from = (event.status, event.reason.clone());
-        let request = RequestId::new(now, entropy::bytes());
-        let waits = |decided: &Decided| match decided {
-            Decided::Hold(reason) => reason.turns_with_its_order(),
-            Decided::Permit(_) | Decided::Deny(_) => false,
-        };
-        let awaits = waits(&decided).then_some(Awaits::Order(reference_key));
-        if event.status == EventStatus::Accepted {
-            // It is delivered: it can only count, for what it is worth.
-            let (to, steps) = (event.status, event.steps);
-            let (facts, deliveries) = (None, Vec::new());
-            let (event, reason, awaits) = (event.id, None, None);
-            return Some(Anew {
-                event,
-                from,
-                to,
-                reason,
-                steps,
-                facts,
-                deliveries,
-                awaits,
-                request,
-            });
-        }
+        let route = self.routes.get(&event.source);
         let decided = match (decided, route) {
             // Nobody gets it any more; or nobody gets what is not kept of it.
             (Decided::Permit(_), None) => return None,
@@ -244,30 +287,31 @@ impl Deciding {
             (decided, _) => decided,
         };
         let (to, reason, steps, permit) = inbound::fate(decided);
-        let is_same = (to, reason) == (event.status, event.reason.as_deref());
-        if is_same && !planned.changes(planned.judged(now)) {
+        let judged = planned.map(|planned| (planned, planned.judged(now)));
+        let changes = judged.is_some_and(|(planned, judged)| planned.changes(judged));
+        if (to, reason) == (event.status, event.reason.as_deref()) && !changes {
             return None;
         }
         let deliveries = permit
             .zip(route)
             .map(|(permit, route)| inbound::plan(permit, now, route.receivers(event)));
-        let version = planned.version(planned.judged(now));
-        let facts = Facts { order_version: Some(version), ..facts.clone() };
+        let version = judged.map(|(planned, judged)| planned.version(judged));
+        let facts = Facts { order_version: version, ..facts.clone() };
         Some(Anew {
             event: event.id,
-            from,
+            from: (event.status, event.reason.clone()),
             to,
             reason,
             steps,
             facts: Some(key.seal("event", "facts", event.id.as_bytes(), &facts.to_bytes())),
             deliveries: deliveries.unwrap_or_default(),
             awaits,
-            request,
+            request: RequestId::new(now, entropy::bytes()),
         })
     }
 }
 
-const NEVER: Looked = Looked::Later(Later::Never);
+pub(super) const NEVER: Looked = Looked::Later(Later::Never);
 
 /// Whether deciding anew by its order can make anything of an event.
 fn may_turn(event: &EventRow) -> bool {
