@@ -133,11 +133,7 @@ impl Gateway {
         running.serve_admin(admin, admin_doors, certificates, office, (&parts, said.clone()));
         let api_doors = api_doors(settings.trusted_proxies.clone(), settings.api_tls);
         let counter = Counter::of(&settings.windows, &parts.store);
-        let orders = Orders::open(&parts, &settings.sources, &settings.endpoints).await?;
-        let orders = Arc::new(orders);
-        running
-            .outward
-            .push(tokio::spawn(orders.clone().run(clock.clone(), running.stop_out.clone())));
+        let orders = Arc::new(Orders::open(&parts, &settings.sources, &settings.endpoints).await?);
         let served = Served::new(Api {
             clock: parts.clock.clone(),
             desk: Desk::over(parts.store.clone(), parts.keys.clone()),
@@ -162,15 +158,9 @@ impl Gateway {
         let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
         let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
-        let deciding = Deciding::new(
-            &parts,
-            orders.clone(),
-            &settings.sources,
-            &formats,
-            (settings.environment, &client),
-        );
-        let deciding = Arc::new(deciding).run(running.stop_out.clone());
-        running.outward.push(tokio::spawn(deciding));
+        let asking = (settings.environment, &client);
+        let deciding = Deciding::new(&parts, &orders, &settings.sources, &formats, asking);
+        running.see_to_orders(deciding, &orders, &clock);
         let certificates = CertificateStore::new(settings.certificates, client.clone());
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);
@@ -226,6 +216,14 @@ impl Running {
             stop_log: CancellationToken::new(),
             keeping: None,
         }
+    }
+
+    /// Orders expire, and what waits for them is decided anew.
+    fn see_to_orders(&mut self, deciding: Deciding, orders: &Arc<Orders>, clock: &Clock) {
+        let stop = || self.stop_out.clone();
+        let expiring = orders.clone().run(clock.clone(), stop());
+        let deciding = Arc::new(deciding).run(stop());
+        self.outward.extend([tokio::spawn(expiring), tokio::spawn(deciding)]);
     }
 
     /// Where webhooks are taken.

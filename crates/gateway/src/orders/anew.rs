@@ -83,7 +83,7 @@ pub(super) enum Looked {
 impl Deciding {
     pub(crate) fn new(
         parts: &Parts,
-        orders: Arc<Orders>,
+        orders: &Arc<Orders>,
         sources: &[Source],
         formats: &[(String, Format)],
         (environment, client): (Environment, &Arc<Client>),
@@ -103,7 +103,8 @@ impl Deciding {
             (source.name.clone(), route)
         };
         let slots = Arc::new(Semaphore::new(CONFIRMS_AT_ONCE_MAX));
-        Self { parts: parts.clone(), orders, routes: sources.iter().map(route).collect(), slots }
+        let (parts, orders) = (parts.clone(), orders.clone());
+        Self { parts, orders, routes: sources.iter().map(route).collect(), slots }
     }
 
     /// Looks at what waits, until it is told to stop.

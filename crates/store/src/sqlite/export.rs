@@ -107,14 +107,8 @@ impl CopiedTable {
             Self::Payment => {
                 "SELECT key, key, order_id FROM payment WHERE key > ?1 ORDER BY key LIMIT ?2"
             }
-            Self::Restated => {
-                "SELECT event, event, sealed_key, sealed FROM restated
-                 WHERE event > ?1 ORDER BY event LIMIT ?2"
-            }
-            Self::Undecided => {
-                "SELECT event, event, reference_key, next_at, tries, since FROM undecided
-                 WHERE event > ?1 ORDER BY event LIMIT ?2"
-            }
+            Self::Restated => RESTATED,
+            Self::Undecided => UNDECIDED,
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -167,6 +161,12 @@ const ORDER: &str =
         tolerance, expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded,
         facts, version, revision, updated_at, sealed_key, sealed
      FROM orders WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+
+const UNDECIDED: &str = "SELECT event, event, reference_key, next_at, tries, since FROM undecided
+     WHERE event > ?1 ORDER BY event LIMIT ?2";
+
+const RESTATED: &str = "SELECT event, event, sealed_key, sealed FROM restated
+     WHERE event > ?1 ORDER BY event LIMIT ?2";
 
 const SESSION: &str = "SELECT row, token_hash, operator, created_at, last_seen_at, confirmed_at,
         ends_at, ended_at
