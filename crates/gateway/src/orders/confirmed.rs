@@ -47,7 +47,10 @@ impl Deciding {
         let asked = asking.ask(&question, self.parts.clock.now()).await;
         let (code, retry_after_ms) = match asked {
             Asked::Answered(confirmation) => {
-                return self.decide_confirmed(&event, asking, &confirmation).await;
+                match self.decide_confirmed(&event, asking, &confirmation).await? {
+                    Some(looked) => return Ok(looked),
+                    None => ("answer_behind", None),
+                }
             }
             Asked::NotThere => {
                 self.parts.metrics.confirmed(&event.source, "not_there");
@@ -90,13 +93,17 @@ impl Deciding {
         Ok(Looked::Done)
     }
 
+    /// Nothing, if the provider's API has not come as far as its event.
     async fn decide_confirmed(
         &self,
         event: &EventRow,
         asking: &Asking,
         confirmation: &Confirmation,
-    ) -> Result<Looked, KeyError> {
+    ) -> Result<Option<Looked>, KeyError> {
         let (key, said) = self.orders.opened(event).await?;
+        if is_behind(&said, confirmation) {
+            return Ok(None);
+        }
         let differs = differs(&said, confirmation);
         let facts = restated(said, asking, confirmation, self.parts.clock.now());
         let known_as = KnownAs::of(&self.parts.keys, &event.provider, &facts, None);
@@ -111,12 +118,12 @@ impl Deciding {
                         "confirmation: the event says something else than its provider; it stays held"
                     );
                 }
-                return Ok(Looked::Done);
+                return Ok(Some(Looked::Done));
             }
             // A person may have decided meanwhile.
             let now = self.parts.store.event(event.id).await?;
             if !now.is_some_and(|event| needs_confirmation(&event)) {
-                return Ok(NEVER);
+                return Ok(Some(NEVER));
             }
         }
         Err(KeyError::Store(StoreError::busy()))
@@ -178,6 +185,12 @@ fn needs_confirmation(event: &EventRow) -> bool {
 fn bounds(range: &Range<u32>) -> Range<usize> {
     let bound = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     bound(range.start)..bound(range.end)
+}
+
+/// Whether the event says that it is over, and the answer that it is on its way: it is asked for again.
+fn is_behind(said: &Facts, answer: &Confirmation) -> bool {
+    let is_on_its_way = |status: &str| matches!(status, "pending" | "processing");
+    is_on_its_way(&answer.status) && !said.status.as_deref().is_some_and(is_on_its_way)
 }
 
 /// Whether an event says something else than its provider. What has only come further since is no
