@@ -177,6 +177,7 @@ impl Shared {
             facts,
             original: None,
             deliveries: deliveries.into_iter().collect(),
+            awaits: None,
         };
         Ok(Record {
             request: RequestId::new(received_at, chance.bytes()),

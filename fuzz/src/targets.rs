@@ -28,6 +28,7 @@ targets! {
     "receipt": claims::receipt,
     "certificate": claims::certificate,
     "certificate-url": claims::certificate_url,
+    "confirmation": claims::confirmation,
     "profile": texts::profile,
     "secret": texts::secret,
     "config": texts::config,

@@ -51,6 +51,7 @@ fn a_schema_is_planned_applied_and_refused_as_the_manual_says() {
         { "version": 11, "name": "chains" }, { "version": 12, "name": "sessions_over" },
         { "version": 13, "name": "pages" }, { "version": 14, "name": "receipts" },
         { "version": 15, "name": "blocks" }, { "version": 16, "name": "order_limits" },
+        { "version": 17, "name": "undecided" },
     ]);
     let pending = json!({ "applied": [], "pending": all, "serving_role": null });
 

@@ -10,14 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use model::block::{BlockLife, BlockState, Blocked, Party};
+use model::block::{BlockLife, BlockState, Blocked, Party, PartyKind};
 use model::{BlockId, Timestamp, limits};
 use store::{Store, StoreError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::Clock;
 use crate::keys::KeyRing;
+use crate::orders::{self, Kept};
+use crate::{Clock, Facts};
 
 /// The blocks of one version.
 struct Held {
@@ -59,6 +60,24 @@ impl Blocks {
         let mut blocks = held.by_party.get(&party_key(&self.keys, party))?.iter();
         let (block, _) = blocks.find(|(_, life)| life.state(now) == BlockState::Standing)?;
         Some(Blocked { block: *block, kind: party.kind() })
+    }
+
+    /// The block that stands against one of the parties that an event or its order names.
+    pub(crate) fn of_event(
+        &self,
+        provider: &str,
+        facts: &Facts,
+        order: Option<&Kept>,
+        now: Timestamp,
+    ) -> Option<Blocked> {
+        if !self.any() {
+            return None;
+        }
+        let of_order = order.map(|Kept { row, about }| {
+            orders::parties(row.provider.as_deref(), row.expected.money.unit.chain(), about)
+        });
+        let named = parties(provider, facts).into_iter();
+        named.chain(of_order.into_iter().flatten()).find_map(|party| self.against(&party, now))
     }
 
     /// Reads the blocks anew if any has changed.
@@ -105,4 +124,19 @@ impl Blocks {
 pub(crate) fn party_key(keys: &KeyRing, party: &Party) -> [u8; 16] {
     let kind = party.kind().code();
     keys.index("party", &[kind.as_bytes(), party.of().as_bytes(), party.name().as_bytes()])
+}
+
+/// The parties that an event names. An address is one on a chain, so the chain must be said.
+fn parties(provider: &str, facts: &Facts) -> Vec<Party> {
+    let (at, on) = (Some(provider), facts.chain.as_deref());
+    [
+        (PartyKind::Customer, at, &facts.customer),
+        (PartyKind::Card, at, &facts.card),
+        (PartyKind::Payee, at, &facts.payee),
+        (PartyKind::Address, on, &facts.receiver),
+        (PartyKind::Address, on, &facts.sender),
+    ]
+    .into_iter()
+    .filter_map(|(kind, of, name)| Some(Party::named(kind, of?, name.as_deref()?)))
+    .collect()
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use model::order::{Part, PaymentKey};
 use serde::{Deserialize, Serialize};
 
 /// Room for the facts of most events as they are sealed.
@@ -64,6 +65,15 @@ pub struct Facts {
     /// Live or test, where the event says so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub live: Option<bool>,
+    /// How many decimals its provider gives the currency, where that is not the standard's number.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub decimals: Option<u8>,
+    /// When its provider was asked and said so, RFC 3339: then what is said of the payment is what was answered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmed_at: Option<String>,
+    /// By what orders know it, where what else is kept does not say so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub known_as: Option<KnownAs>,
     /// The address it came from, as the gateway saw it.
     pub address: String,
     /// The alternative of the scheme that verified it.
@@ -78,6 +88,17 @@ pub struct Facts {
     /// The content type as sent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub content_type: Option<String>,
+}
+
+/// By what orders know an event: keyed hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownAs {
+    /// Of the reference that it names.
+    pub reference: Option<[u8; 16]>,
+    /// Of its payment.
+    pub payment: PaymentKey,
+    /// Of the part of it; nothing of it is all of the payment.
+    pub part: Option<Part>,
 }
 
 impl Facts {

@@ -46,8 +46,10 @@ use crate::{Clock, Format, Refusal, SecurityTxt, Source, entropy};
 use admit::Arrival;
 pub(crate) use certificates::CertificateStore;
 pub use certificates::{CertificateScript, Certificates, Fetch};
+pub(crate) use judge::fate;
 use limits::AddressLimit;
 pub(crate) use record::plan;
+pub(crate) use redaction::document_endpoints;
 
 /// A source as it is served.
 pub(crate) struct ActiveSource {

@@ -229,6 +229,11 @@ impl KeyRing {
         self.by_id(sealed.key).await?.open(table, column, row, &sealed.sealed)
     }
 
+    /// The key that something was sealed under.
+    pub(crate) async fn of_row(&self, sealed: &SealedRow) -> Result<Held, KeyError> {
+        self.by_id(sealed.key).await
+    }
+
     async fn by_id(&self, id: KeyId) -> Result<Held, KeyError> {
         if let Some(held) = self.by_id.get(&id.0) {
             return Ok(held);

@@ -48,10 +48,10 @@ pub use auditing::{
     AuditLog, Auditing, BadMail, LogError, Mail, Placed, Sink, Syslog, Way, Witness, WitnessError,
 };
 pub use clock::Clock;
-pub use facts::Facts;
+pub use facts::{Facts, KnownAs};
 pub use inbound::{CertificateScript, Certificates, Fetch};
 pub use keys::KeyError;
-pub use orders::{Kept, OrderFacts, OrderRules, Orders, WantedOrder};
+pub use orders::{Confirm, Counted, Kept, OrderFacts, OrderRules, Orders, Released, WantedOrder};
 pub use outbound::{Proxy, Resolver, Script};
 pub use personal::Shown;
 pub use receipts::ReceiptRefusal;

@@ -34,6 +34,12 @@ struct Redacted {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Confirmed {
+    source: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Lane {
     endpoint: String,
 }
@@ -65,6 +71,7 @@ pub(crate) struct Metrics {
     recorded: HashMap<Arc<str>, Counter>,
     attempts: Family<Attempt, Counter>,
     redacted: Family<Redacted, Counter>,
+    confirmations: Family<Confirmed, Counter>,
     acknowledgement: Histogram,
     stale: Counter,
     breakers: Family<Lane, Gauge>,
@@ -120,6 +127,12 @@ impl Metrics {
             "Cards and secrets that were masked before an event was kept, by source and kind",
             redacted.clone(),
         );
+        let confirmations = Family::<Confirmed, Counter>::default();
+        registry.register(
+            "confirmations",
+            "Questions to providers whether an event is so, by source and what came of them",
+            confirmations.clone(),
+        );
         let acknowledgement = Histogram::new(BUCKETS_S);
         registry.register(
             "acknowledgement_seconds",
@@ -172,6 +185,7 @@ impl Metrics {
             recorded,
             attempts,
             redacted,
+            confirmations,
             acknowledgement,
             stale,
             breakers,
@@ -219,6 +233,12 @@ impl Metrics {
     pub(crate) fn redacted(&self, source: &Arc<str>, kind: &'static str, count: usize) {
         let label = Redacted { source: source.clone(), kind };
         self.redacted.get_or_create(&label).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// Counts a question to a provider.
+    pub(crate) fn confirmed(&self, source: &str, outcome: &'static str) {
+        let label = Confirmed { source: source.to_owned(), outcome };
+        self.confirmations.get_or_create(&label).inc();
     }
 
     /// Counts an attempt.

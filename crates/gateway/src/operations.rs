@@ -18,7 +18,7 @@ use store::{
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeyRing};
-use crate::{Facts, Orders, Shown, inbound, personal, secrets, shown};
+use crate::{Facts, Orders, Released, Shown, inbound, personal, secrets, shown};
 
 pub(crate) use approvals::Wanted;
 pub use blocks::{BlockedParty, Unblockable};
@@ -208,7 +208,8 @@ impl Desk {
         personal::show(&self.keys, request, personal).await.map(Some)
     }
 
-    /// Lets a held event be delivered to these endpoints.
+    /// Lets a held event be delivered to these endpoints. What it says counts for its order in the same
+    /// transaction, where it can.
     ///
     /// # Errors
     /// The store fails, or its keys cannot be opened.
@@ -217,11 +218,12 @@ impl Desk {
         event: EventId,
         order: Order,
         endpoints: &[Arc<str>],
-    ) -> Result<Changed, KeyError> {
+        orders: &Orders,
+    ) -> Result<Released, KeyError> {
         let permit = policy::release_by_person();
         let deliveries = inbound::plan(permit, order.at, endpoints);
         let note = self.note(order).await?;
-        Ok(self.store.release(event, note, deliveries).await?)
+        orders.release(event, deliveries, note).await
     }
 
     /// Refuses a held event: it will not be delivered.

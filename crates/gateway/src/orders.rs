@@ -4,6 +4,11 @@
 //! Where an order stands is computed anew from everything that is known of its payments (`model::order`).
 //! Each change is made from the revision that it was decided at; whoever is too late decides again.
 
+mod anew;
+mod confirm;
+mod confirmed;
+mod released;
+mod said;
 mod told;
 mod wanted;
 
@@ -24,10 +29,15 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocks::party_key;
+use crate::facts::KnownAs;
 use crate::inbound::Parts;
 use crate::keys::{Held, KeyError, KeyRing};
 use crate::{Clock, Endpoint, Format, Source, chains, entropy};
 
+pub(crate) use anew::Deciding;
+pub use confirm::Confirm;
+pub use released::{Counted, Released};
+pub(crate) use said::Said;
 pub(crate) use wanted::Beside;
 pub use wanted::{OrderRules, WantedOrder};
 
@@ -133,6 +143,8 @@ pub struct Orders {
     keys: Arc<KeyRing>,
     /// Rung when something was told.
     fresh_work: Arc<Notify>,
+    /// Rung when an order changed: what waits for that may be decided on anew.
+    woken: Arc<Notify>,
     /// Endpoints that take the gateway's own events, by the source they belong to.
     listeners: BTreeMap<String, Vec<Arc<str>>>,
     /// There is one, as far as is known. (If not, the store says so when it matters.)
@@ -157,6 +169,7 @@ impl Orders {
             store: parts.store.clone(),
             keys: parts.keys.clone(),
             fresh_work: parts.fresh_work.clone(),
+            woken: Arc::default(),
             listeners: sources.iter().map(of).collect(),
             any: AtomicBool::new(!first.is_empty()),
         })
@@ -169,7 +182,7 @@ impl Orders {
         listeners: BTreeMap<String, Vec<Arc<str>>>,
     ) -> Self {
         let (fresh_work, any) = (Arc::new(Notify::new()), AtomicBool::new(true));
-        Self { store, keys, fresh_work, listeners, any }
+        Self { store, keys, fresh_work, woken: Arc::default(), listeners, any }
     }
 
     /// Whether it is worth while to look for one.
@@ -200,6 +213,7 @@ impl Orders {
         if created == OrderCreated::Done {
             self.keys.stored(&key);
             self.seen();
+            self.woken.notify_one();
         }
         Ok(created)
     }
@@ -224,6 +238,23 @@ impl Orders {
     pub async fn find(&self, reference: &str) -> Result<Option<Kept>, KeyError> {
         let key = reference_key(&self.keys, reference);
         self.open_kept(self.store.order_by_reference(key).await?).await
+    }
+
+    /// The order that an event is about: of the reference that it names; of one that names the payment
+    /// alone, as a dispute may, the order that was paid by it.
+    pub(crate) async fn about(&self, known_as: KnownAs) -> Result<Option<Kept>, KeyError> {
+        match known_as.reference {
+            Some(key) => self.open_kept(self.store.order_by_reference(key).await?).await,
+            None => self.paid_by(known_as).await,
+        }
+    }
+
+    /// The order that was paid by the payment of an event.
+    pub(crate) async fn paid_by(&self, known_as: KnownAs) -> Result<Option<Kept>, KeyError> {
+        match self.of_payment(known_as.payment).await? {
+            Some(order) => self.get(order).await,
+            None => Ok(None),
+        }
     }
 
     /// One order.
@@ -350,7 +381,8 @@ impl Orders {
             return Ok(true);
         }
         let (change, key) = self.change(planned, None, request, at).await?;
-        let changes = OrderChanges { record: None, changes: vec![change], chain: None, note, at };
+        let changes =
+            OrderChanges { record: None, anew: None, changes: vec![change], chain: None, note, at };
         let changed = self.store.change_orders(changes).await?;
         let done = matches!(changed, OrdersChanged::Done(_));
         if done {
@@ -364,6 +396,7 @@ impl Orders {
         for key in keys {
             self.keys.stored(key);
             self.fresh_work.notify_one();
+            self.woken.notify_one();
         }
     }
 

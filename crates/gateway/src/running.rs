@@ -28,7 +28,7 @@ use crate::listener::{self, Doors};
 use crate::metrics::Metrics;
 use crate::operations::Desk;
 use crate::operators::Operators;
-use crate::orders::Orders;
+use crate::orders::{Deciding, Orders};
 use crate::outbound::{Client, Outbound};
 use crate::receipts::Receipts;
 use crate::secrets::{EndpointKeys, Secrets};
@@ -130,13 +130,9 @@ impl Gateway {
         running.serve_admin(admin, admin_doors, certificates, office, (&parts, said.clone()));
         let api_doors = api_doors(settings.trusted_proxies.clone(), settings.api_tls);
         let counter = Counter::of(&settings.windows, &parts.store);
-        let orders = Orders::open(&parts, &settings.sources, &settings.endpoints).await?;
-        let orders = Arc::new(orders);
+        let orders = Arc::new(Orders::open(&parts, &settings.sources, &settings.endpoints).await?);
         let around = (&settings.resolver, settings.proxy.as_ref());
         running.follow_chains(&parts, (&settings.chains, &settings.orders.assets), around, &orders);
-        running
-            .outward
-            .push(tokio::spawn(orders.clone().run(clock.clone(), running.stop_out.clone())));
         let orders_a_customer = settings.orders.per_customer;
         let served = Served::new(Api {
             clock: parts.clock.clone(),
@@ -155,12 +151,16 @@ impl Gateway {
             log_budget: Default::default(),
         });
         running.serve_api(api, api_doors, served, counter.clone());
-        let formats = settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
+        let formats: Vec<_> =
+            settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
         let client = Arc::new(Client::new(&settings.resolver, settings.proxy.as_ref()));
         running.keep_log(&parts, settings.auditing, client.clone()).await?;
         let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
         let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
+        let asking = (settings.environment, &client);
+        let deciding = Deciding::new(&parts, &orders, &settings.sources, &formats, asking);
+        running.see_to_orders(deciding, &orders, &clock);
         let certificates = CertificateStore::new(settings.certificates, client.clone());
         running.deliver(&parts, (settings.endpoints, signing), settings.environment, client);
         running.housekeep(&parts);
@@ -217,6 +217,14 @@ impl Running {
             stop_log: CancellationToken::new(),
             keeping: None,
         }
+    }
+
+    /// Orders expire, and what waits for them is decided anew.
+    fn see_to_orders(&mut self, deciding: Deciding, orders: &Arc<Orders>, clock: &Clock) {
+        let stop = || self.stop_out.clone();
+        let expiring = orders.clone().run(clock.clone(), stop());
+        let deciding = Arc::new(deciding).run(stop());
+        self.outward.extend([tokio::spawn(expiring), tokio::spawn(deciding)]);
     }
 
     /// Where webhooks are taken.

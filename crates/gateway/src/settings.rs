@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use model::rate::Rate;
 use model::{Environment, Permission};
 
-use crate::orders::OrderRules;
+use crate::orders::{Confirm, OrderRules};
 use crate::{Auditing, Certificates, Proxy, Resolver, SecurityTxt, Tls, Windows};
 
 /// Everything the gateway needs to know to start.
@@ -91,6 +91,9 @@ pub struct Source {
     pub amount_unit: Option<String>,
     /// The account that is to be paid, unless an order says another.
     pub payee: Option<String>,
+    /// What its provider is asked with whether events are so whose signature covers less than they say;
+    /// without it nobody is asked.
+    pub confirm: Option<Confirm>,
     /// Hold events that name an order which nobody registered.
     pub hold_unknown_orders: bool,
 }

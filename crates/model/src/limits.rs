@@ -100,6 +100,23 @@ pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 pub const CLOCK_STEP_MS: i64 = 1_000;
 /// How long dedup keys are remembered: longer than the longest retry horizon of any provider.
 pub const DEDUP_DAYS: i64 = 35;
+/// How long an event waits for its order, or for its provider's answer: after that only a person decides
+/// on it anew.
+pub const UNDECIDED_DAYS: i64 = DEDUP_DAYS;
+/// How long a provider is asked about an event.
+pub const CONFIRM_DAY_MS: i64 = 24 * 3_600_000;
+/// How long one question may take, its answer included.
+pub const CONFIRM_MS_MAX: u64 = 10_000;
+/// Bytes of an answer.
+pub const CONFIRM_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How long is waited before the second question; each further wait is twice as long.
+pub const CONFIRM_PAUSE_MS: i64 = 2_000;
+/// How long is waited at most, unless the provider asks for more.
+pub const CONFIRM_PAUSE_MS_MAX: i64 = 15 * 60_000;
+/// Questions of one gateway that run at once.
+pub const CONFIRMS_AT_ONCE_MAX: usize = 16;
+/// How long a gateway that looks at such an event has it for itself.
+pub const UNDECIDED_LEASE_MS: i64 = 60_000;
 /// Dedup keys in memory before they are written side by side (8 MiB; the filter of a run is made for
 /// so many).
 pub const DEDUP_RUN_KEYS: usize = 65_536;
@@ -220,6 +237,8 @@ const _: () = assert!(CONFIRMED_MS < APPROVAL_MS && APPROVAL_MS < APPROVALS_KEPT
 const _: () = assert!(PASSWORD_CHARS_MIN * 4 <= PASSWORD_BYTES_MAX);
 // A provider's longest known retry horizon is ten days.
 const _: () = assert!(DEDUP_DAYS > 10);
+// Nobody else takes an event while its provider is asked about it.
+const _: () = assert!(UNDECIDED_LEASE_MS > 3 * CONFIRM_MS_MAX.cast_signed());
 
 /// What is known of an order's payments, facts: far more than anybody needs to pay one.
 pub const ORDER_FACTS_MAX: usize = 1_000;

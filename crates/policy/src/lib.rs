@@ -11,7 +11,7 @@ use model::block::Blocked;
 use model::{Covers, EventStatus};
 use sabotage::Defect;
 
-pub use matching::{Claim, Matched, Wanted, match_order};
+pub use matching::{Claim, Matched, Wanted, match_order, match_released};
 pub use reason::{DenyReason, HoldReason};
 
 /// Leave to deliver one event. Only this crate makes one.
@@ -70,6 +70,11 @@ pub fn decide_blocked(was: EventStatus, blocked: Option<&Blocked>) -> Option<Dec
         }
         EventStatus::Denied | EventStatus::Quarantined => None,
     }
+}
+
+/// An event whose provider was asked and says what it says, and that names no order.
+pub fn confirmed() -> Decided {
+    Decided::Permit(Permit(()))
 }
 
 /// A person's leave to deliver a held event. The caller records who and why.

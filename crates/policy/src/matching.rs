@@ -124,6 +124,38 @@ pub fn match_order(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Matched {
     Matched { decided, facts: added }
 }
 
+/// What an event that a person releases says of the payments of its order, or why it counts for nothing.
+///
+/// Whoever releases it vouches for how it was paid: through whom, to which account and address, and how
+/// much. Nobody's word makes other money the order's, one payment two orders', or a refund more than was
+/// paid.
+pub fn match_released(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldReason> {
+    let unit = &wanted.expected.money.unit;
+    if claim.serves.is_some_and(|order| order != wanted.order) {
+        return Err(HoldReason::PaymentReused);
+    }
+    if claim.is_about_money() && is_other_currency(claim, unit) {
+        return Err(HoldReason::CurrencyMismatch);
+    }
+    if claim.is_about_money() && !is_chain(claim.chain, unit) {
+        return Err(HoldReason::ChainMismatch);
+    }
+    let added = facts_of(claim, wanted)?;
+    let facts: Facts = wanted.facts.iter().chain(&added).copied().collect();
+    let refunds = added.iter().any(|fact| fact.kind == FactKind::Refunded);
+    if facts.iter().count() > limits::ORDER_FACTS_MAX {
+        Err(HoldReason::TooManyPayments)
+    } else if refunds && exceeded(&facts, claim.payment).is_some() {
+        Err(HoldReason::RefundExceedsPaid)
+    } else {
+        Ok(added)
+    }
+}
+
+fn is_other_currency(claim: &Claim<'_>, unit: &Unit) -> bool {
+    claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name()))
+}
+
 /// What an event says of the payment. Nothing, if it is not about money.
 fn facts_of(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldReason> {
     let unit = &wanted.expected.money.unit;
@@ -181,7 +213,7 @@ fn elsewhere(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Option<HoldReason> {
         None
     } else if differs(wanted.payee, claim.payee) || other_than_usual {
         Some(HoldReason::PayeeMismatch)
-    } else if claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name())) {
+    } else if is_other_currency(claim, unit) {
         Some(HoldReason::CurrencyMismatch)
     } else if !is_chain(claim.chain, unit) {
         Some(HoldReason::ChainMismatch)

@@ -31,6 +31,12 @@ reasons! {
     HoldReason {
         /// The signature covers less than the whole body, so what the event says must be confirmed.
         NeedsConfirmation = "needs_confirmation",
+        /// Its provider was asked, and says something else than the event.
+        ConfirmationDiffers = "confirmation_differs",
+        /// Its provider was asked, and knows no such payment.
+        ConfirmationMissing = "confirmation_missing",
+        /// Its provider was asked for a day, and gave no answer that counts.
+        ConfirmationUnanswered = "confirmation_unanswered",
         /// It held what must not be kept, and every endpoint takes the original bytes, which are gone.
         RedactedOriginalOnly = "redacted_original_only",
         /// It names an order that nobody registered.
@@ -65,6 +71,24 @@ reasons! {
         TooManyPayments = "too_many_payments",
         /// More is paid back than was paid.
         RefundExceedsPaid = "refund_exceeds_paid",
+    }
+}
+
+impl HoldReason {
+    /// Whether what else is learned of the order can let the event pass.
+    pub const fn turns_with_its_order(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownOrder
+                | Self::AmountUnder
+                | Self::ConfirmationsMissing
+                | Self::RefundExceedsPaid
+        )
+    }
+
+    /// The reason with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod bounds;
 mod certificate;
+mod confirm;
 mod engine;
 mod event;
 mod form;
@@ -30,6 +31,7 @@ pub mod vectors;
 mod verify;
 
 pub use certificate::{CertificateUrl, Certified, Chain, Roots};
+pub use confirm::{AnswerFault, Authorization, Confirmation, Connector, Question};
 pub use engine::Nested;
 pub use event::Fields;
 pub use profile::{Answer, Profile, ProfileError};

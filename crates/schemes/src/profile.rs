@@ -10,6 +10,7 @@ use std::fmt;
 
 use regex::bytes::Regex;
 
+use crate::confirm::Connector;
 use crate::event::Events;
 use crate::receipt::Form;
 use crate::scheme::{Covers, Keys, Scheme, Shape};
@@ -26,6 +27,7 @@ pub struct Profile {
     scheme: Scheme,
     outgoing: Option<Scheme>,
     receipts: Vec<Form>,
+    connector: Option<Connector>,
     events: Events,
     amount_units: Vec<String>,
     decimals: BTreeMap<String, u8>,
@@ -118,6 +120,7 @@ impl Profile {
         let read: Vec<_> = events.sources().collect();
         scheme.keep_headers(read.into_iter());
         let receipts = compile::receipts(raw)?;
+        let connector = raw.confirm.as_ref().map(compile::confirm).transpose()?;
         let outgoing = raw.outgoing.as_ref().map(compile::scheme).transpose()?;
         let status = |status: &toml::Spanned<u16>, range: std::ops::Range<u16>| {
             let wrong = || {
@@ -161,6 +164,7 @@ impl Profile {
             scheme,
             outgoing,
             receipts,
+            connector,
             events,
             amount_units,
             decimals: raw.decimals.clone(),
@@ -249,6 +253,11 @@ impl Profile {
     /// Whether verifying takes a public key, and costs accordingly.
     pub fn asymmetric(&self) -> bool {
         self.scheme.alternatives.iter().any(|a| a.algorithm.family() != crate::key::Family::Shared)
+    }
+
+    /// How the provider's API is asked about an event, if the profile says so.
+    pub fn connector(&self) -> Option<&Connector> {
+        self.connector.as_ref()
     }
 
     /// What `providers show --json` prints.

@@ -144,6 +144,7 @@ fn record(n: u64, at: Timestamp) -> Record {
                 id: DeliveryId::new(at, random),
                 endpoint: "app".into(),
             }],
+            awaits: None,
         }],
     }
 }

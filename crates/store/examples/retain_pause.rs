@@ -134,6 +134,7 @@ fn record(n: u64, bytes: usize) -> Record {
                 id: DeliveryId::new(START, random),
                 endpoint: "app".into(),
             }],
+            awaits: None,
         }],
     }
 }

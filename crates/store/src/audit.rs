@@ -115,6 +115,9 @@ actions! {
     BlockLifted = 36 "block.lifted",
     /// Who is blocked was shown in the clear. The resource says what of it.
     BlocksRead = 37 "blocks.read",
+    /// The gateway decided anew on an event: its order changed, or its provider answered. The resource is
+    /// the event.
+    DecidedAnew = 38 "event.decided_anew",
     /// A secret stands in the configuration now, or does not any more. The resource is its source or
     /// endpoint.
     SecretConfigured = 23 "secret.configured",
@@ -331,7 +334,9 @@ pub(crate) fn outcome(refused: bool) -> &'static str {
 pub(crate) fn resource(action: Action, bytes: &[u8]) -> String {
     match (action, <[u8; 16]>::try_from(bytes)) {
         (Action::Recorded, Ok(id)) => ArrivalId::from_bytes(id).to_string(),
-        (Action::Released | Action::Denied, Ok(id)) => EventId::from_bytes(id).to_string(),
+        (Action::Released | Action::Denied | Action::DecidedAnew, Ok(id)) => {
+            EventId::from_bytes(id).to_string()
+        }
         (Action::Redelivered, Ok(id)) => DeliveryId::from_bytes(id).to_string(),
         (
             Action::ApiKeyCreated

@@ -5,4 +5,6 @@ pub(crate) const EVENT: &str = "sequence, id, event.arrival,
     (SELECT text FROM name WHERE name.id = event.source),
     (SELECT text FROM name WHERE name.id = event.provider),
     kind, status, reason, covers, failed, received_at, count, range_start, range_end,
-    event.sealed_key, event.sealed, original";
+    coalesce((SELECT restated.sealed_key FROM restated WHERE restated.event = event.id), event.sealed_key),
+    coalesce((SELECT restated.sealed FROM restated WHERE restated.event = event.id), event.sealed),
+    original";

@@ -11,11 +11,11 @@ use crate::retention::{Slice, Sliced};
 use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired};
 use crate::{
     ApiKeyChanged, ApiKeyUse, ApprovalJudged, BlockChanged, Changed, Claimed, Deed, EndpointState,
-    IdempotencyClaim, LeaseRequest, Leased, NewApiKey, NewApproval, NewBlock, NewDelivery, NewKey,
-    NewOperator, NewOrder, NewReceipt, NewSession, Note, OperatorChange, OperatorChanged,
+    IdempotencyClaim, Later, LeaseRequest, Leased, NewApiKey, NewApproval, NewBlock, NewDelivery,
+    NewKey, NewOperator, NewOrder, NewReceipt, NewSession, Note, OperatorChange, OperatorChanged,
     OrderChanges, OrderCreated, OrdersChanged, PartitionClass, ReceiptTaken, Record, Recorded,
-    Seal, SealedRow, SessionOpened, Settle, Settled, StoreError, Successor, Tally, WindowAdd,
-    WindowCounts,
+    Seal, SealedRow, SessionOpened, Settle, Settled, StoreError, Successor, TakeUndecided, Tally,
+    Undecided, WindowAdd, WindowCounts,
 };
 
 /// Something that changes the store. Each is all or nothing.
@@ -120,6 +120,9 @@ pub(crate) enum Command {
         note: Note,
     },
     CreateOrder(Box<NewOrder>, Note),
+    /// Takes events that may be decided on anew.
+    TakeUndecided(TakeUndecided),
+    PutOff(Undecided, Later),
     /// Records what pays orders, and changes them.
     ChangeOrders(Box<OrderChanges>),
     /// Takes a receipt, unless its transaction answers another request.
@@ -196,6 +199,7 @@ pub(crate) enum Answer {
     OrderCreated(OrderCreated),
     OrdersChanged(OrdersChanged),
     ReceiptTaken(ReceiptTaken),
+    Undecided(Vec<Undecided>),
     ApprovalJudged(ApprovalJudged),
     Count(usize),
     SecretAdded(SecretAdded),

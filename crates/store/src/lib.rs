@@ -41,6 +41,7 @@ mod slots;
 mod sqlite;
 mod store;
 mod transactions;
+mod undecided;
 mod window;
 
 pub use api_key::{ApiKeyChanged, ApiKeyRow, ApiKeyUse, NewApiKey, Successor};
@@ -77,4 +78,5 @@ pub use retention::{BODIES_DAYS_MIN, DELIVERIES_DAYS_MIN, EVENTS_DAYS_MIN, Remov
 pub use secret::{Configured, NewSecret, SecretAdded, SecretRetired, SecretRow};
 pub use store::Store;
 pub use transactions::TransactionCount;
+pub use undecided::{Anew, Awaits, Later, TakeUndecided, Undecided};
 pub use window::{WindowAdd, WindowCounts};

@@ -15,7 +15,8 @@ use crate::audit::Entry;
 use crate::codes::{Code, Coded as _};
 use crate::error::Kind;
 use crate::{
-    Action, ChainChange, NewKey, NewWatch, Note, Outcome, Record, Recorded, SealedRow, StoreError,
+    Action, Anew, ChainChange, NewKey, NewWatch, Note, Outcome, Record, Recorded, SealedRow,
+    StoreError,
 };
 
 /// An order to be created.
@@ -135,6 +136,8 @@ pub struct OrderChange {
 pub struct OrderChanges {
     /// The arrival.
     pub record: Option<Record>,
+    /// A kept event that is decided on anew.
+    pub anew: Option<Anew>,
     /// Each order that changes: once.
     pub changes: Vec<OrderChange>,
     /// What was read of a chain, if that brings it.
@@ -150,8 +153,8 @@ pub struct OrderChanges {
 pub enum OrdersChanged {
     /// They did: what became of the arrival, if there was one.
     Done(Recorded),
-    /// One of them has changed meanwhile or is gone, or the chain was read by another: read it and decide
-    /// again.
+    /// One of them has changed meanwhile or is gone, or the event that is decided on anew has, or the chain
+    /// was read by another: read it and decide again.
     Stale,
     /// A payment serves another order already.
     PaymentTaken {
@@ -331,7 +334,8 @@ impl OrderChanges {
     /// The entry about one of its changes.
     pub(crate) fn entry<'a>(&'a self, change: &'a OrderChange, before: OrderState) -> Entry<'a> {
         let note = self.note.as_ref();
-        let brought = self.record.as_ref().map(|record| record.request);
+        let anew = self.anew.as_ref().map(|anew| anew.request);
+        let brought = self.record.as_ref().map(|record| record.request).or(anew);
         let (paid, version) = (change.judged.paid.to_string(), change.version.to_string());
         Entry {
             at: self.at,

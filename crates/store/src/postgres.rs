@@ -40,6 +40,7 @@ mod session;
 mod settle;
 mod tally;
 mod transaction;
+mod undecided;
 mod window;
 mod writer;
 

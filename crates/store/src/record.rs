@@ -6,8 +6,8 @@ use std::sync::Arc;
 use model::{ArrivalId, Covers, EventId, EventStatus, RequestId, Step, Steps, Timestamp};
 use vault::{KeyId, Sealed, WrappedKey};
 
-use crate::NewDelivery;
 use crate::audit::text;
+use crate::{Awaits, NewDelivery};
 
 /// Deliveries of one event: their rows are numbered within it.
 pub(crate) const DELIVERIES_PER_EVENT: i64 = 1024;
@@ -106,6 +106,8 @@ pub struct NewEvent {
     pub original: Option<[u8; 16]>,
     /// Where it goes; only an accepted event may have any.
     pub deliveries: Vec<NewDelivery>,
+    /// What it waits for, if it may be decided on anew.
+    pub awaits: Option<Awaits>,
 }
 
 /// What became of an arrival's events, in their order.

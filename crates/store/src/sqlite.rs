@@ -30,6 +30,7 @@ mod secrets;
 mod session;
 mod settle;
 mod tally;
+mod undecided;
 mod window;
 mod writer;
 

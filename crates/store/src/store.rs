@@ -6,6 +6,7 @@ mod blocks;
 mod operators;
 mod orders;
 mod receipts;
+mod undecided;
 
 use std::path::Path;
 

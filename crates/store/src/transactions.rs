@@ -80,6 +80,8 @@ names! {
     Payment = "payment",
     /// A receipt that is taken.
     Receipt = "receipt",
+    /// Events that may be decided on anew, taken or put off.
+    Undecided = "undecided",
     /// An operator who is added or changed.
     Operator = "operator",
     /// What an operator asks another one to approve, decided on or used.
@@ -129,6 +131,7 @@ impl Name {
             Command::CreateOrder(..) => Self::Order,
             Command::ChangeOrders(_) => Self::Payment,
             Command::TakeReceipt(_) => Self::Receipt,
+            Command::TakeUndecided(_) | Command::PutOff(..) => Self::Undecided,
             Command::AddOperator { .. } | Command::ChangeOperator { .. } => Self::Operator,
             Command::AskApproval { .. }
             | Command::DecideApproval { .. }

@@ -93,3 +93,33 @@ pub(super) fn certificate(bytes: &[u8]) {
         assert!(roots.is_none(), "roots are certificates too");
     }
 }
+
+/// What a provider answers about a payment: it counts only if it is about that payment, and says nothing
+/// that another reader of the same bytes would not find there.
+pub(super) fn confirmation(bytes: &[u8]) {
+    static PROVIDER: LazyLock<(Profile, toml::Table)> = LazyLock::new(|| profile("paypal"));
+    let connector = PROVIDER.0.connector().expect("it asks");
+    let event = br#"{"resource":{"id":"42311647XV020574X"}}"#;
+    let asked = connector.question(event).expect("a question");
+    if let Some(other) = connector.question(bytes) {
+        let id = other.path.strip_prefix("/v2/payments/captures/").expect("a capture's path");
+        assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+    }
+    let Ok(said) = connector.read(bytes, &asked) else { return };
+    assert_eq!(said.payment, asked.payment);
+    let read: Value = serde_json::from_slice(bytes).expect("another reader takes it too");
+    let text = |pointer: &str| match read.pointer(pointer) {
+        Some(Value::String(text)) => Some(text.clone()),
+        // Digits stay as they are written there, and not here.
+        Some(Value::Number(_) | Value::Bool(_)) => None,
+        _ => panic!("{pointer} is not there"),
+    };
+    for (pointer, said) in [
+        ("/id", &said.payment),
+        ("/amount/value", &said.amount),
+        ("/amount/currency_code", &said.currency),
+    ] {
+        assert!(text(pointer).is_none_or(|text| text == *said), "{pointer}");
+    }
+    assert!(["paid", "pending", "failed", "refunded"].contains(&said.status.as_str()));
+}

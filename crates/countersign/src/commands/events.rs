@@ -5,6 +5,7 @@ mod line;
 use std::io::Write;
 use std::sync::Arc;
 
+use gateway::Counted;
 use model::{EventId, EventStatus};
 use store::{Action, Changed, DeliveryQuery, EventQuery, EventRow};
 
@@ -193,11 +194,13 @@ async fn judge(office: &Office, judgement: &Judgement, release: bool, json: bool
     let event = event(office, judgement.id).await?;
     let order = order(&judgement.reason);
     let mut endpoints: Vec<Arc<str>> = Vec::new();
-    let changed = if release {
+    let (changed, counted) = if release {
         endpoints = receivers(office, &event)?;
-        office.desk.release(event.id, order, &endpoints).await?
+        let orders = super::orders::orders(office);
+        let released = office.desk.release(event.id, order, &endpoints, &orders).await?;
+        (released.changed, Some(released.counted))
     } else {
-        office.desk.refuse(event.id, order).await?
+        (office.desk.refuse(event.id, order).await?, None)
     };
     match changed {
         Changed::Done => {}
@@ -216,11 +219,20 @@ async fn judge(office: &Office, judgement: &Judgement, release: bool, json: bool
     if json {
         let id = event.id.to_string();
         let names: Vec<&str> = endpoints.iter().map(|name| &**name).collect();
-        say(serde_json::json!({ "id": id, "status": status.code(), "endpoints": names }))?;
+        say(serde_json::json!({
+            "id": id, "status": status.code(), "endpoints": names, "counted": counted
+        }))?;
     } else if release {
         let names = endpoints.join(", ");
         let names = if names.is_empty() { "no endpoint".to_owned() } else { names };
         say(format_args!("{} is accepted and goes to {names}", event.id))?;
+        match counted {
+            Some(Counted { order: Some(order), .. }) => say(format_args!("it counts for {order}"))?,
+            Some(Counted { because: Some(because), .. }) => {
+                say(format_args!("it counts for no order: {because}"))?;
+            }
+            _ => {}
+        }
     } else {
         say(format_args!("{} is denied", event.id))?;
     }

@@ -33,7 +33,7 @@ pub(super) fn run(command: &Asked, arguments: &Arguments) -> Ended {
 }
 
 /// The orders, and to whom what is told of them goes.
-fn orders(office: &Office) -> Orders {
+pub(super) fn orders(office: &Office) -> Orders {
     let takes = |name: &&String| {
         office.endpoints.iter().any(|one| one.name == **name && !one.takes_originals)
     };

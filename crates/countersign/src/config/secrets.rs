@@ -17,6 +17,8 @@ pub(super) enum Meaning {
     Source(String),
     /// A provider signs receipts of this source with it.
     Receipt(String),
+    /// The provider of this source is asked with it.
+    Token(String),
     /// We sign deliveries to this endpoint with it.
     Endpoint(String),
 }

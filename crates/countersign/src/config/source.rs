@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use gateway::Confirm;
 use model::limits;
-use schemes::{Profile, ReceiptKeys, Secret, SecretError};
+use schemes::{Authorization, Profile, ReceiptKeys, Secret, SecretError};
 
 use super::document::{At, Source, Texts};
 use super::meaning::{Names, Notice, Scope};
@@ -31,6 +32,7 @@ pub(super) fn source(
     let profile = profile(written, profiles, scope);
     let secrets = secrets(written, &named, profile.as_deref(), scope);
     let receipt_keys = receipts(written, &named, profile.as_deref(), scope);
+    let confirm = confirm(written, &named, profile.as_deref(), scope);
     let routes = routes(written, endpoints, scope);
     let allow_addresses = networks(written.allow_addresses.as_ref(), scope.resolver, scope.found);
     let body_bytes_max = body_bytes_max(written.body_bytes_max.as_ref(), scope);
@@ -46,6 +48,7 @@ pub(super) fn source(
         profile: profile?,
         secrets: secrets?,
         receipt_keys,
+        confirm: confirm?,
         endpoints: routes?,
         allow_addresses,
         body_bytes_max: body_bytes_max?,
@@ -187,6 +190,48 @@ fn receipts(
         scope.found.add(Refusal::SecretShape, &secrets.place, error.to_string(), fix);
     });
     keys.ok()
+}
+
+/// What the provider is asked with; nothing inside where nobody is to be asked, nothing at all where it is
+/// no token.
+fn confirm(
+    written: &Source,
+    name: &str,
+    profile: Option<&Profile>,
+    scope: &mut Scope<'_>,
+) -> Option<Option<Confirm>> {
+    let connector = profile.and_then(Profile::connector);
+    let Some(token) = &written.confirm_token else {
+        if connector.is_some() {
+            let text = "no confirm_token: this provider is not asked whether events are so, and they \
+                        wait for a person";
+            scope.notices.push(Notice::new(&written.place, text));
+        }
+        return Some(None);
+    };
+    let meaning = Meaning::Token(name.to_owned());
+    let (ledger, resolver, mut reused) = (&mut scope.ledger, scope.resolver, Vec::new());
+    let secret =
+        ledger.take(token, &meaning, scope.environment, resolver, scope.found, &mut reused)?;
+    let Some(connector) = connector else {
+        let text = "nobody can be asked about this provider's events: the token is not used";
+        scope.notices.push(Notice::new(&token.place, text));
+        return Some(None);
+    };
+    let is_pair = connector.authorization() == Authorization::Basic;
+    let fits = secret.with_bytes(|bytes| {
+        bytes.iter().all(u8::is_ascii_graphic) && (!is_pair || bytes.contains(&b':'))
+    });
+    if !fits {
+        let message = "this is no token of this provider's";
+        let fix = match is_pair {
+            true => "give the name and the password with a colon between them, without spaces",
+            false => "give the token alone, without Bearer and without spaces",
+        };
+        scope.found.add(Refusal::SecretShape, &token.place, message, fix);
+        return None;
+    }
+    Some(Some(Confirm { token: secret, base: None, allow_private: false }))
 }
 
 fn routes(written: &Source, endpoints: &Names, scope: &mut Scope<'_>) -> Option<Vec<String>> {

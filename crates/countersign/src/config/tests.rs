@@ -488,6 +488,28 @@ fn receipt_secrets_become_keys_or_stop_the_start() {
     assert_eq!(faults(&with("")), [("secret_shape", 16, key)]);
 }
 
+/// With one the provider is asked, without it the start says that it is not.
+#[test]
+fn a_confirm_token_is_of_a_provider_that_can_be_asked() {
+    let text = GOOD.replace("provider = \"stripe\"", "provider = \"paypal\"");
+    let with = |text: &str, token: &str| {
+        let to = format!("endpoints = [\"app\"]\nconfirm_token = \"{token}\"");
+        text.replace("endpoints = [\"app\"]", &to)
+    };
+    let key = "source[0].confirm_token".to_owned();
+    // Of PayPal it is a name and a password.
+    let faults_of = |text: &str| {
+        let all = faults(text).into_iter();
+        all.filter(|(_, _, place)| *place == key).map(|(code, ..)| code).collect::<Vec<_>>()
+    };
+    assert_eq!(faults_of(&with(&text, "${env:SECOND_SECRET}")), ["secret_shape"]);
+    assert_eq!(faults_of(&with(&text, "${env:NOWHERE}")).len(), 1);
+    let unused = with(GOOD, "${env:SECOND_SECRET}");
+    assert_eq!(faults(&unused), []);
+    assert!(notices(&unused).iter().any(|notice| notice.contains("the token is not used")));
+    assert!(!notices(GOOD).iter().any(|notice| notice.contains("confirm_token")));
+}
+
 #[test]
 fn a_folder_of_profiles_adds_and_overrides() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -11,7 +11,7 @@ use super::ask::Ask;
 use super::read::{Because, Limit, Name, from_text};
 use super::refusal::{ApiRefusal, Problem};
 use super::{Reply, page};
-use crate::shown;
+use crate::{Counted, Released, shown};
 
 #[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -63,6 +63,8 @@ pub(super) struct Decided {
     event: shown::Event,
     /// The endpoints that get it.
     endpoints: Vec<String>,
+    /// What it is to its order, if it was released.
+    counted: Option<Counted>,
 }
 
 /// Lists events, newest first.
@@ -118,7 +120,9 @@ pub(super) async fn release(ask: Ask) -> Result<Reply, Problem> {
         |name: &str| ask.api.endpoints.iter().any(|one| one.name == name && one.takes_originals);
     let endpoints = crate::operations::receivers(&event, named, takes_originals)
         .ok_or(ApiRefusal::RedactedOriginalOnly)?;
-    let changed = ask.api.desk.release(event.id, ask.order(reason), &endpoints).await?;
+    let (desk, orders) = (&ask.api.desk, &ask.api.orders);
+    let Released { changed, counted } =
+        desk.release(event.id, ask.order(reason), &endpoints, orders).await?;
     ask.api.fresh_work.notify_one();
     let accepted = EventRow {
         status: EventStatus::Accepted,
@@ -126,7 +130,7 @@ pub(super) async fn release(ask: Ask) -> Result<Reply, Problem> {
         steps: Steps::PASSED,
         ..(*event).clone()
     };
-    decided(&ask, changed, &accepted, &endpoints)
+    decided(&ask, changed, &accepted, &endpoints, Some(counted))
 }
 
 /// Denies a held event: it will not be delivered.
@@ -141,7 +145,7 @@ pub(super) async fn deny(ask: Ask) -> Result<Reply, Problem> {
     let event = ask.event(ask.place("id")).await?;
     let changed = ask.api.desk.refuse(event.id, ask.order(reason)).await?;
     let denied = EventRow { status: EventStatus::Denied, ..(*event).clone() };
-    decided(&ask, changed, &denied, &[])
+    decided(&ask, changed, &denied, &[], None)
 }
 
 /// What was decided is answered without asking the store again: it may fail, and the decision stands.
@@ -150,6 +154,7 @@ fn decided(
     changed: Changed,
     event: &EventRow,
     to: &[Arc<str>],
+    counted: Option<Counted>,
 ) -> Result<Reply, Problem> {
     match changed {
         Changed::Done => {}
@@ -160,5 +165,5 @@ fn decided(
         }
     }
     let endpoints = to.iter().map(|name| (**name).to_owned()).collect();
-    Reply::of(&Decided { event: shown::Event::from(event), endpoints })
+    Reply::of(&Decided { event: shown::Event::from(event), endpoints, counted })
 }

@@ -238,7 +238,8 @@ impl Follower {
         for _ in 0..TRIES {
             let (changes, told) = self.plan(&look.changes, &refused, now).await?;
             let chain = Some(chain.clone());
-            let changes = OrderChanges { record: None, changes, chain, note: None, at: now };
+            let changes =
+                OrderChanges { record: None, anew: None, changes, chain, note: None, at: now };
             match self.store.change_orders(changes).await? {
                 OrdersChanged::Done(_) => {
                     self.keys.stored(&key);

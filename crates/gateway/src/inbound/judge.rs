@@ -8,6 +8,7 @@ use policy::{Decided, Evidence, Permit, Rules};
 use redact::Redacted;
 use sabotage::Defect;
 use schemes::{Fields, Freshness, Keys, Verified};
+use store::Awaits;
 
 use super::admit::{Arrival, Received};
 use super::certificates::Fetched;
@@ -37,6 +38,8 @@ pub(super) struct JudgedEvent {
     pub(super) projection: Vec<u8>,
     pub(super) range: Range<usize>,
     pub(super) facts: Facts,
+    /// What it waits for, if it may be decided on anew.
+    pub(super) awaits: Option<Awaits>,
 }
 
 impl Inbound {
@@ -125,6 +128,7 @@ fn unread(reason: &'static str, bytes: usize, facts: Facts) -> JudgedEvent {
         projection: Vec::new(),
         range: 0..bytes,
         facts,
+        awaits: None,
     }
 }
 
@@ -174,11 +178,12 @@ fn decide(fields: Fields, decided: Decided, environment: Environment, facts: Fac
             live: fields.live,
             ..facts
         },
+        awaits: None,
     }
 }
 
 /// What a decision makes of an event: its status, why, the verdicts, and leave to deliver it.
-pub(super) fn fate(decided: Decided) -> (EventStatus, Option<&'static str>, Steps, Option<Permit>) {
+pub(crate) fn fate(decided: Decided) -> (EventStatus, Option<&'static str>, Steps, Option<Permit>) {
     let stopped = Steps::failed_at(Step::Decide);
     match decided {
         Decided::Permit(permit) => (EventStatus::Accepted, None, Steps::PASSED, Some(permit)),

@@ -3,17 +3,18 @@
 //! Only what is covered in full counts. An event that differs from its order waits under its own reason;
 //! what is really paid is counted all the same, in the transaction that records the event.
 
-use model::money::Notation;
 use model::order::PaymentKey;
 use model::{Covers, EventStatus, OrderId};
-use policy::{Claim, Decided, Matched, Wanted};
+use policy::{Decided, Matched};
+use store::Awaits;
 
 use super::admit::{Arrival, Received};
 use super::judge::{Judged, JudgedEvent, fate};
 use super::{Inbound, Refused};
 use crate::Refusal;
+use crate::facts::KnownAs;
 use crate::keys::KeyError;
-use crate::orders::{self, Kept, Planned};
+use crate::orders::{self, Planned, Said};
 
 /// What an arrival changes beside itself.
 #[derive(Default)]
@@ -42,6 +43,7 @@ impl Inbound {
     ) -> Result<OrderPlan, Refused> {
         let mut plan = OrderPlan::default();
         if judged.covers != Covers::Full || judged.weak {
+            judged.events.iter_mut().for_each(|event| await_answer(received, event));
             return Ok(plan);
         }
         for (number, event) in judged.events.iter_mut().enumerate() {
@@ -66,25 +68,34 @@ impl Inbound {
         if event.status == EventStatus::Quarantined {
             return Ok(());
         }
-        let Some(place) = self.ordered(received, event, plan).await? else {
+        let Some(place) = self.ordered(arrival, received, event, plan).await? else {
             let hold = received.source.settings.hold_unknown_orders && event.facts.order.is_some();
             if hold {
                 decided(event, Decided::Hold(policy::HoldReason::UnknownOrder));
             }
+            // Where nobody registers orders, none of them will come.
+            let reference = event.facts.order.as_deref().filter(|_| hold || self.orders.any());
+            event.awaits =
+                reference.map(|name| Awaits::Order(orders::reference_key(&self.parts.keys, name)));
             self.hold_blocked(arrival, received, event, None);
             return Ok(());
         };
-        let payment = self.payment(received, event);
+        let said = self.said(arrival, received, event);
+        let payment = said.known_as.payment;
         let serves = match plan.serves(payment) {
             Some(order) => Some(order),
             None => self.orders.of_payment(payment).await?,
         };
         let Some(planned) = plan.planned.get_mut(place) else { return Ok(()) };
+        let payee_usual = received.source.settings.payee.as_deref();
         let Matched { decided: outcome, facts } =
-            self.matched(arrival, received, event, planned, (payment, serves));
+            policy::match_order(&said.claim(serves), &planned.wanted(payee_usual));
+        // What another event may let pass is told of each change of the order from now on.
+        let turns = matches!(outcome, Decided::Hold(reason) if reason.turns_with_its_order());
         decided(event, outcome);
-        if !facts.is_empty() {
-            planned.add(&facts);
+        event.awaits = turns.then_some(Awaits::Order(planned.kept.row.reference_key));
+        planned.add(&facts);
+        if turns || !facts.is_empty() {
             planned.events.push(number);
         }
         event.facts.order_version = Some(planned.version(planned.judged(arrival.at)));
@@ -95,6 +106,7 @@ impl Inbound {
     /// The order that an event is about, as its place in the plan.
     async fn ordered(
         &self,
+        arrival: &Arrival,
         received: &Received,
         event: &JudgedEvent,
         plan: &mut OrderPlan,
@@ -107,13 +119,10 @@ impl Inbound {
             self.orders.find(reference).await?
         } else {
             // A dispute may name the payment alone.
-            let payment = event.facts.payment.as_ref().map(|_| self.payment(received, event));
-            let order = match payment {
-                Some(payment) => self.orders.of_payment(payment).await?,
-                None => None,
-            };
-            match order {
-                Some(order) => self.orders.get(order).await?,
+            match &event.facts.payment {
+                Some(_) => {
+                    self.orders.paid_by(self.said(arrival, received, event).known_as).await?
+                }
                 None => None,
             }
         };
@@ -128,59 +137,28 @@ impl Inbound {
         Ok(Some(known.unwrap_or(plan.planned.len() - 1)))
     }
 
-    /// The payment that an event is about.
-    fn payment(&self, received: &Received, event: &JudgedEvent) -> PaymentKey {
-        let (provider, facts) = (&received.source.provider, &event.facts);
-        let reference = facts.order.as_deref().unwrap_or_default();
-        orders::payment_key(&self.parts.keys, provider, facts.payment.as_deref(), reference)
-    }
-
-    fn matched(
+    /// What an event says of its order.
+    fn said<'a>(
         &self,
         arrival: &Arrival,
-        received: &Received,
-        event: &JudgedEvent,
-        planned: &Planned,
-        (payment, serves): (PaymentKey, Option<OrderId>),
-    ) -> Matched {
-        let (facts, source) = (&event.facts, &received.source);
-        let Kept { row, about } = &planned.kept;
-        // Of a dispute without a name there is one a payment; of refunds, one an event.
-        let is_refund = facts.status.as_deref() == Some("refunded");
-        let named = facts.part.as_deref().map(str::as_bytes);
-        let named = named.or_else(|| event.dedup_key.as_deref().filter(|_| is_refund));
-        let part = named.map_or([0; 16], |named| {
-            self.parts.keys.index("part", &[source.provider.as_bytes(), named])
-        });
-        let claim = Claim {
-            provider: &source.provider,
-            source: &source.name,
-            status: facts.status.as_deref(),
-            amount: facts.amount.as_deref(),
-            refunded: facts.refunded.as_deref(),
-            notation: notation(facts.amount_unit.as_deref()),
-            decimals: facts.currency.as_deref().and_then(|c| source.settings.profile.decimals(c)),
-            currency: facts.currency.as_deref(),
-            chain: facts.chain.as_deref(),
-            address: facts.receiver.as_deref(),
-            payee: facts.payee.as_deref(),
-            payment,
-            part,
-            serves,
-            at: arrival.at,
-        };
-        let wanted = Wanted {
-            order: row.id,
-            expected: &row.expected,
-            provider: row.provider.as_deref(),
-            source: row.source.as_deref(),
-            address: about.address.as_deref(),
-            payee: about.payee.as_deref(),
-            payee_usual: source.settings.payee.as_deref(),
-            watched: row.watched,
-            facts: &planned.facts,
-        };
-        policy::match_order(&claim, &wanted)
+        received: &'a Received,
+        event: &'a JudgedEvent,
+    ) -> Said<'a> {
+        let (source, facts) = (&received.source, &event.facts);
+        let (provider, dedup_key) = (&*source.provider, event.dedup_key.as_deref());
+        let known_as = KnownAs::of(&self.parts.keys, provider, facts, dedup_key);
+        Said { provider, source: &source.name, facts, known_as, at: arrival.at }
+    }
+}
+
+/// Has the provider asked whether an event is so that waits for that, where there is somebody to ask.
+fn await_answer(received: &Received, event: &mut JudgedEvent) {
+    let source = &received.source.settings;
+    let connector = source.profile.connector().filter(|_| source.confirm.is_some());
+    let kind = event.kind.as_deref().unwrap_or_default();
+    let waits = event.reason == Some(policy::HoldReason::NeedsConfirmation.code());
+    if waits && connector.is_some_and(|connector| connector.asks_about(kind)) {
+        event.awaits = Some(Awaits::Answer);
     }
 }
 
@@ -189,14 +167,5 @@ fn decided(event: &mut JudgedEvent, outcome: Decided) {
     // One that waits for another reason does not pass for this.
     if !matches!(outcome, Decided::Permit(_)) {
         (event.status, event.reason, event.steps, event.permit) = fate(outcome);
-    }
-}
-
-/// How the provider writes amounts, by the profile's word for their unit.
-fn notation(unit: Option<&str>) -> Option<Notation> {
-    match unit? {
-        "major" | "decimal-major" => Some(Notation::Major),
-        "minor" | "satang" => Some(Notation::Minor),
-        _ => None,
     }
 }

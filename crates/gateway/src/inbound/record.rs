@@ -16,6 +16,7 @@ use super::admit::{Arrival, Received};
 use super::judge::{Judged, JudgedEvent};
 use super::orders::OrderPlan;
 use super::{Inbound, Refused, redaction};
+use crate::facts::KnownAs;
 use crate::keys::{Held, KeyError};
 use crate::tallies::Arrived;
 use crate::{Refusal, entropy};
@@ -119,6 +120,7 @@ impl Inbound {
         let order_key = event.facts.order.as_deref();
         let order_key =
             order_key.map(|order| self.parts.keys.index("order", &[source, order.as_bytes()]));
+        self.remember(received, original.is_some(), &mut event);
         // From here on nothing of what must not be kept is left.
         redaction::mask(&mut event, original.is_some());
         let endpoints = match original {
@@ -147,11 +149,22 @@ impl Inbound {
             range: bound(event.range.start)..bound(event.range.end),
             facts: key.seal("event", "facts", id.as_bytes(), &event.facts.to_bytes()),
             original,
+            awaits: event.awaits,
             deliveries: event
                 .permit
                 .map(|permit| plan(permit, arrival.at, endpoints))
                 .unwrap_or_default(),
         }
+    }
+
+    /// Notes what deciding on it anew takes, and what is kept of it would not say.
+    fn remember(&self, received: &Received, is_redacted: bool, event: &mut JudgedEvent) {
+        let (facts, profile) = (&mut event.facts, &received.source.settings.profile);
+        facts.decimals = facts.currency.as_deref().and_then(|currency| profile.decimals(currency));
+        let (keys, provider) = (&self.parts.keys, &received.source.provider);
+        let known_as = KnownAs::of(keys, provider, facts, event.dedup_key.as_deref());
+        let says_so = KnownAs::of(keys, provider, facts, None) == known_as;
+        facts.known_as = (is_redacted || !says_so).then_some(known_as);
     }
 
     /// Makes a record durable and tells everybody whom it concerns. False if an order that it is about
@@ -202,8 +215,14 @@ impl Inbound {
                 Err(error) => Err(error),
             };
         }
-        let changes =
-            OrderChanges { record: Some(record), changes, chain: None, note: None, at: arrival.at };
+        let changes = OrderChanges {
+            record: Some(record),
+            anew: None,
+            changes,
+            chain: None,
+            note: None,
+            at: arrival.at,
+        };
         match self.parts.store.change_orders(changes).await {
             Ok(OrdersChanged::Done(recorded)) => Ok(Some(recorded)),
             Ok(OrdersChanged::Stale | OrdersChanged::PaymentTaken { .. }) => Ok(None),

@@ -15,7 +15,7 @@ use crate::log_budget::Line;
 use crate::{Format, Source};
 
 /// Of a source's endpoints, those that take a document and so may get what is truncated.
-pub(super) fn document_endpoints(source: &Source, formats: &[(String, Format)]) -> Vec<Arc<str>> {
+pub(crate) fn document_endpoints(source: &Source, formats: &[(String, Format)]) -> Vec<Arc<str>> {
     let takes_originals = |name: &String| {
         formats.iter().any(|(known, format)| known == name && *format == Format::Original)
     };

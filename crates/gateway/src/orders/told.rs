@@ -55,6 +55,7 @@ impl Orders {
             facts: key.seal("event", "facts", event.as_bytes(), &facts.to_bytes()),
             original: None,
             deliveries: self.deliveries(source, now),
+            awaits: None,
         };
         let record = Record {
             request,

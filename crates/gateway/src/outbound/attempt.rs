@@ -16,7 +16,7 @@ use super::client::CallError;
 use super::{Outbound, document};
 use crate::{Endpoint, Facts, Format};
 
-const AGENT: &str = concat!("Countersign/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("Countersign/", env!("CARGO_PKG_VERSION"));
 
 /// How an attempt ended.
 pub(super) struct Ended {

@@ -28,8 +28,35 @@ struct Document<'a> {
     sequence: i64,
     /// What must not be kept was masked: `data` and `body_base64` are truncated.
     redacted: bool,
+    /// What the provider's API said when it was asked, if it was: `data` is not vouched for beyond that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed: Option<Confirmed<'a>>,
     data: Option<&'a RawValue>,
     body_base64: String,
+}
+
+/// A payment, as the provider's API says it is.
+#[derive(Serialize)]
+struct Confirmed<'a> {
+    at: &'a str,
+    payment: Option<&'a str>,
+    status: Option<&'a str>,
+    amount: Option<&'a str>,
+    amount_unit: Option<&'a str>,
+    currency: Option<&'a str>,
+}
+
+impl<'a> Confirmed<'a> {
+    fn of(facts: &'a Facts) -> Option<Self> {
+        Some(Self {
+            at: facts.confirmed_at.as_deref()?,
+            payment: facts.payment.as_deref(),
+            status: facts.status.as_deref(),
+            amount: facts.amount.as_deref(),
+            amount_unit: facts.amount_unit.as_deref(),
+            currency: facts.currency.as_deref(),
+        })
+    }
 }
 
 /// The document of one event. `original` is the whole body of its arrival.
@@ -55,6 +82,7 @@ pub(super) fn event(
         order_version: facts.order_version,
         sequence: event.sequence,
         redacted: event.original.is_some(),
+        confirmed: Confirmed::of(facts),
         data: serde_json::from_slice::<&RawValue>(own).ok(),
         body_base64: STANDARD.encode(original),
     };

@@ -8,11 +8,11 @@ use schemes::Roots;
 
 use super::harness::{Harness, Reply, Signed, source};
 
-const WEBHOOK_ID: &str = "1JE4291016473214C";
+pub(crate) const WEBHOOK_ID: &str = "1JE4291016473214C";
 const URL: &str = "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-a5cafa77";
 
 /// A text of the profile's vectors; of the good one where the named one does not say it.
-fn text(vector: &str, key: &str) -> String {
+pub(crate) fn text(vector: &str, key: &str) -> String {
     let vectors = vectors();
     let of = |name: &str| {
         let named = |v: &&toml::Value| v.get("name").and_then(toml::Value::as_str) == Some(name);
@@ -30,7 +30,7 @@ fn vectors() -> Vec<toml::Value> {
     table.get("vector").and_then(toml::Value::as_array).expect("vectors").clone()
 }
 
-fn request(vector: &str) -> Signed {
+pub(crate) fn request(vector: &str) -> Signed {
     let vectors = vectors();
     let good = vectors.first().and_then(|v| v.get("headers")).and_then(toml::Value::as_table);
     let headers = good.expect("headers").iter();
@@ -104,7 +104,7 @@ async fn what_only_a_checksum_covers_is_held_and_its_certificate_fetched_once() 
     assert_eq!(*paypal.fetched.lock().expect("not poisoned"), [URL]);
 }
 
-const FORGED: &str =
+pub(crate) const FORGED: &str =
     "another amount and the same checksum: the signature holds, and says nothing of the amount";
 
 /// The body that the vector holds was computed to have the checksum of the good one.

@@ -60,6 +60,7 @@ pub(crate) fn source(name: &str, provider: &str, secret: &str) -> Source {
         public_url: None,
         amount_unit: None,
         payee: None,
+        confirm: None,
         hold_unknown_orders: false,
     }
 }
@@ -199,8 +200,13 @@ impl Harness {
 
     /// Another gateway on the same store, with the same application and clock.
     pub(crate) async fn beside(&self) -> Self {
+        self.beside_with(|_| {}).await
+    }
+
+    /// The same, with the settings changed.
+    pub(crate) async fn beside_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let (dir, millis) = (self.dir.clone(), self.millis.clone());
-        Self::over(dir, self.application.clone(), millis, small(), |_| {}).await
+        Self::over(dir, self.application.clone(), millis, small(), change).await
     }
 
     /// Where the store is.

@@ -1,5 +1,6 @@
 //! What a person does with held events, beside the running gateway.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -53,7 +54,11 @@ async fn a_released_event_is_delivered_once() {
     let desk = desk_beside(&gateway).await;
     let event = gateway.only_event().await;
     let endpoints = [Arc::from("app")];
-    let release = |reason| desk.release(event.id, order(reason), &endpoints);
+    let orders = desk.orders(BTreeMap::new());
+    let release = async |reason| {
+        let released = desk.release(event.id, order(reason), &endpoints, &orders).await;
+        released.map(|released| released.changed)
+    };
     assert_eq!(release("checked with the provider").await.expect("releases"), Changed::Done);
     gateway.application.wait_for(1).await;
     assert_eq!(release("again").await.expect("answers"), Changed::NotHeld(EventStatus::Accepted));
@@ -66,8 +71,9 @@ async fn a_refused_event_is_never_delivered() {
     let desk = desk_beside(&gateway).await;
     let event = gateway.only_event().await;
     assert_eq!(desk.refuse(event.id, order("not ours")).await.expect("refuses"), Changed::Done);
-    let release = desk.release(event.id, order("oops"), &[Arc::from("app")]).await;
-    assert_eq!(release.expect("answers"), Changed::NotHeld(EventStatus::Denied));
+    let orders = desk.orders(BTreeMap::new());
+    let release = desk.release(event.id, order("oops"), &[Arc::from("app")], &orders).await;
+    assert_eq!(release.expect("answers").changed, Changed::NotHeld(EventStatus::Denied));
     gateway.application.stays_at(0).await;
 }
 
@@ -78,8 +84,9 @@ async fn a_quarantined_event_is_never_released() {
     gateway.send(&live).await;
     let desk = desk_beside(&gateway).await;
     let event = gateway.only_event().await;
-    let release = desk.release(event.id, order("please"), &[Arc::from("app")]).await;
-    assert_eq!(release.expect("answers"), Changed::NotHeld(EventStatus::Quarantined));
+    let orders = desk.orders(BTreeMap::new());
+    let release = desk.release(event.id, order("please"), &[Arc::from("app")], &orders).await;
+    assert_eq!(release.expect("answers").changed, Changed::NotHeld(EventStatus::Quarantined));
     gateway.application.stays_at(0).await;
 }
 

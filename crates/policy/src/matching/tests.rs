@@ -251,3 +251,49 @@ fn so_many_payments_are_enough() {
     let many = match_with(&claim, &wanted(&expected, &facts));
     assert_eq!(many, (Err("too_many_payments"), None));
 }
+
+/// What counts of a claim that a person releases, beside an order of 20.00 USD with these facts.
+fn released(claim: &Claim<'_>, facts: &Facts) -> Result<Vec<(FactKind, u128)>, &'static str> {
+    let expected = expected("20.00", currency("USD"));
+    let counted = match_released(claim, &wanted(&expected, facts));
+    let told = |facts: Vec<Fact>| facts.iter().map(|fact| (fact.kind, fact.amount)).collect();
+    counted.map(told).map_err(HoldReason::code)
+}
+
+#[test]
+fn a_person_vouches_for_how_it_was_paid() {
+    let paid = |amount| Ok(vec![(FactKind::Paid, amount)]);
+    for (claim, counts) in [
+        (claim(), paid(2000)),
+        (Claim { provider: "one2pays", ..claim() }, paid(2000)),
+        (Claim { source: "other", payee: Some("acct_2"), ..claim() }, paid(2000)),
+        (Claim { amount: Some("1"), ..claim() }, paid(1)),
+        (Claim { amount: Some("9999"), ..claim() }, paid(9999)),
+        (Claim { status: None, ..claim() }, Ok(Vec::new())),
+    ] {
+        assert_eq!(released(&claim, &Facts::default()), counts);
+    }
+}
+
+#[test]
+fn nobody_makes_other_money_the_orders_or_a_payment_two_orders() {
+    let refund = Claim { status: Some("refunded"), ..claim() };
+    for (claim, reason) in [
+        (Claim { serves: Some(order(2)), ..claim() }, "payment_reused"),
+        (Claim { currency: Some("jpy"), ..claim() }, "currency_mismatch"),
+        (Claim { chain: Some("ethereum"), ..claim() }, "chain_mismatch"),
+        (Claim { amount: None, ..claim() }, "amount_missing"),
+        (Claim { amount: Some("2,000"), ..claim() }, "amount_unreadable"),
+        (refund, "refund_exceeds_paid"),
+    ] {
+        assert_eq!(released(&claim, &Facts::default()), Err(reason));
+    }
+    let paid: Facts =
+        match_order(&claim(), &wanted(&expected("20.00", currency("USD")), &Facts::default()))
+            .facts
+            .into_iter()
+            .collect();
+    assert_eq!(released(&refund, &paid), Ok(vec![(FactKind::Refunded, 2000)]));
+    let more = Claim { amount: Some("2001"), ..refund };
+    assert_eq!(released(&more, &paid), Err("refund_exceeds_paid"));
+}

@@ -1,6 +1,7 @@
 //! From what a profile's file says to what the engine runs, with the lints that keep it honest.
 
 mod certificates;
+mod confirm;
 mod events;
 mod receipts;
 
@@ -18,6 +19,7 @@ use crate::source::{Place, Source};
 use crate::template::Template;
 use crate::time::{Unit, Window};
 
+pub(super) use confirm::confirm;
 pub(super) use events::events;
 pub(super) use receipts::receipts;
 

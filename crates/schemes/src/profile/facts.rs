@@ -62,6 +62,13 @@ pub(super) fn facts(
             "alternatives": alternatives(scheme, &raw.alt.get_ref().0),
             "window": window(scheme.fresh.as_ref()),
         })),
+        "confirm": raw.confirm.as_ref().map(|confirm| json!({
+            "live": confirm.live.get_ref(),
+            "test": confirm.test.get_ref(),
+            "path": confirm.path.get_ref(),
+            "auth": confirm.auth.get_ref(),
+            "types": confirm.types.get_ref().0,
+        })),
         "vectors": raw.vector.len(),
     })
 }

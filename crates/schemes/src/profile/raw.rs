@@ -44,6 +44,7 @@ pub(super) struct RawProfile {
     #[serde(default)]
     pub(super) receipt: BTreeMap<String, RawScheme>,
     pub(super) outgoing: Option<RawScheme>,
+    pub(super) confirm: Option<RawConfirm>,
     #[serde(default)]
     pub(super) vector: Vec<Spanned<RawVector>>,
 }
@@ -191,6 +192,35 @@ pub(super) struct RawDedup {
     pub(super) key: Option<Texts>,
     pub(super) fallback: Option<Texts>,
     pub(super) compare: Option<Texts>,
+}
+
+/// How the provider's API is asked about an event.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfirm {
+    pub(super) live: Text,
+    pub(super) test: Text,
+    pub(super) path: Text,
+    pub(super) auth: Text,
+    pub(super) types: Texts,
+    pub(super) payment: Text,
+    pub(super) pattern: Text,
+    pub(super) amount_unit: Text,
+    pub(super) answer: RawAnswer,
+    #[serde(default)]
+    pub(super) status: BTreeMap<String, Text>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAnswer {
+    pub(super) payment: Text,
+    pub(super) status: Text,
+    pub(super) amount: Text,
+    pub(super) currency: Text,
+    #[serde(default)]
+    pub(super) order: Vec<Text>,
+    pub(super) payee: Option<Text>,
 }
 
 #[derive(Debug, serde::Deserialize)]

@@ -56,6 +56,10 @@ pub enum CopiedTable {
     Receipt,
     /// Blocks of parties, in the order in which they were added.
     Block,
+    /// Events that may be decided on anew.
+    Undecided,
+    /// What events say since they were decided on anew.
+    Restated,
 }
 
 /// What a column holds.
@@ -99,6 +103,8 @@ impl CopiedTable {
         Self::Watch,
         Self::Receipt,
         Self::Block,
+        Self::Undecided,
+        Self::Restated,
     ];
 
     /// Those whose rows change after they were written, or of which there come new ones between
@@ -122,6 +128,8 @@ impl CopiedTable {
         Self::Watch,
         Self::Receipt,
         Self::Block,
+        Self::Undecided,
+        Self::Restated,
     ];
 
     /// The stable code.
@@ -150,6 +158,8 @@ impl CopiedTable {
             Self::Watch => "watches",
             Self::Receipt => "receipts",
             Self::Block => "blocks",
+            Self::Undecided => "undecided",
+            Self::Restated => "restated",
         }
     }
 
@@ -221,6 +231,16 @@ impl CopiedTable {
                 &[("key", Kind::Bytes), ("request", Kind::Bytes), ("taken_at", Kind::Number)]
             }
             Self::Block => BLOCK,
+            Self::Restated => {
+                &[("event", Kind::Id), ("sealed_key", Kind::Id), ("sealed", Kind::Bytes)]
+            }
+            Self::Undecided => &[
+                ("event", Kind::Id),
+                ("reference_key", Kind::Bytes),
+                ("next_at", Kind::Number),
+                ("tries", Kind::Number),
+                ("since", Kind::Number),
+            ],
             Self::Checkpoint => {
                 &[("size", Kind::Number), ("at", Kind::Number), ("note", Kind::Text)]
             }

@@ -46,6 +46,7 @@ impl Session<'_> {
         let forgotten = usize::try_from(forgotten).unwrap_or(usize::MAX);
         let more = forgotten >= FORGOTTEN_AT_ONCE_MAX;
         if !more {
+            self.forget_undecided(today).await?;
             self.run(
                 "UPDATE sweep SET swept_day = $1, first_day = $2",
                 &[int8(&today), int8(&first.max(first_day))],

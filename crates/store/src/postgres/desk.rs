@@ -50,6 +50,7 @@ impl Session<'_> {
             &[uuid(&id)],
         )
         .await?;
+        self.await_nothing(event).await?;
         let already = self.deliveries_of(held.sequence).await?;
         self.insert_deliveries(&Planned {
             sequence: held.sequence,
@@ -77,6 +78,7 @@ impl Session<'_> {
         let status = Code(EventStatus::Denied);
         let id = Sixteen::from(event);
         self.run("UPDATE event SET status = $2 WHERE id = $1", &[uuid(&id), int2(&status)]).await?;
+        self.await_nothing(event).await?;
         let reason = held.reason.as_deref();
         let changes = decided(EventStatus::Denied, ("reason", reason, reason));
         self.audit_note(Action::Denied, event.as_bytes(), false, note, &changes).await?;
@@ -117,7 +119,7 @@ impl Session<'_> {
     }
 
     /// How many deliveries an event has, made or not.
-    async fn deliveries_of(&self, sequence: i64) -> Result<i64> {
+    pub(super) async fn deliveries_of(&self, sequence: i64) -> Result<i64> {
         let sql = format!(
             "SELECT (SELECT count(*) FROM pending WHERE row / {DELIVERIES_PER_EVENT} = $1)
                 + (SELECT count(*) FROM delivery WHERE row / {DELIVERIES_PER_EVENT} = $1)"

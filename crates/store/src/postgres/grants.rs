@@ -59,6 +59,8 @@ const TABLES: &[(&str, &str)] = &[
     ("block", "SELECT, INSERT, UPDATE (lifted_at, lifted_by)"),
     ("block_version", "SELECT, UPDATE"),
     ("limit_slot", "SELECT, UPDATE"),
+    ("undecided", "SELECT, INSERT, UPDATE, DELETE"),
+    ("restated", "SELECT, INSERT, UPDATE, DELETE"),
     ("approval", "SELECT, INSERT, DELETE, UPDATE (approver, is_approved, decided_at, used_at)"),
     ("rate_window", "SELECT, INSERT, UPDATE, DELETE"),
     ("idempotency", "SELECT, INSERT, UPDATE, DELETE"),

@@ -175,6 +175,7 @@ impl Session<'_> {
             self.run(sql, &[]).await?;
         }
         self.run("DELETE FROM dedup WHERE day < $1", &[int8(&ends.first_day)]).await?;
+        self.forget_undecided(ends.swept_day).await?;
         self.run(
             "UPDATE sweep SET swept_day = $1, first_day = $2",
             &[int8(&ends.swept_day), int8(&ends.first_day)],

@@ -35,6 +35,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V14__receipts", include_str!("../../migrations/postgres/V14__receipts.sql")),
     ("V15__blocks", include_str!("../../migrations/postgres/V15__blocks.sql")),
     ("V16__order_limits", include_str!("../../migrations/postgres/V16__order_limits.sql")),
+    ("V17__undecided", include_str!("../../migrations/postgres/V17__undecided.sql")),
 ];
 
 /// What opening waits for, milliseconds.

@@ -86,6 +86,7 @@ impl Session<'_> {
             return taken.ok_or_else(|| Failure::from(Kind::Internal));
         }
         self.watch(order.id, order.watch.as_ref()).await?;
+        self.wake_undecided(order.id, note.at).await?;
         let (minor, unit) = (money.minor.to_string(), unit_text(money));
         let told = [("amount_minor", None, Some(&*minor)), ("unit", None, Some(&*unit))];
         self.audit_note(Action::OrderCreated, order.id.as_bytes(), false, note, &told).await?;
@@ -117,11 +118,21 @@ impl Session<'_> {
                 return Ok(taken);
             }
         }
+        let kept = match &ordered.anew {
+            Some(anew) => match self.kept_event(anew).await? {
+                Some(kept) => Some((anew, kept)),
+                None => return Ok(OrdersChanged::Stale),
+            },
+            None => None,
+        };
         let recorded = match &ordered.record {
             Some(record) => self.record(std::slice::from_ref(record)).await?.pop(),
             None => None,
         };
         let recorded = recorded.unwrap_or(Recorded { events: Vec::new() });
+        if let Some((anew, kept)) = kept {
+            self.decide_anew(anew, &kept, ordered).await?;
+        }
         for (change, before) in changes.into_iter().zip(before) {
             if change.is_news(&recorded) {
                 self.write_order(change, before, ordered).await?;
@@ -196,6 +207,7 @@ impl Session<'_> {
         if let Some(told) = &change.told {
             self.record(std::slice::from_ref(told)).await?;
         }
+        self.wake_undecided(change.order, ordered.at).await?;
         let mut entries = Entries::default();
         entries.push(&ordered.entry(change, before));
         self.audit(&entries).await

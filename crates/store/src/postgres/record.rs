@@ -150,21 +150,26 @@ impl Session<'_> {
                 deliveries: fate.deliveries(event),
             };
             rows.pending.push(&planned, &endpoints)?;
+            if let Some(awaits) = event.awaits.filter(|_| fate.holds_key) {
+                rows.waiting.push(event.id, awaits, record.received_at);
+            }
         }
         Ok(rows)
     }
 
     async fn insert(&self, rows: &Rows<'_>, entries: &Entries) -> Result<()> {
-        let (bodies, events, pending, audited) = tokio::join!(
+        let (bodies, events, pending, waiting, audited) = tokio::join!(
             biased;
             self.insert_bodies(&rows.bodies),
             self.insert_events(&rows.events),
             self.insert_pending(&rows.pending),
+            self.await_them(&rows.waiting),
             self.audit(entries),
         );
         bodies?;
         events?;
         pending?;
+        waiting?;
         audited?;
         // Last, since it is what two transactions may both have to change.
         self.count_accepted(rows.events.accepted()).await

@@ -212,6 +212,10 @@ impl<'c> Session<'c> {
                 self.change_orders(changes).await.map(Answer::OrdersChanged)
             }
             Command::TakeReceipt(new) => self.take_receipt(new).await.map(Answer::ReceiptTaken),
+            Command::TakeUndecided(take) => self.take_undecided(take).await.map(Answer::Undecided),
+            Command::PutOff(looked, later) => {
+                self.put_off(looked, *later).await.map(|()| Answer::Done)
+            }
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).await.map(|()| Answer::Done)

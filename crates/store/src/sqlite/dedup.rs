@@ -219,6 +219,7 @@ impl Session<'_> {
         let first = first_day_that_counts(today);
         let (forgotten, more) = self.dedup.forget_before(first)?;
         if !more {
+            self.forget_undecided(today)?;
             self.connection
                 .prepare_cached(
                     "UPDATE counter SET dedup_swept_day = ?1,

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::codes::{Code, State};
 use super::failure::Result;
-use super::record::{DELIVERIES_PER_EVENT, Planned};
+use super::record::Planned;
 use super::session::Session;
 use crate::audit::decided;
 use crate::{Action, Changed, EndpointState, NewDelivery, Note};
@@ -41,16 +41,8 @@ impl Session<'_> {
                 "UPDATE event SET status = ?2, reason = NULL, failed = NULL WHERE sequence = ?1",
             )?
             .execute(params![held.sequence, Code(EventStatus::Accepted)])?;
-        let already = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM delivery WHERE row >= ?1 AND row < ?2")?
-            .query_row(
-                params![
-                    held.sequence * DELIVERIES_PER_EVENT,
-                    (held.sequence + 1) * DELIVERIES_PER_EVENT
-                ],
-                |row| row.get(0),
-            )?;
+        let already = self.deliveries_of(held.sequence)?;
+        self.await_nothing(event)?;
         self.insert_deliveries(&Planned {
             sequence: held.sequence,
             already,
@@ -73,6 +65,7 @@ impl Session<'_> {
         self.connection
             .prepare_cached("UPDATE event SET status = ?2 WHERE sequence = ?1")?
             .execute(params![held.sequence, Code(EventStatus::Denied)])?;
+        self.await_nothing(event)?;
         let reason = held.reason.as_deref();
         let changes = decided(EventStatus::Denied, ("reason", reason, reason));
         self.audit_note(Action::Denied, event.as_bytes(), false, note, &changes)?;

@@ -89,6 +89,8 @@ impl CopiedTable {
             }
             Self::Receipt => RECEIPT,
             Self::Block => BLOCK,
+            Self::Restated => RESTATED,
+            Self::Undecided => UNDECIDED,
             Self::Checkpoint => {
                 "SELECT size, size, at, note FROM audit_checkpoint
                  WHERE size > ?1 ORDER BY size LIMIT ?2"
@@ -97,7 +99,9 @@ impl CopiedTable {
         let before = match self {
             Self::Quarantine => vec![Stored::Blob(Vec::new()); 2],
             Self::Sink | Self::Chain => vec![Stored::Text(String::new())],
-            Self::Payment | Self::Watch | Self::Receipt => vec![Stored::Blob(Vec::new())],
+            Self::Payment | Self::Watch | Self::Receipt | Self::Undecided | Self::Restated => {
+                vec![Stored::Blob(Vec::new())]
+            }
             Self::Attempt => vec![Stored::Integer(i64::MIN); 2],
             _ => vec![Stored::Integer(i64::MIN)],
         };
@@ -129,6 +133,8 @@ impl CopiedTable {
             Self::Watch => "SELECT count(*) FROM watch",
             Self::Receipt => "SELECT count(*) FROM receipt",
             Self::Block => "SELECT count(*) FROM block",
+            Self::Undecided => "SELECT count(*) FROM undecided",
+            Self::Restated => "SELECT count(*) FROM restated",
         }
     }
 }
@@ -178,6 +184,11 @@ const RECEIPT: &str =
 const BLOCK: &str = "SELECT sequence, id, kind, scope, party_key, created_at, created_by, ends_at,
         lifted_at, lifted_by, sealed_key, sealed
      FROM block WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+const UNDECIDED: &str = "SELECT event, event, reference_key, next_at, tries, since FROM undecided
+     WHERE event > ?1 ORDER BY event LIMIT ?2";
+
+const RESTATED: &str = "SELECT event, event, sealed_key, sealed FROM restated
+     WHERE event > ?1 ORDER BY event LIMIT ?2";
 
 impl Sqlite {
     /// Rows of a table after one of them, or from the first on.

@@ -38,6 +38,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V15__receipts", include_str!("../../migrations/sqlite/V15__receipts.sql")),
     ("V16__blocks", include_str!("../../migrations/sqlite/V16__blocks.sql")),
     ("V17__order_limits", include_str!("../../migrations/sqlite/V17__order_limits.sql")),
+    ("V18__undecided", include_str!("../../migrations/sqlite/V18__undecided.sql")),
 ];
 
 /// Only the owner reads and writes.

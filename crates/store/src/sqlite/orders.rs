@@ -78,6 +78,7 @@ impl Session<'_> {
                 order.sealed.sealed.as_bytes(),
                 order.address_key,
             ])?;
+        self.wake_undecided(order.id, note.at)?;
         let (minor, unit) = (money.minor.to_string(), unit_text(money));
         let told = [("amount_minor", None, Some(&*minor)), ("unit", None, Some(&*unit))];
         self.audit_note(Action::OrderCreated, order.id.as_bytes(), false, note, &told)?;
@@ -98,10 +99,20 @@ impl Session<'_> {
                 return Ok(taken);
             }
         }
+        let kept = match &ordered.anew {
+            Some(anew) => match self.kept_event(anew)? {
+                Some(kept) => Some((anew, kept)),
+                None => return Ok(OrdersChanged::Stale),
+            },
+            None => None,
+        };
         let recorded = match &ordered.record {
             Some(record) => self.record(record)?,
             None => Recorded { events: Vec::new() },
         };
+        if let Some((anew, kept)) = kept {
+            self.decide_anew(anew, &kept, ordered)?;
+        }
         for (change, before) in ordered.changes.iter().zip(before) {
             if change.is_news(&recorded) {
                 self.write_order(change, before, ordered)?;
@@ -186,6 +197,7 @@ impl Session<'_> {
         if let Some(told) = &change.told {
             self.record(told)?;
         }
+        self.wake_undecided(change.order, ordered.at)?;
         self.audit(&ordered.entry(change, before))
     }
 }

@@ -123,6 +123,9 @@ impl Session<'_> {
         match holder {
             None => {
                 self.insert_event(arrival, event, &as_it_came)?;
+                if let Some(awaits) = event.awaits {
+                    self.await_it(event.id, awaits, at)?;
+                }
                 Ok(Outcome::New)
             }
             Some((of, projection)) if projection == event.projection => {

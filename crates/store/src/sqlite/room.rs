@@ -175,6 +175,8 @@ fn is_owed(command: &Command) -> bool {
         | Command::CreateOrder(..)
         | Command::ChangeOrders(_)
         | Command::TakeReceipt(_)
+        | Command::TakeUndecided(_)
+        | Command::PutOff(..)
         | Command::Tally(_)
         | Command::Lease(_)
         | Command::Sweep { .. }

@@ -270,6 +270,8 @@ impl<'c> Session<'c> {
                 self.change_orders(changes).map(Answer::OrdersChanged)
             }
             Command::TakeReceipt(new) => self.take_receipt(new).map(Answer::ReceiptTaken),
+            Command::TakeUndecided(take) => self.take_undecided(take).map(Answer::Undecided),
+            Command::PutOff(looked, later) => self.put_off(looked, *later).map(|()| Answer::Done),
             Command::TakeDuty(duty) => self.take_duty(duty).map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).map(|()| Answer::Done)

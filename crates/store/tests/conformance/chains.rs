@@ -29,7 +29,7 @@ pub(crate) fn read_to(revision: i64, text: &str) -> ChainChange {
 
 pub(crate) fn of_chain(chain: ChainChange) -> OrderChanges {
     let (record, changes) = (None, Vec::new());
-    OrderChanges { record, changes, chain: Some(chain), note: None, at: after(20) }
+    OrderChanges { record, anew: None, changes, chain: Some(chain), note: None, at: after(20) }
 }
 
 async fn created(store: &Store, n: u64, address: u64) -> OrderCreated {

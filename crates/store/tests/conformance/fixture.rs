@@ -158,6 +158,7 @@ pub(crate) fn draft_at(n: u64, at: Timestamp) -> Draft {
         facts: sealed(&format!("facts {n}")),
         original: None,
         deliveries: Vec::new(),
+        awaits: None,
     };
     Draft { n, at, event, source: "stripe" }
 }

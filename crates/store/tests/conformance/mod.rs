@@ -22,6 +22,7 @@ pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod retention;
 pub(crate) mod secrets;
+pub(crate) mod undecided;
 pub(crate) mod windows;
 
 /// Makes a test of each case for one backend, which must stand in scope as `backend()`.
@@ -211,6 +212,18 @@ macro_rules! every_case {
                 of_several_that_block_at_once_one_does,
                 no_order_is_created_for_who_is_blocked,
                 a_block_sealed_under_an_unknown_key_is_refused,
+            }
+            undecided {
+                what_waits_for_an_order_is_woken_by_it,
+                who_was_overtaken_puts_nothing_off,
+                what_waits_for_an_answer_is_asked_by_one,
+                an_event_and_its_order_change_together,
+                an_event_whose_order_has_changed_is_not_decided_on,
+                of_several_that_decide_at_once_one_does,
+                what_stays_held_waits_for_something_else,
+                what_a_person_decides_waits_for_nothing,
+                a_repeat_of_an_event_waits_for_nothing_of_its_own,
+                what_has_waited_for_too_long_is_forgotten,
             }
             operators {
                 an_added_operator_is_kept_as_they_were_given,

@@ -72,8 +72,9 @@ pub(crate) fn change(row: &OrderRow, fact: Fact, at: Timestamp) -> OrderChange {
 pub(crate) fn alone(change: OrderChange) -> OrderChanges {
     OrderChanges {
         record: None,
-        changes: vec![change],
         chain: None,
+        anew: None,
+        changes: vec![change],
         note: Some(note()),
         at: after(20),
     }
@@ -141,8 +142,14 @@ pub(crate) async fn an_arrival_and_what_it_pays_are_recorded_together(place: Pla
         ..change(&row, fact(1, FactKind::Paid, 2000), after(10))
     };
     let record = Some(draft(1).to("app").record());
-    let changes =
-        OrderChanges { record, changes: vec![change], chain: None, note: None, at: after(20) };
+    let changes = OrderChanges {
+        record,
+        changes: vec![change],
+        anew: None,
+        chain: None,
+        note: None,
+        at: after(20),
+    };
     let changed = store.change_orders(changes.clone()).await.unwrap();
     let OrdersChanged::Done(recorded) = changed else { panic!("{changed:?}") };
     assert_eq!(recorded.events, [Outcome::New]);
@@ -172,8 +179,14 @@ pub(crate) async fn what_was_decided_on_an_older_state_is_stale(place: Place) {
     let change =
         OrderChange { events: vec![0], ..change(&row, fact(2, FactKind::Paid, 1500), after(10)) };
     let record = Some(draft(1).record());
-    let changes =
-        OrderChanges { record, changes: vec![change], chain: None, note: None, at: after(20) };
+    let changes = OrderChanges {
+        record,
+        changes: vec![change],
+        anew: None,
+        chain: None,
+        note: None,
+        at: after(20),
+    };
     assert_eq!(store.change_orders(changes).await.unwrap(), OrdersChanged::Stale);
     let events = store.events(EventQuery { limit: 10, ..EventQuery::default() }).await.unwrap();
     assert!(events.is_empty(), "nothing of it was recorded");

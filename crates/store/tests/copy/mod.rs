@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use model::api_key::{Cause, Overlap};
 use model::{EventId, Step, Timestamp};
 use store::{
-    Changed, CopiedTable, CopyError, CopyStage, DeliveryQuery, EndpointState, Outcome, Store,
-    StoreCopy, Tally, Then,
+    Awaits, Changed, CopiedTable, CopyError, CopyStage, DeliveryQuery, EndpointState, Outcome,
+    Store, StoreCopy, Tally, Then,
 };
 
 use crate::conformance::api_keys::{api_key, api_key_id, successor, used};
 use crate::conformance::fixture::*;
 use crate::conformance::operators::{operator, operator_id, session};
 use crate::conformance::{blocks, chains, orders};
+use crate::conformance::{orders, undecided};
 use crate::patient;
 use crate::server::{self, Server};
 
@@ -128,6 +129,10 @@ async fn fill(store: &Store) {
     }
     keep(store, draft(50).held()).await;
     keep(store, draft(51).held()).await;
+    keep(store, undecided::waiting(54, Awaits::Order(hash_bytes(1)))).await;
+    keep(store, undecided::waiting(55, Awaits::Answer)).await;
+    let decided = undecided::by_itself(undecided::accepting(55), Vec::new());
+    store.change_orders(decided).await.unwrap();
     keep(store, draft(52).unreadable().from("adyen-item")).await;
     let conflict = draft(53).with(|event| {
         event.dedup_key = Some(hash_bytes(1));

@@ -151,6 +151,7 @@ async fn a_store_of_the_first_release_is_brought_up_and_keeps_its_events() {
         DROP TABLE chain; DROP TABLE watch;
         DROP TABLE receipt;
         DROP TABLE block; DROP TABLE block_version;
+        DROP TRIGGER event_restated; DROP TABLE undecided; DROP TABLE restated;
         DELETE FROM refinery_schema_history WHERE version > 1";
     Connection::open(&path).unwrap().execute_batch(first_release).unwrap();
     assert_eq!(Store::open_beside(&path).unwrap_err(), OpenError::OlderSchema);

@@ -1,5 +1,8 @@
 //! Orders: registered over the API, paid by webhooks, told to the application.
 
+mod anew;
+mod confirm;
+
 use model::{EventStatus, Permission, Reach};
 use serde_json::{Value, json};
 

@@ -84,6 +84,15 @@ const fn writes(table: CopiedTable) -> &'static [&'static str] {
             SELECT * FROM {new}
             ON CONFLICT (id) DO UPDATE SET
                 lifted_at = excluded.lifted_at, lifted_by = excluded.lifted_by"],
+        CopiedTable::Restated => &["INSERT INTO restated (event, sealed_key, sealed)
+            SELECT * FROM {new} ON CONFLICT (event) DO UPDATE SET
+                sealed_key = excluded.sealed_key, sealed = excluded.sealed"],
+        CopiedTable::Undecided => {
+            &["INSERT INTO undecided (event, reference_key, next_at, tries, since)
+            SELECT * FROM {new} ON CONFLICT (event) DO UPDATE SET
+                reference_key = excluded.reference_key, next_at = excluded.next_at,
+                tries = excluded.tries"]
+        }
         CopiedTable::Entry => &["INSERT INTO audit_entry
                 (sequence, at, action, actor, resource, outcome, request, changes, address, agent,
                 note, sealed_key, sealed)
@@ -282,6 +291,13 @@ const fn finds(table: CopiedTable) -> &'static str {
                 sealed_key, sealed
              FROM block WHERE id = ANY ($1)"
         }
+        CopiedTable::Restated => {
+            "SELECT event, sealed_key, sealed FROM restated WHERE event = ANY ($1)"
+        }
+        CopiedTable::Undecided => {
+            "SELECT event, reference_key, next_at, tries, since FROM undecided
+             WHERE event = ANY ($1)"
+        }
         CopiedTable::Sink => "SELECT name, size FROM audit_sink WHERE name = ANY ($1)",
         CopiedTable::Checkpoint => {
             "SELECT size, at, note FROM audit_checkpoint WHERE size = ANY ($1)"
@@ -317,6 +333,8 @@ pub(super) const fn count(table: CopiedTable) -> &'static str {
         CopiedTable::Watch => "SELECT count(*) FROM watch",
         CopiedTable::Receipt => "SELECT count(*) FROM receipt",
         CopiedTable::Block => "SELECT count(*) FROM block",
+        CopiedTable::Undecided => "SELECT count(*) FROM undecided",
+        CopiedTable::Restated => "SELECT count(*) FROM restated",
     }
 }
 

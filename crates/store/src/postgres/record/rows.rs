@@ -12,6 +12,7 @@ use crate::postgres::bind::{byteas, count, int2s, int4s, int8s, texts, uuids};
 use crate::postgres::codes::Sixteen;
 use crate::postgres::failure::{Failure, Result};
 use crate::postgres::session::Session;
+use crate::postgres::undecided::Waiting;
 use crate::{NewEvent, Record};
 
 /// Everything that a batch inserts besides audit entries.
@@ -20,6 +21,7 @@ pub(super) struct Rows<'a> {
     pub(super) bodies: Bodies<'a>,
     pub(super) events: Events<'a>,
     pub(super) pending: Pending,
+    pub(super) waiting: Waiting,
 }
 
 /// Bodies of arrivals.

@@ -56,6 +56,7 @@ fn record(n: u8, body_bytes: usize) -> Command {
             facts: sealed(10),
             original: None,
             deliveries: Vec::new(),
+            awaits: None,
         }],
     })
 }
