@@ -166,7 +166,8 @@ impl Orders {
             told = key;
         }
         let is_delivered = !anew.deliveries.is_empty();
-        let changes = OrderChanges { record: None, anew: Some(anew), changes, note, at };
+        let changes =
+            OrderChanges { record: None, anew: Some(anew), changes, chain: None, note, at };
         let changed = self.store.change_orders(changes).await?;
         if matches!(changed, OrdersChanged::Done(_)) {
             self.told_is_kept(told.iter());

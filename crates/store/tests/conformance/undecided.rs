@@ -41,7 +41,7 @@ pub(crate) fn accepting(n: u64) -> Anew {
 }
 
 pub(crate) fn by_itself(anew: Anew, changes: Vec<OrderChange>) -> OrderChanges {
-    OrderChanges { record: None, anew: Some(anew), changes, note: None, at: after(20) }
+    OrderChanges { record: None, anew: Some(anew), changes, chain: None, note: None, at: after(20) }
 }
 
 async fn all_deliveries(store: &Store) -> Vec<DeliveryRow> {
