@@ -13,8 +13,7 @@ use store::{
 use crate::conformance::api_keys::{api_key, api_key_id, successor, used};
 use crate::conformance::fixture::*;
 use crate::conformance::operators::{operator, operator_id, session};
-use crate::conformance::{blocks, chains, orders};
-use crate::conformance::{orders, undecided};
+use crate::conformance::{blocks, chains, orders, undecided};
 use crate::patient;
 use crate::server::{self, Server};
 
