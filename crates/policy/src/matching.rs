@@ -217,7 +217,7 @@ fn elsewhere(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Option<HoldReason> {
         Some(HoldReason::CurrencyMismatch)
     } else if !is_chain(claim.chain, unit) {
         Some(HoldReason::ChainMismatch)
-    } else if differs(wanted.address, claim.address) {
+    } else if is_other_address(wanted.address, claim.address) {
         Some(HoldReason::AddressMismatch)
     } else {
         None
@@ -231,6 +231,14 @@ fn is_chain(said: Option<&str>, unit: &Unit) -> bool {
         (Some(said), Some(chain)) => said.eq_ignore_ascii_case(chain),
         (Some(_), None) | (None, Some(_)) => false,
     }
+}
+
+/// The case of hexadecimal digits is a checksum (EIP-55) and names nobody else; of other addresses it does.
+fn is_other_address(wanted: Option<&str>, said: Option<&str>) -> bool {
+    let is_same = |wanted: &str, said: &str| {
+        wanted == said || (wanted.starts_with("0x") && wanted.eq_ignore_ascii_case(said))
+    };
+    wanted.is_some_and(|wanted| !said.is_some_and(|said| is_same(wanted, said)))
 }
 
 /// An amount, in the minor units of the order's money.

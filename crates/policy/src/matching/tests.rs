@@ -160,6 +160,11 @@ fn where_a_node_is_asked_a_provider_only_hints() {
     let counted = Fact { kind: FactKind::Counted, payment: [9; 16], version: 3, ..fact.unwrap() };
     let facts: Facts = [counted].into_iter().collect();
     assert_eq!(match_with(&pays, &Wanted { facts: &facts, ..wanted }).0, Ok(()));
+    let spelled = Claim { address: Some("0xAA"), ..pays };
+    assert_eq!(match_with(&spelled, &wanted), match_with(&pays, &wanted));
+    let bech32 = Wanted { address: Some("bc1qaa"), ..wanted };
+    let shouted = Claim { address: Some("BC1QAA"), ..pays };
+    assert_eq!(match_with(&shouted, &bech32), (Err("address_mismatch"), None));
     let elsewhere = Claim { address: Some("0xbb"), ..pays };
     assert_eq!(match_with(&elsewhere, &wanted), (Err("address_mismatch"), None));
     for chain in [Some("polygon"), None] {

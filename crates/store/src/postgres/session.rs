@@ -154,6 +154,30 @@ impl<'c> Session<'c> {
         }
     }
 
+    /// Does what a command asks for that is about what is to be paid.
+    async fn execute_of_orders(&self, command: &Command) -> Result<Answer> {
+        match command {
+            Command::AddBlock(block, note) => {
+                self.add_block(block, note).await.map(Answer::BlockChanged)
+            }
+            Command::LiftBlock { id, note } => {
+                self.lift_block(*id, note).await.map(Answer::BlockChanged)
+            }
+            Command::CreateOrder(order, note) => {
+                self.create_order(order, note).await.map(Answer::OrderCreated)
+            }
+            Command::ChangeOrders(changes) => {
+                self.change_orders(changes).await.map(Answer::OrdersChanged)
+            }
+            Command::TakeReceipt(new) => self.take_receipt(new).await.map(Answer::ReceiptTaken),
+            Command::TakeUndecided(take) => self.take_undecided(take).await.map(Answer::Undecided),
+            Command::PutOff(looked, later) => {
+                self.put_off(looked, *later).await.map(|()| Answer::Done)
+            }
+            _ => Err(Kind::Internal.into()),
+        }
+    }
+
     /// Does what one command asks for, by itself.
     pub(super) async fn execute(&self, command: &Command) -> Result<Answer> {
         match command {
@@ -199,23 +223,13 @@ impl<'c> Session<'c> {
             | Command::AskApproval { .. }
             | Command::DecideApproval { .. }
             | Command::UseApproval { .. } => self.execute_of_operators(command).await,
-            Command::AddBlock(block, note) => {
-                self.add_block(block, note).await.map(Answer::BlockChanged)
-            }
-            Command::LiftBlock { id, note } => {
-                self.lift_block(*id, note).await.map(Answer::BlockChanged)
-            }
-            Command::CreateOrder(order, note) => {
-                self.create_order(order, note).await.map(Answer::OrderCreated)
-            }
-            Command::ChangeOrders(changes) => {
-                self.change_orders(changes).await.map(Answer::OrdersChanged)
-            }
-            Command::TakeReceipt(new) => self.take_receipt(new).await.map(Answer::ReceiptTaken),
-            Command::TakeUndecided(take) => self.take_undecided(take).await.map(Answer::Undecided),
-            Command::PutOff(looked, later) => {
-                self.put_off(looked, *later).await.map(|()| Answer::Done)
-            }
+            Command::AddBlock(..)
+            | Command::LiftBlock { .. }
+            | Command::CreateOrder(..)
+            | Command::ChangeOrders(_)
+            | Command::TakeReceipt(_)
+            | Command::TakeUndecided(_)
+            | Command::PutOff(..) => self.execute_of_orders(command).await,
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),
             Command::ReleaseDuty { name, holder } => {
                 self.release_duty(name, *holder).await.map(|()| Answer::Done)

@@ -8,12 +8,13 @@ use http::HeaderMap;
 use model::EventStatus;
 use serde_json::{Value, json};
 
-use super::super::harness::Reply;
+use super::super::harness::{Reply, source};
 use super::node::{Anvil, modules};
 use super::{Shop, get, is_refused, json as json_of, post};
 
 const CHAIN: u64 = 31_337;
 const ADDRESS: &str = "0x00000000000000000000000000000000000a0001";
+const CRYPTOPAY_SECRET: &str = "cryptopay_test_made_up_secret";
 const OTHER: &str = "0x00000000000000000000000000000000000a0002";
 
 /// A year of the test's clock: blocks are made by the machine's.
@@ -202,6 +203,42 @@ async fn a_provider_cannot_say_that_a_watched_order_is_paid() {
     let last = shop.gateway.events().await.pop().expect("an event");
     assert_eq!((last.status, last.reason.as_deref()), (EventStatus::Held, Some("chain_mismatch")));
     assert_eq!(shop.order_now(&id).await["state"], "awaiting");
+}
+
+#[tokio::test]
+async fn what_a_provider_says_waits_until_the_chain_says_it_too() {
+    let Some(modules) = modules() else { return };
+    let anvil = Anvil::start(modules, CHAIN);
+    let url = anvil.url();
+    let shop = Shop::open_with(|settings| {
+        settings.sources.push(source("crypto", "cryptopay", CRYPTOPAY_SECRET));
+        watches(url)(settings);
+    })
+    .await;
+    let id = shop.watched(&wanted("o-1", "99.99", ADDRESS)).await;
+    let event = json!({
+        "event": "payment.confirmed", "webhook_id": "wh_1", "timestamp": "2026-01-01T00:00:00Z",
+        "data": {
+            "order_id": "o-1", "transaction_hash": "0x1", "amount": "99.99", "currency": "ETH",
+            "blockchain": "local", "status": "confirmed", "from_address": OTHER,
+            "to_address": ADDRESS.replace('a', "A"),
+        },
+    });
+    let signed = shop.gateway.signed("cryptopay", CRYPTOPAY_SECRET, &event.to_string());
+    assert_eq!(shop.gateway.post("/in/crypto", &signed).await.status, 200);
+    let waits = (EventStatus::Held, Some("confirmations_missing".to_owned()));
+    assert_eq!(shop.last("crypto").await, waits);
+    anvil.pay(ADDRESS, 99_99);
+    anvil.mine(2);
+    shop.comes_to(&id, "confirming").await;
+    assert_eq!(shop.last("crypto").await, waits);
+    anvil.mine(1);
+    shop.comes_to(&id, "paid").await;
+    let begun = Instant::now();
+    while shop.last("crypto").await != (EventStatus::Accepted, None) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", shop.last("crypto").await);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
 }
 
 #[tokio::test]

@@ -205,13 +205,7 @@ const fn finds(table: CopiedTable) -> &'static str {
         CopiedTable::Key => {
             "SELECT id, kind, owner, wrapped, created_at FROM data_key WHERE id = ANY ($1)"
         }
-        CopiedTable::Event => {
-            "SELECT event.id, sequence, arrival, source.text, provider.text, kind, status, reason,
-                covers, failed, received_at, count, range_start, range_end, order_key, dedup_key,
-                projection, sealed_key, sealed, original
-             FROM event JOIN name source ON source.id = event.source
-                JOIN name provider ON provider.id = event.provider WHERE event.id = ANY ($1)"
-        }
+        CopiedTable::Event => FIND_EVENT,
         CopiedTable::Body => {
             "SELECT arrival, sealed_key, sealed FROM body WHERE arrival = ANY ($1)"
         }
@@ -220,38 +214,13 @@ const fn finds(table: CopiedTable) -> &'static str {
             "SELECT body_key, dedup_key, event FROM quarantine
              WHERE (body_key, dedup_key) IN (SELECT * FROM {wanted})"
         }
-        CopiedTable::Delivery => {
-            "SELECT found.id, row, event, arrival, endpoint.name, order_key, found.state, tries,
-                attempts, fence, leased, next_at, created_at, updated_at
-             FROM (
-                SELECT delivery AS id, row, event, arrival, endpoint, order_key, state, tries,
-                    attempts, fence, leased, next_at, created_at, updated_at
-                FROM pending WHERE delivery = ANY ($1)
-                UNION ALL
-                SELECT id, row, event, arrival, endpoint, order_key, state, 0, attempts, fence,
-                    false, updated_at, created_at, updated_at
-                FROM delivery WHERE id = ANY ($1)
-             ) AS found JOIN endpoint ON endpoint.id = found.endpoint"
-        }
+        CopiedTable::Delivery => FIND_DELIVERY,
         CopiedTable::Attempt => {
             "SELECT delivery, number, id, started_at, ended_at, outcome, http_status FROM attempt
              WHERE (delivery, number) IN (SELECT * FROM {wanted})"
         }
-        CopiedTable::Tally => {
-            "SELECT tally.minute, name.text, tally.event, tally.step, tally.reason,
-                tally.address_key, arrival, count, first_at, last_at, sealed_key, sealed
-             FROM {wanted} LEFT JOIN name ON name.text = wanted.source
-                JOIN tally ON tally.minute = wanted.minute
-                    AND tally.source = coalesce(name.id, 0) AND tally.event = wanted.event
-                    AND tally.step = wanted.step AND tally.reason = wanted.reason
-                    AND tally.address_key = wanted.address_key"
-        }
-        CopiedTable::ApiKey => {
-            "SELECT id, environment, name, secret_hash, permissions, sources, providers, customer,
-                networks, created_at, created_by, expires_at, rolled_from, grace_until, revoked_at,
-                revoked_cause, last_used_at, last_address_key, last_address, uses, refusals
-             FROM api_key WHERE id = ANY ($1)"
-        }
+        CopiedTable::Tally => FIND_TALLY,
+        CopiedTable::ApiKey => FIND_API_KEY,
         CopiedTable::Operator => {
             "SELECT id, login_key, role, sealed_key, login, password, totp, totp_step, generation,
                 created_at, created_by, disabled_at
@@ -270,12 +239,7 @@ const fn finds(table: CopiedTable) -> &'static str {
             "SELECT id, kind, owner, print, since, ends_at, retired_at, proven_at, sealed_key, sealed
              FROM secret WHERE id = ANY ($1)"
         }
-        CopiedTable::Order => {
-            "SELECT id, reference_key, customer_key, provider, source, unit, amount, tolerance,
-                expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded, facts,
-                version, revision, updated_at, sealed_key, sealed, address_key
-             FROM orders WHERE id = ANY ($1)"
-        }
+        CopiedTable::Order => FIND_ORDER,
         CopiedTable::Payment => "SELECT key, order_id FROM payment WHERE key = ANY ($1)",
         CopiedTable::Chain => {
             "SELECT name, revision, updated_at, sealed_key, sealed FROM chain WHERE name = ANY ($1)"
@@ -304,6 +268,46 @@ const fn finds(table: CopiedTable) -> &'static str {
         }
     }
 }
+
+const FIND_DELIVERY: &str =
+    "SELECT found.id, row, event, arrival, endpoint.name, order_key, found.state, tries,
+        attempts, fence, leased, next_at, created_at, updated_at
+     FROM (
+        SELECT delivery AS id, row, event, arrival, endpoint, order_key, state, tries,
+            attempts, fence, leased, next_at, created_at, updated_at
+        FROM pending WHERE delivery = ANY ($1)
+        UNION ALL
+        SELECT id, row, event, arrival, endpoint, order_key, state, 0, attempts, fence,
+            false, updated_at, created_at, updated_at
+        FROM delivery WHERE id = ANY ($1)
+     ) AS found JOIN endpoint ON endpoint.id = found.endpoint";
+
+const FIND_TALLY: &str = "SELECT tally.minute, name.text, tally.event, tally.step, tally.reason,
+        tally.address_key, arrival, count, first_at, last_at, sealed_key, sealed
+     FROM {wanted} LEFT JOIN name ON name.text = wanted.source
+        JOIN tally ON tally.minute = wanted.minute
+            AND tally.source = coalesce(name.id, 0) AND tally.event = wanted.event
+            AND tally.step = wanted.step AND tally.reason = wanted.reason
+            AND tally.address_key = wanted.address_key";
+
+const FIND_EVENT: &str =
+    "SELECT event.id, sequence, arrival, source.text, provider.text, kind, status, reason,
+        covers, failed, received_at, count, range_start, range_end, order_key, dedup_key,
+        projection, sealed_key, sealed, original
+     FROM event JOIN name source ON source.id = event.source
+        JOIN name provider ON provider.id = event.provider WHERE event.id = ANY ($1)";
+
+const FIND_API_KEY: &str =
+    "SELECT id, environment, name, secret_hash, permissions, sources, providers, customer,
+        networks, created_at, created_by, expires_at, rolled_from, grace_until, revoked_at,
+        revoked_cause, last_used_at, last_address_key, last_address, uses, refusals
+     FROM api_key WHERE id = ANY ($1)";
+
+const FIND_ORDER: &str =
+    "SELECT id, reference_key, customer_key, provider, source, unit, amount, tolerance,
+        expires_at, cancelled_at, created_at, created_by, state, paid, pending, refunded, facts,
+        version, revision, updated_at, sealed_key, sealed, address_key
+     FROM orders WHERE id = ANY ($1)";
 
 /// A statement that counts the rows.
 pub(super) const fn count(table: CopiedTable) -> &'static str {
