@@ -89,25 +89,26 @@ impl OrderLimit {
         minor: u128,
         now: Timestamp,
     ) -> Result<(), LimitReached> {
-        let mut sum = counted.iter().fold(minor, |sum, one| sum.saturating_add(one.minor));
-        let mut left = counted.len();
-        let fits = |left: usize, sum: u128| {
+        let fits = |before: usize, sum: u128| {
             let count_max =
                 self.count_max.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
-            count_max.is_none_or(|most| left < most) && self.sum_max.is_none_or(|most| sum <= most)
+            count_max.is_none_or(|most| before < most)
+                && self.sum_max.is_none_or(|most| sum <= most)
         };
-        if fits(left, sum) {
-            return Ok(());
+        let mut sum = minor;
+        if !fits(0, sum) {
+            return Err(LimitReached { retry_after_ms: None });
         }
-        for one in counted {
-            (left, sum) = (left.saturating_sub(1), sum.saturating_sub(one.minor));
-            if fits(left, sum) {
+        // From the newest back: what is too much to be counted could not be taken off again.
+        for (newer, one) in counted.iter().rev().enumerate() {
+            sum = sum.saturating_add(one.minor);
+            if !fits(newer + 1, sum) {
                 let gone_at = one.at.plus_millis(self.window_ms);
                 let wait_ms = gone_at.as_millis().saturating_sub(now.as_millis()).max(1);
                 return Err(LimitReached { retry_after_ms: Some(wait_ms) });
             }
         }
-        Err(LimitReached { retry_after_ms: None })
+        Ok(())
     }
 }
 
