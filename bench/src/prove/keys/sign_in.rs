@@ -31,7 +31,7 @@ struct Pair {
 }
 
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let (samples, leaking) = if tools.short { (150, 300) } else { (100_000, 5_000) };
+    let (samples, leaking) = if tools.short { (100, 100) } else { (100_000, 5_000) };
     proof.claim(
         "time of a refused sign-in, by what was wrong: largest |t|",
         "< 4.5",

@@ -11,13 +11,20 @@ use serde_json::{Value, json};
 use super::super::{Got, Proof, Tools};
 use crate::clock::fresh_seed;
 
-const ENTRIES: u64 = 100_000;
-
 /// Entries from one checkpoint to the next: what a minute of a busy gateway is at least.
 const EVERY: u64 = 1_000;
 
 /// The script of the other verifier.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/audit/verify.py");
+
+/// How much is done.
+struct Counts {
+    entries: u64,
+    /// Places at which each way is tried.
+    times: usize,
+    /// Verdicts that are asked of the other verifier too.
+    compared: usize,
+}
 
 /// What was done, and what came of it.
 #[derive(Default)]
@@ -29,21 +36,26 @@ struct Found {
 }
 
 pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
-    let (times, compared) = if tools.short { (1, 6) } else { (40, 2 * Tamper::ALL.len()) };
+    let counts = if tools.short {
+        Counts { entries: 25_000, times: 1, compared: 6 }
+    } else {
+        Counts { entries: 100_000, times: 40, compared: 2 * Tamper::ALL.len() }
+    };
     let seed = fresh_seed();
-    let found = tamper(tools, seed, times, compared).with_context(|| format!("seed {seed}"));
+    let found = tamper(tools, seed, &counts).with_context(|| format!("seed {seed}"));
     let told = |found: Vec<String>| found.into_iter().take(5).collect::<Vec<_>>().join("; ");
     let (missed, differing) = match found {
         Ok(found) => {
-            let entries = format!("of a log of {ENTRIES} entries, seed {seed}");
+            let entries = format!("of a log of {} entries, seed {seed}", counts.entries);
             let missed = Got {
                 got: json!(found.missed.len()),
                 ok: found.missed.is_empty() && found.tampered > 0,
                 n: found.tampered,
                 detail: format!(
-                    "{} ways, {times} places each, {entries}; those that need a witness pass \
+                    "{} ways, {} places each, {entries}; those that need a witness pass \
                      without one {}",
                     Tamper::ALL.len(),
+                    counts.times,
                     told(found.missed)
                 ),
             };
@@ -67,8 +79,8 @@ pub(super) fn prove(tools: &Tools, proof: &mut Proof) -> Result<()> {
     proof.claim("verdicts on which the independent verifier differs", "0", differing)
 }
 
-fn tamper(tools: &Tools, seed: u64, times: usize, compared: usize) -> Result<Found> {
-    let log = Log::of(ENTRIES, EVERY, seed);
+fn tamper(tools: &Tools, seed: u64, counts: &Counts) -> Result<Found> {
+    let log = Log::of(counts.entries, EVERY, seed);
     let mut random = Random(seed);
     let folder = tempfile::tempdir()?;
     let python = python(tools)?;
@@ -76,7 +88,7 @@ fn tamper(tools: &Tools, seed: u64, times: usize, compared: usize) -> Result<Fou
     let export = log.export();
     let whole = judged(&export, &log.witness())?;
     ensure!(whole.get("verdict") == Some(&json!("ok")), "as it was made: {whole}");
-    for round in 0..times {
+    for round in 0..counts.times {
         for (number, tamper) in Tamper::ALL.iter().enumerate() {
             let tampered = tamper.apply(&log, &mut random);
             found.tampered += 1;
@@ -96,7 +108,7 @@ fn tamper(tools: &Tools, seed: u64, times: usize, compared: usize) -> Result<Fou
                     found.missed.push(name());
                 }
             }
-            let spread = Tamper::ALL.len() * times / compared.max(1);
+            let spread = Tamper::ALL.len() * counts.times / counts.compared.max(1);
             let turn = round * Tamper::ALL.len() + number;
             if turn.is_multiple_of(spread.max(1)) {
                 let ours = judged(&tampered.export, &tampered.witness)?;
