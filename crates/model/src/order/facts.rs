@@ -43,7 +43,7 @@ codes! {
 
 impl FactKind {
     /// What a chain says now, which may be other than before: the latest version counts.
-    const fn is_of_chain(self) -> bool {
+    pub(super) const fn is_of_chain(self) -> bool {
         matches!(self, Self::Seen | Self::Confirming | Self::Counted | Self::Gone | Self::Undone)
     }
 }

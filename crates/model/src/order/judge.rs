@@ -35,7 +35,11 @@ struct Sum {
 
 /// Judges an order by everything that is known of it.
 pub fn judge(expected: &Expected, facts: &Facts, now: Timestamp) -> Judgement {
-    let sums: Vec<Sum> = facts.payments().map(|payment| sum(expected, facts.of(payment))).collect();
+    // Once the chain itself tells of money, what a provider says is on its way is that money once more.
+    let is_seen = facts.iter().any(|fact| fact.kind.is_of_chain());
+    let counts = |fact: &&Fact| !(is_seen && fact.kind == FactKind::Pending);
+    let sums: Vec<Sum> =
+        facts.payments().map(|payment| sum(expected, facts.of(payment).filter(counts))).collect();
     let total = |of: fn(&Sum) -> u128| {
         sums.iter().map(of).fold(0_u128, |sum, amount| sum.saturating_add(amount))
     };

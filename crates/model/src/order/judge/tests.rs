@@ -64,6 +64,19 @@ fn one_dollar_does_not_pay_two_thousand() {
 }
 
 #[test]
+fn what_a_provider_says_is_on_its_way_is_not_counted_beside_what_the_chain_says() {
+    use FactKind::{Counted, Pending, Seen};
+    let hint = fact(1, Pending, 1000);
+    let judged = |facts: &[Fact]| {
+        let judged = judge(&expected(1000), &facts.iter().copied().collect(), at(20));
+        (judged.state, judged.paid, judged.pending)
+    };
+    assert_eq!(judged(&[hint]), (OrderState::Detected, 0, 1000));
+    assert_eq!(judged(&[hint, word(2, 1, Seen, 600)]), (OrderState::Partial, 0, 600));
+    assert_eq!(judged(&[word(2, 2, Counted, 1000), hint]), (OrderState::Paid, 1000, 0));
+}
+
+#[test]
 fn tolerance_is_to_both_sides_and_none_unless_said() {
     let tolerant = Expected { tolerance: 5, ..expected(1000) };
     let state = |paid| state_at(20, &tolerant, &[fact(1, FactKind::Paid, paid)]);
