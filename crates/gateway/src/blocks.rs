@@ -73,11 +73,34 @@ impl Blocks {
         if !self.any() {
             return None;
         }
-        let of_order = order.map(|Kept { row, about }| {
-            orders::parties(row.provider.as_deref(), row.expected.money.unit.chain(), about)
-        });
-        let named = parties(provider, facts).into_iter();
-        named.chain(of_order.into_iter().flatten()).find_map(|party| self.against(&party, now))
+        let of_event = parties(provider, facts).iter().find_map(|party| self.against(party, now));
+        of_event.or_else(|| self.of_order(order?, now))
+    }
+
+    /// The block that stands against one of the parties of an order.
+    pub(crate) fn of_order(&self, order: &Kept, now: Timestamp) -> Option<Blocked> {
+        if !self.any() {
+            return None;
+        }
+        let Kept { row, about } = order;
+        let chain = row.expected.money.unit.chain();
+        let parties = orders::parties(row.provider.as_deref(), chain, about);
+        parties.iter().find_map(|party| self.against(party, now))
+    }
+
+    /// The block that stands against one of these addresses on a chain.
+    pub(crate) fn of_addresses(
+        &self,
+        chain: &str,
+        mut addresses: impl Iterator<Item = ::chains::Address>,
+        now: Timestamp,
+    ) -> Option<Blocked> {
+        if !self.any() {
+            return None;
+        }
+        addresses.find_map(|address| {
+            self.against(&Party::named(PartyKind::Address, chain, address.as_str()), now)
+        })
     }
 
     /// Reads the blocks anew if any has changed.

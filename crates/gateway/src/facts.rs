@@ -53,6 +53,9 @@ pub struct Facts {
     /// The block that holds it: `blk_…`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub block: Option<String>,
+    /// Of an event about an order that waits: the source whose endpoints it is for. Without one it is for all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub told_to: Option<String>,
     /// The version that its order has with it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub order_version: Option<i64>,

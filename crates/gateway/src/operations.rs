@@ -86,6 +86,26 @@ impl Desk {
         Ok(self.store.audit(deed).await?)
     }
 
+    /// The entry about a receipt of a source that was judged; a receipt that is no answer has the reason.
+    ///
+    /// # Errors
+    /// The store fails, or its keys cannot be opened.
+    pub(crate) async fn judged_receipt(
+        &self,
+        source: &str,
+        reason: Option<&str>,
+        order: Order,
+    ) -> Result<Deed, KeyError> {
+        let changes = reason.map(|reason| ("reason", None, Some(reason.to_owned())));
+        Ok(Deed {
+            action: Action::ReceiptJudged,
+            resource: source.to_owned(),
+            refused: reason.is_some(),
+            note: self.note(order).await?,
+            changes: changes.into_iter().collect(),
+        })
+    }
+
     /// Adds a secret of a source or endpoint; with an overlap, those that were added before end.
     ///
     /// # Errors
@@ -234,19 +254,6 @@ impl Desk {
         let note = self.note(order).await?;
         Ok(self.store.deny(event, note).await?)
     }
-}
-
-/// Of the endpoints that a source delivers to, those that get an event when it is released. Of a
-/// redacted one the original bytes are gone, so whoever takes those gets nothing of it; none if
-/// nobody is left for that reason.
-pub fn receivers(
-    event: &EventRow,
-    endpoints: &[String],
-    takes_originals: impl Fn(&str) -> bool,
-) -> Option<Vec<Arc<str>>> {
-    let gets = |name: &&String| event.original.is_none() || !takes_originals(name);
-    let receivers: Vec<_> = endpoints.iter().filter(gets).map(|name| Arc::from(&**name)).collect();
-    (!receivers.is_empty() || endpoints.is_empty()).then_some(receivers)
 }
 
 /// What is known of endpoints beside their configuration.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use model::block::{Party, PartyKind};
+use model::block::{Blocked, Party, PartyKind};
 use model::order::{Fact, Facts, Judgement, PaymentKey, judge};
 use model::{OrderId, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ use store::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::blocks::party_key;
+use crate::blocks::{Blocks, party_key};
 use crate::facts::KnownAs;
 use crate::inbound::Parts;
 use crate::keys::{Held, KeyError, KeyRing};
@@ -103,12 +103,14 @@ pub(crate) struct Planned {
     pub(crate) events: Vec<usize>,
     pub(crate) facts: Facts,
     pub(crate) cancelled_at: Option<Timestamp>,
+    /// The block of a party that what changes it names.
+    pub(crate) blocked: Option<Blocked>,
 }
 
 impl Planned {
     pub(crate) fn of(kept: Kept) -> Self {
         let (facts, cancelled_at) = (kept.row.facts.clone(), kept.row.expected.cancelled_at);
-        Self { kept, events: Vec::new(), facts, cancelled_at }
+        Self { kept, events: Vec::new(), facts, cancelled_at, blocked: None }
     }
 
     pub(crate) fn add(&mut self, facts: &[Fact]) {
@@ -147,6 +149,8 @@ pub struct Orders {
     woken: Arc<Notify>,
     /// Endpoints that take the gateway's own events, by the source they belong to.
     listeners: BTreeMap<String, Vec<Arc<str>>>,
+    /// Whoever is blocked, as a gateway knows it.
+    blocks: Option<Arc<Blocks>>,
     /// There is one, as far as is known. (If not, the store says so when it matters.)
     any: AtomicBool,
 }
@@ -171,6 +175,7 @@ impl Orders {
             fresh_work: parts.fresh_work.clone(),
             woken: Arc::default(),
             listeners: sources.iter().map(of).collect(),
+            blocks: Some(parts.blocks.clone()),
             any: AtomicBool::new(!first.is_empty()),
         })
     }
@@ -182,7 +187,7 @@ impl Orders {
         listeners: BTreeMap<String, Vec<Arc<str>>>,
     ) -> Self {
         let (fresh_work, any) = (Arc::new(Notify::new()), AtomicBool::new(true));
-        Self { store, keys, fresh_work, woken: Arc::default(), listeners, any }
+        Self { store, keys, fresh_work, woken: Arc::default(), listeners, blocks: None, any }
     }
 
     /// Whether it is worth while to look for one.

@@ -364,14 +364,8 @@ impl Running {
         let assets: Arc<[ChainAsset]> = assets.into();
         for chain in chains {
             let nodes = Nodes::new(chain.nodes.clone(), resolver, proxy);
-            let follower = Follower::new(
-                chain,
-                nodes,
-                assets.clone(),
-                orders.clone(),
-                (parts.store.clone(), parts.keys.clone()),
-                (parts.metrics.clone(), parts.clock.clone()),
-            );
+            let follower =
+                Follower::new(chain, nodes, assets.clone(), orders.clone(), parts.clone());
             self.outward.push(tokio::spawn(follower.run(self.stop_out.clone())));
         }
     }

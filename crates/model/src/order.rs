@@ -54,6 +54,11 @@ impl OrderState {
     pub const fn is_paid(self) -> bool {
         matches!(self, Self::Paid | Self::Overpaid)
     }
+
+    /// Whether somebody may act on it as on money that is there.
+    pub const fn is_money(self) -> bool {
+        self.is_paid() || matches!(self, Self::Late)
+    }
 }
 
 /// What is expected of an order.

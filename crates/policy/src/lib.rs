@@ -65,6 +65,7 @@ pub fn decide(rules: Rules, evidence: Evidence) -> Decided {
 /// where the event is never delivered anyway.
 pub fn decide_blocked(was: EventStatus, blocked: Option<&Blocked>) -> Option<Decided> {
     match was {
+        _ if sabotage::on(Defect::BlockedPasses) => None,
         EventStatus::Accepted | EventStatus::Held => {
             blocked.map(|_| Decided::Hold(HoldReason::PartyBlocked))
         }

@@ -9,6 +9,7 @@ use model::OrderState;
 use model::money::{self, Notation, Unit};
 use model::order::{Expected, Fact, FactKind, Facts, Part, PaymentKey, judge};
 use model::{OrderId, Timestamp, limits};
+use sabotage::Defect;
 
 use crate::{Decided, DenyReason, HoldReason, Permit};
 
@@ -154,6 +155,7 @@ pub fn match_released(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact
 
 fn is_other_currency(claim: &Claim<'_>, unit: &Unit) -> bool {
     claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name()))
+        && !sabotage::on(Defect::CurrencyIgnored)
 }
 
 /// What an event says of the payment. Nothing, if it is not about money.
@@ -171,7 +173,8 @@ fn facts_of(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldRea
             amount => amount?,
         };
         // Where a node is asked, nobody else's word makes anything paid.
-        let is_hint = wanted.watched && kind == FactKind::Paid;
+        let is_hint =
+            wanted.watched && kind == FactKind::Paid && !sabotage::on(Defect::HintBelieved);
         let kind = if is_hint { FactKind::Pending } else { kind };
         facts.push(fact(kind, amount, if has_parts(kind) { claim.part } else { WHOLE }));
     }
@@ -193,7 +196,7 @@ fn exceeded(facts: &Facts, payment: PaymentKey) -> Option<u128> {
         of.fold(0_u128, |sum, fact| sum.saturating_add(fact.amount))
     };
     let paid = total(&[FactKind::Paid, FactKind::Counted]);
-    (total(&[FactKind::Refunded]) > paid).then_some(paid)
+    (total(&[FactKind::Refunded]) > paid && !sabotage::on(Defect::RefundUnbounded)).then_some(paid)
 }
 
 /// Whether the event is about somebody else's order, money or account.
@@ -295,7 +298,10 @@ fn compared(amount: u128, state: OrderState, wanted: &Wanted<'_>) -> Decided {
         Decided::Hold(HoldReason::AmountOver)
     } else if wanted.watched && !state.is_paid() {
         Decided::Hold(HoldReason::ConfirmationsMissing)
-    } else if amount >= expected.minimum() || state == OrderState::Paid {
+    } else if amount >= expected.minimum()
+        || state == OrderState::Paid
+        || sabotage::on(Defect::UnderpaidPasses)
+    {
         Decided::Permit(Permit(()))
     } else {
         Decided::Hold(HoldReason::AmountUnder)

@@ -151,6 +151,24 @@ coded! {
     TierOfOnePayment = "tier-of-one-payment",
     /// What the first of several nodes says is believed.
     FirstNodeBelieved = "first-node-believed",
+    /// Of money only the number counts, not the currency.
+    CurrencyIgnored = "currency-ignored",
+    /// Whatever is paid, an event that says so passes.
+    UnderpaidPasses = "underpaid-passes",
+    /// More may be paid back than was paid.
+    RefundUnbounded = "refund-unbounded",
+    /// What a provider says of a watched order counts.
+    HintBelieved = "hint-believed",
+    /// Events of a blocked party pass.
+    BlockedPasses = "blocked-passes",
+    /// Nothing is too much for a limit of orders.
+    LimitIgnored = "limit-ignored",
+    /// An event passes although its provider says something else.
+    DifferenceIgnored = "difference-ignored",
+    /// What a person releases is delivered and does not count.
+    ReleaseUncounted = "release-uncounted",
+    /// A transaction answers as many requests as somebody likes.
+    ReceiptReused = "receipt-reused",
     /// An API key may be used from anywhere, whatever networks it is bound to.
     KeyAddressIgnored = "key-address-ignored",
 }

@@ -118,6 +118,8 @@ actions! {
     /// The gateway decided anew on an event: its order changed, or its provider answered. The resource is
     /// the event.
     DecidedAnew = 38 "event.decided_anew",
+    /// A receipt was judged. The resource is the source whose provider signed it.
+    ReceiptJudged = 39 "receipt.judged",
     /// A secret stands in the configuration now, or does not any more. The resource is its source or
     /// endpoint.
     SecretConfigured = 23 "secret.configured",

@@ -126,7 +126,7 @@ pub(crate) enum Command {
     /// Records what pays orders, and changes them.
     ChangeOrders(Box<OrderChanges>),
     /// Takes a receipt, unless its transaction answers another request.
-    TakeReceipt(NewReceipt),
+    TakeReceipt(NewReceipt, Box<Deed>),
     TakeDuty(Duty),
     ReleaseDuty {
         name: String,

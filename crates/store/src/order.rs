@@ -302,6 +302,11 @@ pub(crate) fn facts(bytes: &[u8]) -> Result<Facts, StoreError> {
     read.filter(|_| rest.is_empty()).ok_or_else(|| StoreError::new(Kind::Corrupt))
 }
 
+/// It is delivered, or waits for a person.
+const fn may_be_told(status: EventStatus) -> bool {
+    matches!(status, EventStatus::Accepted | EventStatus::Held)
+}
+
 impl OrderChange {
     /// Refuses what no order may come to.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
@@ -310,7 +315,7 @@ impl OrderChange {
             .told
             .iter()
             .flat_map(|told| &told.events)
-            .any(|event| event.status != EventStatus::Accepted || event.dedup_key.is_none());
+            .any(|event| !may_be_told(event.status) || event.dedup_key.is_none());
         let paid_back_too_much = self.judged.refunded > self.judged.paid;
         if too_many || not_ours || paid_back_too_much {
             return Err(StoreError::new(Kind::Constraint));

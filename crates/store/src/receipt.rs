@@ -5,6 +5,8 @@
 
 use model::Timestamp;
 
+use crate::Deed;
+
 /// A receipt that is to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewReceipt {
@@ -23,4 +25,16 @@ pub enum ReceiptTaken {
     Done,
     /// Its transaction answers another request.
     Reused,
+}
+
+impl ReceiptTaken {
+    /// The entry about it, of one that is good but for that.
+    pub(crate) fn entry(self, good: &Deed) -> Deed {
+        let mut deed = good.clone();
+        if self == Self::Reused {
+            deed.refused = true;
+            deed.changes.push(("reason", None, Some("receipt_reused".to_owned())));
+        }
+        deed
+    }
 }

@@ -130,7 +130,7 @@ impl Name {
             Command::AddBlock(..) | Command::LiftBlock { .. } => Self::Block,
             Command::CreateOrder(..) => Self::Order,
             Command::ChangeOrders(_) => Self::Payment,
-            Command::TakeReceipt(_) => Self::Receipt,
+            Command::TakeReceipt(..) => Self::Receipt,
             Command::TakeUndecided(_) | Command::PutOff(..) => Self::Undecided,
             Command::AddOperator { .. } | Command::ChangeOperator { .. } => Self::Operator,
             Command::AskApproval { .. }

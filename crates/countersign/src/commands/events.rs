@@ -5,7 +5,7 @@ mod line;
 use std::io::Write;
 use std::sync::Arc;
 
-use gateway::Counted;
+use gateway::{Counted, Orders};
 use model::{EventId, EventStatus};
 use store::{Action, Changed, DeliveryQuery, EventQuery, EventRow};
 
@@ -172,13 +172,16 @@ async fn show(office: &Office, id: EventId, raw: bool, json: bool) -> Ended {
 }
 
 /// The endpoints that get an event when it is released.
-fn receivers(office: &Office, event: &EventRow) -> Result<Vec<Arc<str>>, Failure> {
+async fn receivers(
+    office: &Office,
+    orders: &Orders,
+    event: &EventRow,
+) -> Result<Vec<Arc<str>>, Failure> {
     let named = office.sources.get(&event.source).map(|source| source.endpoints.as_slice());
     let takes_originals = |name: &str| {
         office.endpoints.iter().any(|endpoint| endpoint.name == name && endpoint.takes_originals)
     };
-    let receivers =
-        gateway::operations::receivers(event, named.unwrap_or_default(), takes_originals);
+    let receivers = orders.receivers(event, named.unwrap_or_default(), takes_originals).await?;
     receivers.ok_or_else(|| {
         let message = "every endpoint of the source takes the original bytes, which are not kept";
         let fix = "give the source an endpoint with format = \"event\", then release again";
@@ -195,8 +198,8 @@ async fn judge(office: &Office, judgement: &Judgement, release: bool, json: bool
     let order = order(&judgement.reason);
     let mut endpoints: Vec<Arc<str>> = Vec::new();
     let (changed, counted) = if release {
-        endpoints = receivers(office, &event)?;
         let orders = super::orders::orders(office);
+        endpoints = receivers(office, &orders, &event).await?;
         let released = office.desk.release(event.id, order, &endpoints, &orders).await?;
         (released.changed, Some(released.counted))
     } else {

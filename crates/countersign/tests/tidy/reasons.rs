@@ -87,6 +87,14 @@ fn the_table_and_the_code_have_the_same_reasons() {
 }
 
 #[test]
+fn every_action_of_the_audit_log_is_told() {
+    let page = std::fs::read_to_string(root().join("docs/audit.md")).expect("the page");
+    let untold = |action: &&store::Action| !page.contains(&format!("`{}`", action.code()));
+    let untold = store::Action::ALL.iter().filter(untold);
+    none(untold.map(|action| format!("docs/audit.md: {} is missing", action.code())).collect());
+}
+
+#[test]
 fn every_reason_has_a_meaning_a_cure_and_a_test() {
     let mut faults = Vec::new();
     for row in rows() {

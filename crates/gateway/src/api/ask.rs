@@ -253,9 +253,20 @@ impl Ask {
         if may { Ok(()) } else { Err(ApiRefusal::OutOfReach.into()) }
     }
 
-    /// Takes a receipt that is good and within reach.
-    pub(super) async fn take_receipt(&self, new: NewReceipt) -> Result<ReceiptTaken, Problem> {
-        Ok(self.api.desk.store().take_receipt(new).await?)
+    /// Writes the entry about a receipt that was judged; one that is good is taken with it, where it names
+    /// its transaction.
+    pub(super) async fn judged_receipt(
+        &self,
+        source: &str,
+        reason: Option<&str>,
+        new: Option<NewReceipt>,
+    ) -> Result<ReceiptTaken, Problem> {
+        let desk = &self.api.desk;
+        let entry = desk.judged_receipt(source, reason, self.order(String::new())).await?;
+        match new.filter(|_| reason.is_none()) {
+            Some(new) => Ok(desk.store().take_receipt(new, entry).await?),
+            None => Ok(desk.store().audit(entry).await.map(|()| ReceiptTaken::Done)?),
+        }
     }
 
     /// One endpoint. It is within reach if every source that delivers to it is.

@@ -118,9 +118,11 @@ pub(super) async fn release(ask: Ask) -> Result<Reply, Problem> {
     let named = source.map(|source| source.endpoints.as_slice()).unwrap_or_default();
     let takes_originals =
         |name: &str| ask.api.endpoints.iter().any(|one| one.name == name && one.takes_originals);
-    let endpoints = crate::operations::receivers(&event, named, takes_originals)
-        .ok_or(ApiRefusal::RedactedOriginalOnly)?;
     let (desk, orders) = (&ask.api.desk, &ask.api.orders);
+    let endpoints = orders
+        .receivers(&event, named, takes_originals)
+        .await?
+        .ok_or(ApiRefusal::RedactedOriginalOnly)?;
     let Released { changed, counted } =
         desk.release(event.id, ask.order(reason), &endpoints, orders).await?;
     ask.api.fresh_work.notify_one();

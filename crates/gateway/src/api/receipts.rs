@@ -1,5 +1,6 @@
 //! Receipts: judged for the request that they answer.
 
+use sabotage::Defect;
 use schemes::{Difference, Receipt, ReceiptFault, ReceiptField};
 use serde::{Deserialize, Serialize};
 use store::ReceiptTaken;
@@ -178,15 +179,19 @@ pub(super) async fn verify(ask: Ask) -> Result<Reply, Problem> {
     let now = ask.came.at;
     let receipt = match judge.verify(wanted.receipt.as_bytes(), now) {
         Ok(receipt) => receipt,
-        Err(fault) => return Reply::of(&ReceiptVerdict::unsigned(fault)),
+        Err(fault) => {
+            ask.judged_receipt(&wanted.source, Some(fault.code()), None).await?;
+            return Reply::of(&ReceiptVerdict::unsigned(fault));
+        }
     };
     let user = receipt.says(ReceiptField::User);
     ask.may_see_receipt(&wanted.source, &source.provider, user)?;
     let differences = receipt.differences(&expected.unwrap_or_default());
     let mut refused = judge.refuse(&receipt, &differences, now);
     let new = new_receipt(&ask.api.keys, &source.provider, &receipt, now);
-    if let (None, Some(new)) = (refused, new)
-        && ask.take_receipt(new).await? == ReceiptTaken::Reused
+    let reason = refused.map(ReceiptRefusal::code);
+    if ask.judged_receipt(&wanted.source, reason, new).await? == ReceiptTaken::Reused
+        && !sabotage::on(Defect::ReceiptReused)
     {
         refused = Some(ReceiptRefusal::Reused);
     }

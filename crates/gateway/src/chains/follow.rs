@@ -9,14 +9,14 @@ use std::time::Duration;
 use ::chains::{ChainId, Change, Standing, State};
 use model::order::{Fact, FactKind, Facts, PaymentKey};
 use model::{OrderId, RequestId, Timestamp};
-use store::{ChainChange, OrderChange, OrderChanges, OrdersChanged, Store, StoreError};
+use store::{ChainChange, OrderChange, OrderChanges, OrdersChanged, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::{ChainAsset, Nodes, Watcher, of_unit};
-use crate::keys::{Held, KeyError, KeyRing};
-use crate::metrics::Metrics;
+use crate::entropy;
+use crate::inbound::Parts;
+use crate::keys::{Held, KeyError};
 use crate::orders::{Orders, Planned, TRIES};
-use crate::{Clock, entropy};
 
 /// What a state is sealed as.
 pub(crate) const TABLE: &str = "chain";
@@ -67,10 +67,7 @@ pub(crate) struct Follower {
     watcher: Watcher,
     assets: Arc<[ChainAsset]>,
     orders: Arc<Orders>,
-    store: Store,
-    keys: Arc<KeyRing>,
-    metrics: Arc<Metrics>,
-    clock: Clock,
+    parts: Parts,
     holder: [u8; 16],
     /// Orders of which it was said that they cannot be watched.
     unfit: BTreeSet<OrderId>,
@@ -82,8 +79,7 @@ impl Follower {
         nodes: Nodes,
         assets: Arc<[ChainAsset]>,
         orders: Arc<Orders>,
-        (store, keys): (Store, Arc<KeyRing>),
-        (metrics, clock): (Arc<Metrics>, Clock),
+        parts: Parts,
     ) -> Self {
         Self {
             name: chain.name.clone(),
@@ -92,10 +88,7 @@ impl Follower {
             watcher: Watcher::new(chain.settings.clone(), nodes),
             assets,
             orders,
-            store,
-            keys,
-            metrics,
-            clock,
+            parts,
             holder: entropy::bytes(),
             unfit: BTreeSet::new(),
         }
@@ -124,8 +117,8 @@ impl Follower {
 
     /// Another gateway may follow at once.
     async fn give_up(&self) {
-        if self.store.is_shared()
-            && let Err(error) = self.store.release_duty(&self.duty(), self.holder).await
+        if self.parts.store.is_shared()
+            && let Err(error) = self.parts.store.release_duty(&self.duty(), self.holder).await
         {
             tracing::warn!(chain = %self.name, %error, "another gateway follows the chain a little later");
         }
@@ -137,7 +130,7 @@ impl Follower {
 
     /// One look. Says whether there is more to read.
     async fn turn(&mut self, kept: &mut Option<Kept>) -> Result<bool, KeyError> {
-        let now = self.clock.now();
+        let now = self.parts.clock.now();
         if !self.is_ours(now).await? {
             *kept = None;
             return Ok(false);
@@ -150,7 +143,7 @@ impl Follower {
         let taken = self.take_up(&mut state, now).await?;
         let left = leave(&mut state, now);
         let step = self.watcher.turn(state, now).await;
-        self.metrics.chain(&self.name, &step);
+        self.parts.metrics.chain(&self.name, &step);
         let is_behind = step.is_behind;
         let changes = step.facts.into_iter().filter_map(|fact| match fact {
             ::chains::Fact::Payment(change) => Some(*change),
@@ -163,19 +156,19 @@ impl Follower {
 
     /// Whether this gateway follows the chain for all, now and for a while.
     async fn is_ours(&self, now: Timestamp) -> Result<bool, StoreError> {
-        if !self.store.is_shared() {
+        if !self.parts.store.is_shared() {
             return Ok(true);
         }
         let until = now.plus_millis(DUTY_MS);
-        Ok(self.store.take_duty(&self.duty(), self.holder, now, until).await?.is_some())
+        Ok(self.parts.store.take_duty(&self.duty(), self.holder, now, until).await?.is_some())
     }
 
     async fn read(&self) -> Result<Kept, KeyError> {
-        let Some(row) = self.store.chain(&self.name).await? else {
+        let Some(row) = self.parts.store.chain(&self.name).await? else {
             return Ok(Kept { revision: 0, state: State::new(self.id) });
         };
         let id = self.name.as_bytes();
-        let bytes = self.keys.open_row(TABLE, COLUMN, id, &row.sealed).await?;
+        let bytes = self.parts.keys.open_row(TABLE, COLUMN, id, &row.sealed).await?;
         let state = State::from_bytes(&bytes).map_err(|bad| {
             tracing::error!(chain = %self.name, %bad, "what was read of the chain is of no use");
             KeyError::NotAuthentic
@@ -224,31 +217,31 @@ impl Follower {
         if is_same && was.state.is_same_but_for_the_round(&look.state) {
             return Ok(Some(Kept { revision: was.revision, state: look.state }));
         }
-        let key = self.keys.bucket(BUCKET, now).await?;
+        let key = self.parts.keys.bucket(BUCKET, now).await?;
         let (id, bytes) = (self.name.as_bytes(), look.state.to_bytes());
         let chain = ChainChange {
             name: self.name.clone(),
             revision: was.revision,
             keys: key.to_store().into_iter().collect(),
             sealed: key.seal(TABLE, COLUMN, id, &bytes),
-            taken: look.taken,
-            left: look.left,
+            taken: look.taken.clone(),
+            left: look.left.clone(),
         };
         let mut refused = BTreeSet::new();
         for _ in 0..TRIES {
-            let (changes, told) = self.plan(&look.changes, &refused, now).await?;
+            let (changes, told) = self.plan(&look, &refused, now).await?;
             let chain = Some(chain.clone());
             let changes =
                 OrderChanges { record: None, anew: None, changes, chain, note: None, at: now };
-            match self.store.change_orders(changes).await? {
+            match self.parts.store.change_orders(changes).await? {
                 OrdersChanged::Done(_) => {
-                    self.keys.stored(&key);
+                    self.parts.keys.stored(&key);
                     self.orders.told_is_kept(told.iter());
                     return Ok(Some(Kept { revision: was.revision + 1, state: look.state }));
                 }
                 // An event may have changed an order meanwhile; if it was the chain, reading it says so.
                 OrdersChanged::Stale => {
-                    let kept = self.store.chain(&self.name).await?;
+                    let kept = self.parts.store.chain(&self.name).await?;
                     if kept.map_or(0, |row| row.revision) != was.revision {
                         return Ok(None);
                     }
@@ -265,7 +258,7 @@ impl Follower {
     /// What payments make of their orders.
     async fn plan(
         &self,
-        changes: &[Change],
+        Look { changes, state, .. }: &Look,
         refused: &BTreeSet<PaymentKey>,
         now: Timestamp,
     ) -> Result<(Vec<OrderChange>, Vec<Held>), KeyError> {
@@ -284,6 +277,8 @@ impl Follower {
             if plan.facts == plan.kept.row.facts {
                 continue;
             }
+            let payers = state.payments(order).into_iter().filter_map(|payment| payment.from);
+            plan.blocked = self.parts.blocks.of_addresses(&self.name, payers, now);
             let request = RequestId::new(now, entropy::bytes());
             let (change, key) = self.orders.change(&plan, None, request, now).await?;
             planned.push(change);
@@ -298,7 +293,7 @@ impl Follower {
         let chain = key.chain.to_string();
         let place = key.place.to_string();
         let parts = [chain.as_bytes(), key.tx.as_bytes().as_slice(), place.as_bytes()];
-        self.keys.index("chain payment", &parts)
+        self.parts.keys.index("chain payment", &parts)
     }
 }
 

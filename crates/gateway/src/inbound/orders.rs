@@ -99,7 +99,7 @@ impl Inbound {
             planned.events.push(number);
         }
         event.facts.order_version = Some(planned.version(planned.judged(arrival.at)));
-        self.hold_blocked(arrival, received, event, Some(&planned.kept));
+        self.hold_blocked(arrival, received, event, Some(planned));
         Ok(())
     }
 

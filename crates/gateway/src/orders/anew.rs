@@ -230,19 +230,7 @@ impl Deciding {
         let (event, now) = (&opened.event, self.parts.clock.now());
         let reference_key = kept.row.reference_key;
         let mut planned = Planned::of(kept);
-        let route = self.routes.get(&event.source);
-        let serves = self.orders.of_payment(opened.known_as.payment).await?;
-        let said = Said {
-            provider: &event.provider,
-            source: &event.source,
-            facts: &opened.facts,
-            known_as: opened.known_as,
-            at: event.received_at,
-        };
-        let payee_usual = route.and_then(|route| route.payee_usual.as_deref());
-        let matched = policy::match_order(&said.claim(serves), &planned.wanted(payee_usual));
-        planned.add(&matched.facts);
-        let decided = matched.decided;
+        let decided = self.match_with(&opened, &mut planned, now).await?;
         if event.status == EventStatus::Accepted {
             // It is delivered: it can only count, for what it is worth.
             let anew = Anew {
@@ -268,6 +256,24 @@ impl Deciding {
         Ok(matches!(changed, OrdersChanged::Done(_)).then_some(Looked::Done))
     }
 
+    /// Matches what an event says with its order as that stands, and adds what it brings to the plan.
+    pub(super) async fn match_with(
+        &self,
+        opened: &Opened,
+        planned: &mut Planned,
+        now: Timestamp,
+    ) -> Result<Decided, KeyError> {
+        let Opened { event, facts, known_as, .. } = opened;
+        let (provider, source) = (&*event.provider, &*event.source);
+        let said = Said { provider, source, facts, known_as: *known_as, at: event.received_at };
+        let serves = self.orders.of_payment(known_as.payment).await?;
+        let payee_usual = self.routes.get(source).and_then(|route| route.payee_usual.as_deref());
+        let matched = policy::match_order(&said.claim(serves), &planned.wanted(payee_usual));
+        planned.add(&matched.facts);
+        planned.blocked = self.parts.blocks.of_event(provider, facts, Some(&planned.kept), now);
+        Ok(matched.decided)
+    }
+
     /// What becomes of a held event; nothing if that is what it is already.
     pub(super) fn anew_of(
         &self,
@@ -287,8 +293,10 @@ impl Deciding {
             }
             (decided, _) => decided,
         };
-        let order = planned.map(|planned| &planned.kept);
-        let blocked = self.parts.blocks.of_event(&event.provider, facts, order, now);
+        let blocked = match planned {
+            Some(planned) => planned.blocked,
+            None => self.parts.blocks.of_event(&event.provider, facts, None, now),
+        };
         let decided = policy::decide_blocked(event.status, blocked.as_ref()).unwrap_or(decided);
         let (to, reason, steps, permit) = inbound::fate(decided);
         let judged = planned.map(|planned| (planned, planned.judged(now)));

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use model::{EventStatus, Timestamp};
 use policy::{Decided, HoldReason};
+use sabotage::Defect;
 use schemes::Confirmation;
 use store::{Awaits, EventRow, Later, OrdersChanged, StoreError, Undecided};
 
 use super::anew::{Deciding, Looked, NEVER, Opened};
 use super::confirm::{Asked, Asking, next};
-use super::{Planned, Said, TRIES};
+use super::{Planned, TRIES};
 use crate::facts::KnownAs;
 use crate::keys::KeyError;
 use crate::{Facts, entropy};
@@ -140,17 +141,7 @@ impl Deciding {
         let route = self.routes.get(&event.source);
         let mut planned = self.orders.about(*known_as).await?.map(Planned::of);
         let decided = match &mut planned {
-            Some(planned) => {
-                let serves = self.orders.of_payment(known_as.payment).await?;
-                let (provider, source) = (&*event.provider, &*event.source);
-                let at = event.received_at;
-                let said = Said { provider, source, facts, known_as: *known_as, at };
-                let payee_usual = route.and_then(|route| route.payee_usual.as_deref());
-                let matched =
-                    policy::match_order(&said.claim(serves), &planned.wanted(payee_usual));
-                planned.add(&matched.facts);
-                matched.decided
-            }
+            Some(planned) => self.match_with(opened, planned, now).await?,
             None if route
                 .is_some_and(|route| route.hold_unknown_orders && facts.order.is_some()) =>
             {
@@ -159,7 +150,9 @@ impl Deciding {
             None => policy::confirmed(),
         };
         let decided = match decided {
-            Decided::Permit(_) if differs => Decided::Hold(HoldReason::ConfirmationDiffers),
+            Decided::Permit(_) if differs && !sabotage::on(Defect::DifferenceIgnored) => {
+                Decided::Hold(HoldReason::ConfirmationDiffers)
+            }
             decided => decided,
         };
         let waits = match decided {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use model::block::Blocked;
 use model::order::Judgement;
-use model::{ArrivalId, Covers, DeliveryId, EventId, EventStatus, RequestId, Steps, Timestamp};
-use store::{NewDelivery, NewEvent, Record};
+use model::{ArrivalId, Covers, EventId, EventStatus, RequestId, Timestamp};
+use policy::{Evidence, Rules};
+use store::{NewEvent, Record};
 
 use super::{Orders, Planned};
 use crate::keys::{Held, KeyError};
-use crate::{Facts, entropy, shown};
+use crate::{Facts, entropy, inbound, shown};
 
 /// The source of what nobody else says, and its provider.
 pub(crate) const OWN: &str = "countersign";
@@ -24,6 +26,7 @@ impl Orders {
     ) -> Result<(Record, Held), KeyError> {
         let (row, about) = (&planned.kept.row, &planned.kept.about);
         let key = self.key(row.provider.as_deref(), about, now).await?;
+        let blocked = self.blocked(planned, judged, now);
         let (event, arrival) =
             (EventId::new(now, entropy::bytes()), ArrivalId::new(now, entropy::bytes()));
         let order = shown::Order::of(row, about).with(judged, version, planned.cancelled_at, now);
@@ -33,6 +36,8 @@ impl Orders {
             order: Some(about.reference.clone()),
             order_version: Some(version),
             status: Some(judged.state.code().to_owned()),
+            block: blocked.map(|blocked| blocked.block.to_string()),
+            told_to: blocked.and(source).map(str::to_owned),
             alternative: OWN.to_owned(),
             ..Facts::default()
         };
@@ -40,21 +45,26 @@ impl Orders {
         let named = [OWN.as_bytes(), row.id.as_bytes(), &version.to_be_bytes()];
         let order_key =
             index("order", &[source.unwrap_or(OWN).as_bytes(), about.reference.as_bytes()]);
+        let decided = policy::decide_blocked(EventStatus::Accepted, blocked.as_ref());
+        let own = Evidence { covers: Covers::Full, weak: false, original_only: false };
+        let decided = decided.unwrap_or_else(|| policy::decide(Rules::default(), own));
+        let (status, reason, steps, permit) = inbound::fate(decided);
+        let deliveries = permit.map(|permit| inbound::plan(permit, now, &self.told_to(source)));
         let new = NewEvent {
             id: event,
             dedup_key: Some(index("dedup", &named)),
             projection: index("projection", &named),
             body_key: index("body", &named),
             kind: Some(format!("order.{}", judged.state)),
-            status: EventStatus::Accepted,
-            reason: None,
+            status,
+            reason,
             covers: Covers::Full,
-            steps: Steps::PASSED,
+            steps,
             order_key: Some(order_key),
             range: 0..u32::try_from(body.len()).unwrap_or(u32::MAX),
             facts: key.seal("event", "facts", event.as_bytes(), &facts.to_bytes()),
             original: None,
-            deliveries: self.deliveries(source, now),
+            deliveries: deliveries.unwrap_or_default(),
             awaits: None,
         };
         let record = Record {
@@ -71,19 +81,22 @@ impl Orders {
         Ok((record, key))
     }
 
+    /// The block for which nobody is told that an order is paid: of a party of the order, or of one that
+    /// what changed it names.
+    fn blocked(&self, planned: &Planned, judged: Judgement, now: Timestamp) -> Option<Blocked> {
+        let of_order = || self.blocks.as_ref()?.of_order(&planned.kept, now);
+        judged.state.is_money().then(|| planned.blocked.or_else(of_order)).flatten()
+    }
+
     /// To whom: whoever gets what the source brings; without one, everybody.
-    fn deliveries(&self, source: Option<&str>, now: Timestamp) -> Vec<NewDelivery> {
+    pub(super) fn told_to(&self, source: Option<&str>) -> Vec<Arc<str>> {
         let of_source = source.and_then(|source| self.listeners.get(source));
-        let mut names: Vec<&Arc<str>> = match of_source {
-            Some(names) => names.iter().collect(),
-            None => self.listeners.values().flatten().collect(),
+        let mut names: Vec<Arc<str>> = match of_source {
+            Some(names) => names.clone(),
+            None => self.listeners.values().flatten().cloned().collect(),
         };
         names.sort_unstable();
         names.dedup();
-        let delivery = |endpoint: &Arc<str>| NewDelivery {
-            id: DeliveryId::new(now, entropy::bytes()),
-            endpoint: endpoint.clone(),
-        };
-        names.into_iter().map(delivery).collect()
+        names
     }
 }

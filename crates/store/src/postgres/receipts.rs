@@ -4,11 +4,11 @@ use super::bind::{bytea, int8};
 use super::codes::Sixteen;
 use super::failure::Result;
 use super::session::Session;
-use crate::{NewReceipt, ReceiptTaken};
+use crate::{Deed, NewReceipt, ReceiptTaken};
 
 impl Session<'_> {
-    /// Takes a receipt, unless its transaction answers another request.
-    pub(super) async fn take_receipt(&self, new: &NewReceipt) -> Result<ReceiptTaken> {
+    /// Takes a receipt, unless its transaction answers another request, and writes the entry about it.
+    pub(super) async fn take_receipt(&self, new: &NewReceipt, deed: &Deed) -> Result<ReceiptTaken> {
         let (key, request) = (Sixteen(new.transaction), Sixteen(new.request));
         // Of two at once one waits here for the other, and the next statement sees what that one did.
         self.run(
@@ -19,6 +19,8 @@ impl Session<'_> {
         .await?;
         let sql = "SELECT 1 FROM receipt WHERE key = $1 AND request = $2";
         let is_its = !self.rows(sql, &[bytea(&key), bytea(&request)]).await?.is_empty();
-        Ok(if is_its { ReceiptTaken::Done } else { ReceiptTaken::Reused })
+        let taken = if is_its { ReceiptTaken::Done } else { ReceiptTaken::Reused };
+        self.deed(&taken.entry(deed)).await?;
+        Ok(taken)
     }
 }

@@ -169,7 +169,9 @@ impl<'c> Session<'c> {
             Command::ChangeOrders(changes) => {
                 self.change_orders(changes).await.map(Answer::OrdersChanged)
             }
-            Command::TakeReceipt(new) => self.take_receipt(new).await.map(Answer::ReceiptTaken),
+            Command::TakeReceipt(new, deed) => {
+                self.take_receipt(new, deed).await.map(Answer::ReceiptTaken)
+            }
             Command::TakeUndecided(take) => self.take_undecided(take).await.map(Answer::Undecided),
             Command::PutOff(looked, later) => {
                 self.put_off(looked, *later).await.map(|()| Answer::Done)
@@ -227,7 +229,7 @@ impl<'c> Session<'c> {
             | Command::LiftBlock { .. }
             | Command::CreateOrder(..)
             | Command::ChangeOrders(_)
-            | Command::TakeReceipt(_)
+            | Command::TakeReceipt(..)
             | Command::TakeUndecided(_)
             | Command::PutOff(..) => self.execute_of_orders(command).await,
             Command::TakeDuty(duty) => self.take_duty(duty).await.map(Answer::Duty),

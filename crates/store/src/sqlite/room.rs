@@ -174,7 +174,7 @@ fn is_owed(command: &Command) -> bool {
         Command::Record(_)
         | Command::CreateOrder(..)
         | Command::ChangeOrders(_)
-        | Command::TakeReceipt(_)
+        | Command::TakeReceipt(..)
         | Command::TakeUndecided(_)
         | Command::PutOff(..)
         | Command::Tally(_)

@@ -269,7 +269,9 @@ impl<'c> Session<'c> {
             Command::ChangeOrders(changes) => {
                 self.change_orders(changes).map(Answer::OrdersChanged)
             }
-            Command::TakeReceipt(new) => self.take_receipt(new).map(Answer::ReceiptTaken),
+            Command::TakeReceipt(new, deed) => {
+                self.take_receipt(new, deed).map(Answer::ReceiptTaken)
+            }
             Command::TakeUndecided(take) => self.take_undecided(take).map(Answer::Undecided),
             Command::PutOff(looked, later) => self.put_off(looked, *later).map(|()| Answer::Done),
             Command::TakeDuty(duty) => self.take_duty(duty).map(Answer::Duty),

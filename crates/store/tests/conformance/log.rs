@@ -46,7 +46,7 @@ async fn waiting(store: &Store) -> Vec<EntryRow> {
     store.waiting_entries(100).await.unwrap()
 }
 
-fn deed(resource: &str) -> Deed {
+pub(crate) fn deed(resource: &str) -> Deed {
     Deed {
         action: Action::LogRead,
         resource: resource.to_owned(),

@@ -248,6 +248,7 @@ macro_rules! every_case {
             }
             receipts {
                 a_transaction_answers_one_request,
+                each_receipt_that_is_judged_has_its_entry,
                 of_several_requests_at_once_one_has_the_transaction,
             }
             approvals {

@@ -1,8 +1,9 @@
 //! Receipts: a transaction answers one request, for good.
 
-use store::{NewReceipt, ReceiptTaken, Store};
+use store::{Action, NewReceipt, ReceiptTaken, Store};
 
 use super::fixture::*;
+use super::log::deed;
 
 pub(crate) fn receipt(transaction: u64, request: u64) -> NewReceipt {
     let (transaction, request) = (hash_bytes(transaction), hash_bytes(request));
@@ -10,7 +11,8 @@ pub(crate) fn receipt(transaction: u64, request: u64) -> NewReceipt {
 }
 
 async fn take(store: &Store, transaction: u64, request: u64) -> ReceiptTaken {
-    store.take_receipt(receipt(transaction, request)).await.unwrap()
+    let entry = store::Deed { action: Action::ReceiptJudged, ..deed("bot") };
+    store.take_receipt(receipt(transaction, request), entry).await.unwrap()
 }
 
 pub(crate) async fn a_transaction_answers_one_request(place: Place) {
@@ -29,6 +31,19 @@ pub(crate) async fn a_transaction_answers_one_request(place: Place) {
     let store = place.open().await;
     assert_eq!(take(&store, 1, 11).await, ReceiptTaken::Reused);
     assert_eq!(take(&store, 2, 11).await, ReceiptTaken::Reused);
+}
+
+pub(crate) async fn each_receipt_that_is_judged_has_its_entry(place: Place) {
+    let store = place.open().await;
+    take(&store, 1, 10).await;
+    take(&store, 1, 11).await;
+    let entries = store.entries(0, 10).await.unwrap();
+    let said: Vec<_> =
+        entries.iter().map(|entry| (entry.action, entry.outcome, &*entry.changes)).collect();
+    let reused = r#"[["entries",null,"7"],["reason",null,"receipt_reused"]]"#;
+    let good = r#"[["entries",null,"7"]]"#;
+    let judged = Action::ReceiptJudged;
+    assert_eq!(said, [(judged, "done", good), (judged, "refused", reused)]);
 }
 
 pub(crate) async fn of_several_requests_at_once_one_has_the_transaction(place: Place) {

@@ -117,7 +117,7 @@ async fn fill(store: &Store) {
     store.change_orders(chains::of_chain(left)).await.unwrap();
     for n in [2, 9, 4] {
         let new = crate::conformance::receipts::receipt(n, n + 1);
-        store.take_receipt(new).await.unwrap();
+        store.take_receipt(new, crate::conformance::log::deed("bot")).await.unwrap();
     }
     for n in 1..=3 {
         blocks::add(store, blocks::block(n, n, Some(9_000)), 0).await;
@@ -323,7 +323,7 @@ async fn it_may_end_at_any_page_and_goes_on_while_the_source_receives() {
         source.tally(vec![tally(1, 1), tally(n, 1)]).await.unwrap();
     }
     let new = crate::conformance::receipts::receipt(3, 4);
-    source.take_receipt(new).await.unwrap();
+    source.take_receipt(new, crate::conformance::log::deed("bot")).await.unwrap();
     let released = vec![delivery(77, NOON, "app")];
     source.release(draft(50).event.id, note(), released).await.unwrap();
     source.deny(draft(51).event.id, note()).await.unwrap();

@@ -9,16 +9,27 @@ use store::BlockChanged;
 
 use super::super::harness::{START_MS, source, stripe_event};
 use super::super::operations::order;
-use super::{Shop, is_refused, json as json_of};
+use super::{Shop, is_refused, json as json_of, post};
 
 /// How soon a block counts everywhere.
 const COUNTS_WITHIN: Duration = Duration::from_secs(1);
 
 const CRYPTOPAY_SECRET: &str = "cryptopay_test_made_up_secret";
 
+/// How an event of a blocked party is kept.
+pub(super) fn waits() -> (EventStatus, Option<String>) {
+    (EventStatus::Held, Some("party_blocked".to_owned()))
+}
+
 impl Shop {
     /// Blocks a party, until a time if it ends; it counts when this is done.
-    async fn block(&self, kind: PartyKind, of: &str, name: &str, ends_ms: Option<i64>) -> BlockId {
+    pub(super) async fn block(
+        &self,
+        kind: PartyKind,
+        of: &str,
+        name: &str,
+        ends_ms: Option<i64>,
+    ) -> BlockId {
         let ends_at = ends_ms.map(|ms| Timestamp::from_millis(START_MS + ms));
         let party = Party::named(kind, of, name);
         let blocked = self.desk.block(&party, ends_at, order("chargebacks")).await;
@@ -46,13 +57,15 @@ async fn events_of_a_blocked_customer_wait_until_the_block_is_over() {
     let block = shop.block(PartyKind::Customer, "stripe", "cus_1", None).await;
     shop.pay("pi_1", &json!({})).await;
     shop.is_held("party_blocked").await;
-    // What is really paid is counted, and which block holds the event is kept with it.
+    // What is really paid is counted, and which block holds the event is kept with it; so it is with what
+    // would be told of the order.
     let paid = shop.shown(&id).await;
     assert_eq!((&paid["state"], &paid["paid"]), (&json!("paid"), &json!("20.00")));
     let events = shop.gateway.events().await;
     let held = events.iter().find(|event| event.source == "stripe").expect("it is kept");
     let facts = shop.desk.facts(held).await.expect("it opens");
     assert_eq!(facts.block, Some(block.to_string()));
+    assert_eq!(shop.last("countersign").await, waits());
     // Whatever else it waits for, and whether or not it names an order.
     shop.pay("pi_2", &json!({"amount": 1, "amount_received": 1})).await;
     shop.is_held("party_blocked").await;
@@ -70,6 +83,38 @@ async fn events_of_a_blocked_customer_wait_until_the_block_is_over() {
     shop.gateway.advance_ms(5_000);
     shop.pay("pi_7", &json!({"metadata": {}})).await;
     shop.passes().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_of_a_paid_order_waits_for_a_person_too() {
+    let shop = Shop::open().await;
+    shop.order("o-1").await;
+    shop.order("o-2").await;
+    shop.block(PartyKind::Card, "stripe", "Xt5EWLLDS7FJjR1c", None).await;
+    let charge = |reference: &str, card: &str| {
+        json!({
+            "object": "charge", "metadata": {"order_id": reference}, "amount_captured": 2000,
+            "payment_method_details": {"card": {"fingerprint": card}},
+        })
+    };
+    // Only the event names the card; the order does not.
+    shop.pay("ch_1", &charge("o-1", "Xt5EWLLDS7FJjR1c")).await;
+    shop.is_held("party_blocked").await;
+    let told = shop.newest("countersign", EventStatus::Held).await;
+    assert_eq!(shop.last("countersign").await, waits());
+    let of_told = |row: &store::DeliveryRow| row.event.to_string() == told;
+    assert!(!shop.gateway.deliveries().await.iter().any(of_told));
+    // Of the other order it is told at once.
+    shop.pay("ch_2", &charge("o-2", "another")).await;
+    let other = shop.newest("countersign", EventStatus::Accepted).await;
+    shop.delivered(&other).await;
+
+    let key = shop.full_key().await;
+    let path = format!("/v1/events/{told}/release");
+    let released = shop.ask(&post(&path, &key, "release-1")).await;
+    assert_eq!(released.status, 200, "{released:?}");
+    assert_eq!(json_of(&released)["endpoints"], json!(["app"]), "{released:?}");
+    shop.delivered(&told).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,7 +160,7 @@ async fn an_address_is_blocked_on_its_chain_whoever_it_is_in_the_payment() {
     };
     let (bad, good) = ("0x9876543210987654321098765432109876ABCDEF", "0x12345678901234567890");
     shop.block(PartyKind::Address, "Base", bad, None).await;
-    let held = (EventStatus::Held, Some("party_blocked".to_owned()));
+    let held = waits();
     assert_eq!(pay(1, "base", &bad.to_lowercase(), good).await, held);
     assert_eq!(pay(2, "base", good, bad).await, held);
     assert_eq!(pay(3, "base", good, good).await, (EventStatus::Accepted, None));

@@ -6,9 +6,11 @@ use chains::{Asset, AssetId, ChainId, Classes, Finality, Minor, Worth};
 use gateway::{Chain, ChainAsset};
 use http::HeaderMap;
 use model::EventStatus;
+use model::block::PartyKind;
 use serde_json::{Value, json};
 
 use super::super::harness::{Reply, source};
+use super::blocks::waits;
 use super::node::{Anvil, modules};
 use super::{Shop, get, is_refused, json as json_of, post};
 
@@ -185,6 +187,21 @@ async fn an_order_is_paid_by_its_chain_and_reversed_by_it() {
     let told = shop.told_of_orders().await;
     let count = |kind: &str| told.iter().filter(|one| *one == kind).count();
     assert_eq!((count("order.paid"), count("order.reversed")), (2, 1), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_a_blocked_address_pays_is_counted_and_nobody_is_told() {
+    let Some(modules) = modules() else { return };
+    let anvil = Anvil::start(modules, CHAIN);
+    let shop = Shop::open_with(watches(anvil.url())).await;
+    let payer = anvil.call("eth_accounts", json!([]))[0].as_str().expect("an account").to_owned();
+    shop.block(PartyKind::Address, "local", &payer, None).await;
+    let id = shop.watched(&wanted("o-1", "99.99", ADDRESS)).await;
+    anvil.mine(1);
+    anvil.pay(ADDRESS, 99_99);
+    anvil.mine(3);
+    shop.comes_to(&id, "paid").await;
+    assert_eq!(shop.last("countersign").await, waits());
 }
 
 #[tokio::test]
