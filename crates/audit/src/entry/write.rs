@@ -70,19 +70,33 @@ struct Quoted<'a>(&'a str);
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
-        for char in self.0.chars() {
-            match char {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\u{8}' => f.write_str("\\b")?,
-                '\t' => f.write_str("\\t")?,
-                '\n' => f.write_str("\\n")?,
-                '\u{c}' => f.write_str("\\f")?,
-                '\r' => f.write_str("\\r")?,
-                '\0'..='\u{1f}' => write!(f, "\\u{:04x}", u32::from(char))?,
-                _ => f.write_char(char)?,
-            }
+        let mut rest = self.0;
+        while let Some((clean, from)) =
+            rest.find(must_be_escaped).and_then(|at| rest.split_at_checked(at))
+        {
+            f.write_str(clean)?;
+            let mut chars = from.chars();
+            chars.next().map_or(Ok(()), |char| escape(f, char))?;
+            rest = chars.as_str();
         }
+        f.write_str(rest)?;
         f.write_char('"')
+    }
+}
+
+fn must_be_escaped(char: char) -> bool {
+    matches!(char, '"' | '\\' | '\0'..='\u{1f}')
+}
+
+fn escape(f: &mut fmt::Formatter<'_>, char: char) -> fmt::Result {
+    match char {
+        '"' => f.write_str("\\\""),
+        '\\' => f.write_str("\\\\"),
+        '\u{8}' => f.write_str("\\b"),
+        '\t' => f.write_str("\\t"),
+        '\n' => f.write_str("\\n"),
+        '\u{c}' => f.write_str("\\f"),
+        '\r' => f.write_str("\\r"),
+        control => write!(f, "\\u{:04x}", u32::from(control)),
     }
 }

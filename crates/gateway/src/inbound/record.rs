@@ -161,10 +161,11 @@ impl Inbound {
     fn remember(&self, received: &Received, is_redacted: bool, event: &mut JudgedEvent) {
         let (facts, profile) = (&mut event.facts, &received.source.settings.profile);
         facts.decimals = facts.currency.as_deref().and_then(|currency| profile.decimals(currency));
-        let (keys, provider) = (&self.parts.keys, &received.source.provider);
-        let known_as = KnownAs::of(keys, provider, facts, event.dedup_key.as_deref());
-        let says_so = KnownAs::of(keys, provider, facts, None) == known_as;
-        facts.known_as = (is_redacted || !says_so).then_some(known_as);
+        if is_redacted || KnownAs::is_by_dedup_key(facts) {
+            let (keys, provider) = (&self.parts.keys, &received.source.provider);
+            let known_as = KnownAs::of(keys, provider, facts, event.dedup_key.as_deref());
+            facts.known_as = Some(known_as);
+        }
     }
 
     /// Makes a record durable and tells everybody whom it concerns. False if an order that it is about

@@ -30,7 +30,7 @@ impl KnownAs {
         let reference = facts.order.as_deref();
         // Of a dispute without a name there is one a payment; of refunds, one an event.
         let named = facts.part.as_deref().map(str::as_bytes);
-        let named = named.or_else(|| dedup_key.filter(|_| is_refund(facts)));
+        let named = named.or_else(|| dedup_key.filter(|_| Self::is_by_dedup_key(facts)));
         Self {
             reference: reference.map(|reference| reference_key(keys, reference)),
             payment: payment_key(
@@ -41,6 +41,11 @@ impl KnownAs {
             ),
             part: named.map(|named| keys.index("part", &[provider.as_bytes(), named])),
         }
+    }
+
+    /// Whether only its dedup key tells which part of its payment an event is about.
+    pub(crate) fn is_by_dedup_key(facts: &Facts) -> bool {
+        facts.part.is_none() && is_refund(facts)
     }
 
     /// By what orders know a kept event; none if that cannot be told any more.
