@@ -9,12 +9,14 @@
 
 mod asset;
 mod follow;
+mod kept;
 mod node;
 mod watcher;
 
 pub use asset::ChainAsset;
 pub(crate) use asset::{of_name, of_unit};
 pub use follow::Chain;
-pub(crate) use follow::{COLUMN, Follower, TABLE};
+pub(crate) use follow::Follower;
+pub(crate) use kept::Kept;
 pub use node::{Node, Nodes};
 pub use watcher::Watcher;

@@ -12,15 +12,13 @@ use model::{OrderId, RequestId, Timestamp};
 use store::{ChainChange, OrderChange, OrderChanges, OrdersChanged, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use super::kept::{COLUMN, Kept, TABLE};
 use super::{ChainAsset, Nodes, Watcher, of_unit};
 use crate::keys::{Held, KeyError, KeyRing};
 use crate::metrics::Metrics;
 use crate::orders::{Orders, Planned, TRIES};
 use crate::{Clock, entropy};
 
-/// What a state is sealed as.
-pub(crate) const TABLE: &str = "chain";
-pub(crate) const COLUMN: &str = "state";
 const BUCKET: &str = "chains";
 
 /// Orders that are taken up at once.
@@ -43,12 +41,6 @@ pub struct Chain {
     pub nodes: Vec<super::Node>,
     /// How long to wait from one look to the next.
     pub look: Duration,
-}
-
-/// What is kept of a chain, and from which write it is.
-struct Kept {
-    revision: i64,
-    state: State,
 }
 
 /// What one look changes.
@@ -138,7 +130,8 @@ impl Follower {
     /// One look. Says whether there is more to read.
     async fn turn(&mut self, kept: &mut Option<Kept>) -> Result<bool, KeyError> {
         let now = self.clock.now();
-        if !self.is_ours(now).await? {
+        let until = now.plus_millis(DUTY_MS);
+        if !self.store.has_duty(&self.duty(), self.holder, now, until).await? {
             *kept = None;
             return Ok(false);
         }
@@ -161,31 +154,15 @@ impl Follower {
         Ok(is_behind || kept.is_none())
     }
 
-    /// Whether this gateway follows the chain for all, now and for a while.
-    async fn is_ours(&self, now: Timestamp) -> Result<bool, StoreError> {
-        if !self.store.is_shared() {
-            return Ok(true);
-        }
-        let until = now.plus_millis(DUTY_MS);
-        Ok(self.store.take_duty(&self.duty(), self.holder, now, until).await?.is_some())
-    }
-
     async fn read(&self) -> Result<Kept, KeyError> {
-        let Some(row) = self.store.chain(&self.name).await? else {
-            return Ok(Kept { revision: 0, state: State::new(self.id) });
-        };
-        let id = self.name.as_bytes();
-        let bytes = self.keys.open_row(TABLE, COLUMN, id, &row.sealed).await?;
-        let state = State::from_bytes(&bytes).map_err(|bad| {
-            tracing::error!(chain = %self.name, %bad, "what was read of the chain is of no use");
-            KeyError::NotAuthentic
-        })?;
-        if state.chain() != self.id {
-            tracing::error!(chain = %self.name, was = %state.chain(), is = %self.id,
+        let kept = Kept::read(&self.store, &self.keys, &self.name).await?;
+        let kept = kept.unwrap_or_else(|| Kept { revision: 0, state: State::new(self.id) });
+        if kept.state.chain() != self.id {
+            tracing::error!(chain = %self.name, was = %kept.state.chain(), is = %self.id,
                 "the chain of this name was another: give this one another name");
             return Err(KeyError::NotAuthentic);
         }
-        Ok(Kept { revision: row.revision, state })
+        Ok(kept)
     }
 
     /// Takes up orders that wait to be watched.
