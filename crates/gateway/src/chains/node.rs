@@ -130,7 +130,7 @@ impl Asking {
 
     async fn call(&self, node: &Node, call: &Call) -> Reply {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let mut request = Request::new(Full::new(Bytes::from(call.body(number))));
+        let mut request = Request::new(Full::new(Bytes::from(call.text(number))));
         *request.method_mut() = Method::POST;
         let Ok(uri) = node.url.as_str().parse() else { return Reply::Failed(Failure::Away) };
         *request.uri_mut() = uri;
