@@ -39,7 +39,7 @@ pub struct Chain {
     pub settings: ::chains::Settings,
     /// The nodes that are asked.
     pub nodes: Vec<super::Node>,
-    /// How long to wait from one look to the next.
+    /// How long to wait from one look to the next, unless a node says that there is something new.
     pub look: Duration,
 }
 
@@ -108,7 +108,7 @@ impl Follower {
                 }
             };
             let wait = if is_behind { Duration::ZERO } else { self.look };
-            if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if stop.run_until_cancelled(self.watcher.rest(wait)).await.is_none() {
                 return self.give_up().await;
             }
         }
