@@ -151,6 +151,12 @@ coded! {
     TierOfOnePayment = "tier-of-one-payment",
     /// What the first of several nodes says is believed.
     FirstNodeBelieved = "first-node-believed",
+    /// Payments of a block that is no longer in the chain count on.
+    LostBlockCounts = "lost-block-counts",
+    /// What was read of a chain is kept, whoever has read on meanwhile.
+    ChainRevisionIgnored = "chain-revision-ignored",
+    /// Over a connection to a node, whatever comes next is the reply.
+    AnyReplyTaken = "any-reply-taken",
     /// An API key may be used from anywhere, whatever networks it is bound to.
     KeyAddressIgnored = "key-address-ignored",
 }
