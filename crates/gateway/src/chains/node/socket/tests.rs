@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::chains::{Answer, ChainId, Question, Round};
+use ::chains::{Answer, ChainId, Finality, Question, Round, Settings, State};
 use model::limits::NODE_CALL_MS_MAX;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,12 +13,14 @@ use tokio::time::timeout;
 
 use super::super::{Asking, Nodes, Reached};
 use super::*;
-use crate::{Proxy, Resolver};
+use crate::{Proxy, Resolver, Watcher};
 
 const CHAIN: ChainId = ChainId::Evm(1);
 const NOTICE: &str = r#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"result":{}}}"#;
 /// Longer than anything takes that is not waited for.
 const MOMENT: Duration = Duration::from_millis(200);
+/// For what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A node's listener.
 struct Double {
@@ -165,8 +167,12 @@ async fn ask(nodes: &Nodes, questions: u64) -> Vec<Answer> {
     told.into_iter().map(|(_, answer)| answer).collect()
 }
 
-async fn is_woken(nodes: &mut Nodes) -> bool {
-    timeout(MOMENT, nodes.news(CHAIN)).await.is_ok()
+async fn wakes(nodes: &mut Nodes) -> bool {
+    timeout(PATIENCE, nodes.news(CHAIN)).await.is_ok()
+}
+
+async fn sleeps(nodes: &mut Nodes) -> bool {
+    timeout(MOMENT, nodes.news(CHAIN)).await.is_err()
 }
 
 #[test]
@@ -357,23 +363,23 @@ async fn what_is_no_upgrade_is_a_failure_of_its_kind() {
 async fn what_a_node_says_unasked_is_a_reason_to_look() {
     let double = Double::start().await;
     let mut nodes = double.nodes();
-    assert!(!is_woken(&mut nodes).await, "there is no connection yet");
+    assert!(sleeps(&mut nodes).await, "there is no connection yet");
     let mut peer = double.serves(&nodes).await;
-    assert!(!is_woken(&mut nodes).await);
+    assert!(sleeps(&mut nodes).await);
     assert_eq!(peer.asked().await, (0, "eth_subscribe".to_owned()));
     // It refuses, and answers all the same.
     peer.says(&text(r#"{"id":0,"error":{"code":-32601,"message":"no"}}"#)).await;
-    assert!(!is_woken(&mut nodes).await);
+    assert!(sleeps(&mut nodes).await);
     let (answers, ()) = tokio::join!(ask(&nodes, 1), peer.answers());
     assert_eq!(answers, [Answer::Hash(None)]);
     peer.says(&[frame(0x89, b"there?"), text(NOTICE)].concat()).await;
-    assert!(is_woken(&mut nodes).await);
+    assert!(wakes(&mut nodes).await);
     assert_eq!(
         peer.heard().await,
         (0x8a, b"there?".to_vec()),
         "a pong, and no second subscription"
     );
-    assert!(!is_woken(&mut nodes).await, "once");
+    assert!(sleeps(&mut nodes).await, "once");
     // While it answers.
     let serving = async {
         let (number, _) = peer.asked().await;
@@ -381,8 +387,8 @@ async fn what_a_node_says_unasked_is_a_reason_to_look() {
     };
     let (answers, ()) = tokio::join!(ask(&nodes, 1), serving);
     assert_eq!(answers, [Answer::Hash(None)]);
-    assert!(is_woken(&mut nodes).await);
-    assert!(!is_woken(&mut nodes).await, "once");
+    assert!(wakes(&mut nodes).await);
+    assert!(sleeps(&mut nodes).await, "once");
 }
 
 #[tokio::test]
@@ -399,17 +405,56 @@ async fn a_connection_that_ends_is_a_reason_to_look_once() {
         let mut peer = double.serves(&nodes).await;
         peer.says(&said).await;
         let _peer = (!said.is_empty()).then_some(peer);
-        assert!(is_woken(&mut nodes).await, "{name}");
-        assert!(!is_woken(&mut nodes).await, "{name}: once");
+        assert!(wakes(&mut nodes).await, "{name}");
+        assert!(sleeps(&mut nodes).await, "{name}: once");
         double.is_left_alone().await;
         // In a round as well, but only of a connection that was there before.
         drop(double.serves(&nodes).await);
         assert_eq!(ask(&nodes, 1).await, [Answer::Failed(Failure::Away)], "{name}");
-        assert!(is_woken(&mut nodes).await, "{name}: in a round");
+        assert!(wakes(&mut nodes).await, "{name}: in a round");
         let (answers, ()) = tokio::join!(ask(&nodes, 1), async { drop(double.peer().await) });
         assert_eq!(answers, [Answer::Failed(Failure::Away)], "{name}");
-        assert!(!is_woken(&mut nodes).await, "{name}: it was never there");
+        assert!(sleeps(&mut nodes).await, "{name}: it was never there");
     }
+}
+
+#[tokio::test]
+async fn a_node_that_wakes_it_all_the_time_does_not_make_it_spin() {
+    let double = Double::start().await;
+    let finality = Finality { depth: 1, by_chain: false };
+    let settings = Settings {
+        chain: CHAIN,
+        nodes: 1,
+        nodes_agreeing: 1,
+        finality,
+        lag_blocks_max: 1,
+        silence_s_max: None,
+        blocks_per_step: 1,
+        waiting: false,
+    };
+    let mut watcher = Watcher::new(settings, double.nodes());
+    let mut looks = 0;
+    let looking = async {
+        let mut state = State::new(CHAIN);
+        loop {
+            state = watcher.turn(state, model::Timestamp::from_millis(0)).await.state;
+            looks += 1;
+            watcher.rest(Duration::from_secs(1)).await;
+        }
+    };
+    let serving = async {
+        let mut peer = double.peer().await;
+        loop {
+            let (number, _) = peer.asked().await;
+            // Both while it answers and when nobody asks.
+            let told = [text(NOTICE).repeat(9), text(&nothing(number)), text(NOTICE).repeat(9)];
+            peer.says(&told.concat()).await;
+        }
+    };
+    let busy = async { tokio::join!(looking, serving) };
+    assert!(timeout(Duration::from_secs(3), busy).await.is_err(), "it goes on and on");
+    // 0, 0.1, 0.3, 0.7, 1.5, 2.5, and from the beginning.
+    assert!((4..=10).contains(&looks), "{looks} looks in three seconds");
 }
 
 #[tokio::test]
