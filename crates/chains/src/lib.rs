@@ -40,7 +40,7 @@ pub use block::{Block, Place, Spend, Spent, Transfer};
 pub use node::{Answer, Failure, Head, NodeAnswers, Question, Round, Watch};
 pub use order::{Expectation, Followed, Sums};
 pub use payment::{Mined, Payment, PaymentKey, Reported, Standing, Unaccounted};
-pub use rpc::{Call, Dialogue, Reply};
+pub use rpc::{Call, Dialogue, Reply, Said};
 pub use settings::{BadSettings, Finality, Settings};
 pub use state::{BadState, State, Unfit, VERSION};
 pub use step::{Change, Fact, Step, step};

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::asset::ChainId;
@@ -23,11 +24,19 @@ impl Call {
         Self { method, parameters }
     }
 
-    /// The body of the request. The number comes back in the reply.
-    pub fn body(&self, number: u64) -> Vec<u8> {
+    /// Asks to be told of every new block, on a connection on which nodes of this chain do that. What
+    /// they tell is a reason to look, and nothing more.
+    pub fn new_heads(chain: ChainId) -> Option<Self> {
+        match chain {
+            ChainId::Evm(_) => Some(Self::new("eth_subscribe", r#"["newHeads"]"#.to_owned())),
+            ChainId::Bitcoin(_) => None,
+        }
+    }
+
+    /// The text of the request. The number comes back in the reply.
+    pub fn text(&self, number: u64) -> String {
         let Self { method, parameters } = self;
         format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{parameters}}}"#)
-            .into_bytes()
     }
 }
 
@@ -45,25 +54,9 @@ pub enum Reply {
 impl Reply {
     /// Reads the body of a response to the call with this number.
     pub fn read(body: &[u8], number: u64) -> Self {
-        #[derive(Deserialize)]
-        struct Envelope<'a> {
-            id: u64,
-            #[serde(borrow, default)]
-            result: Option<&'a RawValue>,
-            #[serde(default)]
-            error: Option<RpcError>,
-        }
-        #[derive(Deserialize)]
-        struct RpcError {
-            code: i64,
-        }
-        match serde_json::from_slice::<Envelope<'_>>(body) {
-            Ok(Envelope { id, .. }) if id != number => Self::Failed(Failure::Malformed),
-            Ok(Envelope { error: Some(error), .. }) => Self::Error(error.code),
-            Ok(Envelope { result: Some(result), .. }) => Self::Result(result.to_owned()),
-            // `null` is a result as well: what was asked for is not there.
-            Ok(_) => Self::Result(RawValue::NULL.to_owned()),
-            Err(_) => Self::Failed(Failure::Malformed),
+        match Said::read(body) {
+            Some(Said::Reply(to, reply)) if to == number => reply,
+            _ => Self::Failed(Failure::Malformed),
         }
     }
 
@@ -74,6 +67,42 @@ impl Reply {
             Self::Error(_) => Err(Failure::Refused),
             Self::Failed(failure) => Err(*failure),
         }
+    }
+}
+
+/// One message of a node, over a connection on which it also speaks unasked.
+#[derive(Debug, Clone)]
+pub enum Said {
+    /// The reply to the call with this number.
+    Reply(u64, Reply),
+    /// Something has happened that somebody wanted to be told of.
+    Notice,
+}
+
+impl Said {
+    /// Reads one message; none if it is neither.
+    pub fn read(message: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Envelope<'a> {
+            id: Option<u64>,
+            method: Option<IgnoredAny>,
+            #[serde(borrow, default)]
+            result: Option<&'a RawValue>,
+            error: Option<RpcError>,
+        }
+        #[derive(Deserialize)]
+        struct RpcError {
+            code: i64,
+        }
+        let envelope: Envelope<'_> = serde_json::from_slice(message).ok()?;
+        let Some(id) = envelope.id else { return envelope.method.map(|_| Self::Notice) };
+        let reply = match (envelope.error, envelope.result) {
+            (Some(error), _) => Reply::Error(error.code),
+            (None, Some(result)) => Reply::Result(result.to_owned()),
+            // `null` is a result as well: what was asked for is not there.
+            (None, None) => Reply::Result(RawValue::NULL.to_owned()),
+        };
+        Some(Self::Reply(id, reply))
     }
 }
 
@@ -169,9 +198,36 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_a_reply_or_a_notice() {
+        let read = |message: &str| match Said::read(message.as_bytes()) {
+            Some(Said::Reply(number, Reply::Error(code))) => format!("{number}: error {code}"),
+            Some(Said::Reply(number, _)) => number.to_string(),
+            Some(Said::Notice) => "notice".to_owned(),
+            None => "neither".to_owned(),
+        };
+        assert_eq!(read(r#"{"jsonrpc":"2.0","id":7,"result":"0x1"}"#), "7");
+        assert_eq!(read(r#"{"id":0,"error":{"code":-32601,"message":"no"}}"#), "0: error -32601");
+        let notice = r#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"result":{}}}"#;
+        assert_eq!(read(notice), "notice");
+        let neither = ["", "{}", "[]", "7", r#"{"id":null,"result":1}"#, r#"{"id":-1}"#];
+        for message in neither.into_iter().chain([r#"{"result":1}"#, r#"{"method":1,"method":2}"#])
+        {
+            assert_eq!(read(message), "neither", "{message}");
+        }
+    }
+
+    #[test]
+    fn only_evm_nodes_tell_of_new_blocks() {
+        let subscribe = Call::new_heads(ChainId::Evm(1)).expect("they do");
+        let text = r#"{"jsonrpc":"2.0","id":0,"method":"eth_subscribe","params":["newHeads"]}"#;
+        assert_eq!(subscribe.text(0), text);
+        assert_eq!(Call::new_heads(ChainId::Bitcoin([0; 16])), None);
+    }
+
+    #[test]
     fn a_call_is_json() {
         let call = Call::new("eth_getBlockByNumber", r#"["0x1",true]"#.to_owned());
-        let body: serde_json::Value = serde_json::from_slice(&call.body(3)).expect("JSON");
+        let body: serde_json::Value = serde_json::from_str(&call.text(3)).expect("JSON");
         assert_eq!(body.pointer("/params/0").and_then(|one| one.as_str()), Some("0x1"));
         assert_eq!(body.get("id").and_then(serde_json::Value::as_u64), Some(3));
     }

@@ -102,7 +102,25 @@ impl State {
 
     /// Whether this is the same but for the number of the round, which says nothing of the chain.
     pub fn is_same_but_for_the_round(&self, other: &Self) -> bool {
-        *self == Self { round: self.round, ..other.clone() }
+        // Every member is named here, so that a new one is not forgotten.
+        let Self {
+            version,
+            chain,
+            round: _,
+            trail,
+            head,
+            first,
+            finalized,
+            is_forked,
+            reread_from,
+            held,
+            orders,
+        } = self;
+        (version, chain, head, first) == (&other.version, &other.chain, &other.head, &other.first)
+            && (finalized, is_forked) == (&other.finalized, &other.is_forked)
+            && (reread_from, held) == (&other.reread_from, &other.held)
+            && trail == &other.trail
+            && orders == &other.orders
     }
 
     /// Reads what [`State::to_bytes`] wrote.

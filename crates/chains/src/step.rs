@@ -143,6 +143,9 @@ impl State {
         self.reread_from = self.reread_from.filter(|again| *again < from);
         let blocks = (tip - from).saturating_add(1);
         facts.push(Fact::Reorganised { from, blocks, tip: tip_hash });
+        if sabotage::on(Defect::LostBlockCounts) {
+            return;
+        }
         for (order, followed) in &mut self.orders {
             followed.orphan_from(from, &mut Telling { order: *order, facts });
         }

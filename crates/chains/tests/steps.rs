@@ -606,6 +606,21 @@ fn an_order_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn a_look_that_brings_nothing_leaves_the_state_the_same_but_for_the_round() {
+    let mut watched = Watched::of(50_00);
+    watched.mine(3);
+    let before = watched.state.clone();
+    watched.run();
+    assert_ne!(watched.state, before);
+    assert!(watched.state.is_same_but_for_the_round(&before));
+    watched.mine(1);
+    assert!(!watched.state.is_same_but_for_the_round(&before), "a block");
+    let mut other = before.clone();
+    other.leave(ORDER);
+    assert!(!other.is_same_but_for_the_round(&before), "an order less");
+}
+
+#[test]
 fn a_state_of_another_version_is_refused() {
     let bytes = Watched::of(50_00).state.to_bytes();
     let text = String::from_utf8(bytes).expect("JSON");

@@ -298,11 +298,9 @@ impl Orders {
     pub async fn on_chain(&self, kept: &Kept) -> Result<Vec<::chains::Reported>, KeyError> {
         let unit = &kept.row.expected.money.unit;
         let Some(name) = unit.chain().filter(|_| kept.row.watched) else { return Ok(Vec::new()) };
-        let Some(row) = self.store.chain(name).await? else { return Ok(Vec::new()) };
-        let (table, column) = (chains::TABLE, chains::COLUMN);
-        let bytes = self.keys.open_row(table, column, name.as_bytes(), &row.sealed).await?;
-        let state = ::chains::State::from_bytes(&bytes).map_err(|_| KeyError::NotAuthentic)?;
-        Ok(state.payments(::chains::OrderKey(*kept.row.id.as_bytes())))
+        let chain = chains::Kept::read(&self.store, &self.keys, name).await?;
+        let order = ::chains::OrderKey(*kept.row.id.as_bytes());
+        Ok(chain.map(|chain| chain.state.payments(order)).unwrap_or_default())
     }
 
     /// The order that a payment serves.

@@ -498,17 +498,12 @@ async fn forget_old(store: &Store, holder: [u8; 16], clock: &Clock) {
 
 /// Whether a duty is this gateway's, now and for a while.
 async fn is_ours(store: &Store, duty: &str, holder: [u8; 16], clock: &Clock) -> bool {
-    if !store.is_shared() {
-        return true;
-    }
     let now = clock.now();
-    match store.take_duty(duty, holder, now, now.plus_millis(DUTY_MS)).await {
-        Ok(fence) => fence.is_some(),
-        Err(error) => {
-            tracing::error!(duty, %error, "cannot tell whose duty it is");
-            false
-        }
-    }
+    let had = store.has_duty(duty, holder, now, now.plus_millis(DUTY_MS)).await;
+    had.unwrap_or_else(|error| {
+        tracing::error!(duty, %error, "cannot tell whose duty it is");
+        false
+    })
 }
 
 async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {

@@ -88,6 +88,8 @@ pub const API_CONNECTIONS_MAX: usize = 1_024;
 pub const NODE_CALL_MS_MAX: u64 = 10_000;
 /// All calls of one round to a node.
 pub const NODE_ROUND_MS_MAX: u64 = 30_000;
+/// From one look at a chain to the next, however often nodes say that there is something new.
+pub const NODE_NEWS_MS_MIN: u64 = 100;
 /// Calls to a node for one block: one for each transaction that pays somebody who is waited for.
 pub const NODE_CALLS_MAX: usize = 2_000;
 /// Commands that the store's writer commits in one transaction.

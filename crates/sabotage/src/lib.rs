@@ -169,6 +169,12 @@ coded! {
     ReleaseUncounted = "release-uncounted",
     /// A transaction answers as many requests as somebody likes.
     ReceiptReused = "receipt-reused",
+    /// Payments of a block that is no longer in the chain count on.
+    LostBlockCounts = "lost-block-counts",
+    /// What was read of a chain is kept, whoever has read on meanwhile.
+    ChainRevisionIgnored = "chain-revision-ignored",
+    /// Over a connection to a node, whatever comes next is the reply.
+    AnyReplyTaken = "any-reply-taken",
     /// An API key may be used from anywhere, whatever networks it is bound to.
     KeyAddressIgnored = "key-address-ignored",
 }

@@ -462,6 +462,24 @@ impl Store {
         self.done(Command::Probe).await
     }
 
+    /// Whether a duty is this holder's, now and until then: where nobody else has the store, always; else
+    /// as [`Store::take_duty`] says.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn has_duty(
+        &self,
+        name: &str,
+        holder: [u8; 16],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        if !self.is_shared() {
+            return Ok(true);
+        }
+        Ok(self.take_duty(name, holder, now, until).await?.is_some())
+    }
+
     /// Takes a duty that one replica has for all: one that nobody has, one whose lease is over, or
     /// one's own again. Gives its fence, or nothing while another has it.
     pub async fn take_duty(

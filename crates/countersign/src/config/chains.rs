@@ -67,8 +67,8 @@ fn chain(written: &document::Chain, names: &mut Names, scope: &mut Scope<'_>) ->
         return None;
     };
     let label = name.clone().unwrap_or_default();
-    let nodes: Vec<_> =
-        (1..).zip(&written.nodes).map(|(n, written)| node(&label, n, written, scope)).collect();
+    let nodes = (1..).zip(&written.nodes);
+    let nodes: Vec<_> = nodes.map(|(n, written)| node((&label, id), n, written, scope)).collect();
     let usual = Usual::of(id);
     let settings = Settings {
         chain: id,
@@ -97,19 +97,25 @@ fn chain(written: &document::Chain, names: &mut Names, scope: &mut Scope<'_>) ->
 }
 
 fn node(
-    chain: &str,
+    (chain, id): (&str, ChainId),
     number: usize,
     written: &document::ChainNode,
     scope: &mut Scope<'_>,
 ) -> Option<Node> {
-    let Some(url) = &written.url else {
+    let Some(from) = &written.url else {
         let fix = "add url = \"https://…\", where the node takes JSON-RPC";
         let place = written.place.key("url");
         scope.found.add(Refusal::MissingKey, &place, "this node has no URL", fix);
         return None;
     };
     let allow_private = written.allow_private.as_ref().is_some_and(|allow| allow.value);
-    let url = web::endpoint(url, allow_private, scope.environment, scope.resolver, scope.found)?;
+    let url = web::node(from, allow_private, scope.environment, scope.resolver, scope.found)?;
+    if matches!((id, url.scheme()), (ChainId::Bitcoin(_), "ws" | "wss")) {
+        let fix = "write the http:// or https:// URL of the node";
+        let message = "nodes of Bitcoin-like chains do not speak WebSocket";
+        scope.found.add(Refusal::BadChain, &from.place, message, fix);
+        return None;
+    }
     let headers = match &written.authorization {
         None => HeaderMap::new(),
         Some(At { value, place }) => {

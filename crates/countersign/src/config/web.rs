@@ -6,7 +6,7 @@ use model::{Environment, destination};
 use url::{Host, Url};
 
 use super::document::At;
-use super::problem::{Found, Refusal};
+use super::problem::{Found, Place, Refusal};
 use super::reference::Resolver;
 
 /// An absolute http or https URL without a user name, a password or a fragment.
@@ -15,12 +15,20 @@ pub(super) fn absolute(
     resolver: &Resolver<'_>,
     found: &mut Found,
 ) -> Option<Url> {
+    of_scheme(&["http", "https"], written, resolver, found)
+}
+
+fn of_scheme(
+    schemes: &[&str],
+    written: &At<String>,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<Url> {
     let text = resolver.text(written, found)?;
-    let url = Url::parse(&text)
-        .ok()
-        .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    let url =
+        Url::parse(&text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
     let Some(url) = url.filter(|url| url.fragment().is_none()) else {
-        let message = "this is not an absolute http or https URL";
+        let message = format!("this is not an absolute {} URL", schemes.join(" or "));
         let fix = "write it whole, such as https://shop.example.com/webhooks, without a #fragment";
         found.add(Refusal::BadUrl, &written.place, message, fix);
         return None;
@@ -43,28 +51,56 @@ pub(super) fn endpoint(
     found: &mut Found,
 ) -> Option<Url> {
     let url = absolute(written, resolver, found)?;
+    may_be_dialled(&url, &written.place, allow_private, environment, found).then_some(url)
+}
+
+/// The URL of a node of a chain, which may be for WebSocket, and whether it may be dialled as it is.
+pub(super) fn node(
+    written: &At<String>,
+    allow_private: bool,
+    environment: Environment,
+    resolver: &Resolver<'_>,
+    found: &mut Found,
+) -> Option<Url> {
+    let url = of_scheme(&["http", "https", "ws", "wss"], written, resolver, found)?;
+    may_be_dialled(&url, &written.place, allow_private, environment, found).then_some(url)
+}
+
+fn may_be_dialled(
+    url: &Url,
+    place: &Place,
+    allow_private: bool,
+    environment: Environment,
+    found: &mut Found,
+) -> bool {
     let mut is_fine = true;
-    if is_private(&url) && !allow_private {
+    if is_private(url) && !allow_private {
         let message = "this address is private or loopback";
         let fix = "add allow_private = true to this endpoint if it is meant";
-        found.add(Refusal::PrivateAddress, &written.place, message, fix);
+        found.add(Refusal::PrivateAddress, place, message, fix);
         is_fine = false;
     }
     if url.port().is_some_and(destination::is_never_http) && !allow_private {
         let message = "this port is known for another protocol than HTTP";
         let fix = "write the port of the application's web server; add allow_private = true to \
                    this endpoint if this is it";
-        found.add(Refusal::PortNotHttp, &written.place, message, fix);
+        found.add(Refusal::PortNotHttp, place, message, fix);
         is_fine = false;
     }
-    let on_this_host = allow_private && is_loopback(&url);
-    if environment == Environment::Live && url.scheme() == "http" && !on_this_host {
+    let on_this_host = allow_private && is_loopback(url);
+    if environment == Environment::Live && is_plain(url) && !on_this_host {
         let message = "a live gateway does not deliver over plain HTTP";
-        let fix = "use https (plain HTTP is for loopback with allow_private = true only)";
-        found.add(Refusal::PlainHttpInLive, &written.place, message, fix);
+        let fix = "use https (plain HTTP is for loopback with allow_private = true only), and wss in \
+                   the place of ws";
+        found.add(Refusal::PlainHttpInLive, place, message, fix);
         is_fine = false;
     }
-    is_fine.then_some(url)
+    is_fine
+}
+
+/// Without TLS.
+fn is_plain(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "ws")
 }
 
 /// The URL under which a provider knows this source.
@@ -134,7 +170,6 @@ fn is_localhost(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::problem::Place;
     use super::super::reference::Variables;
     use super::*;
     use std::path::Path;
@@ -153,6 +188,41 @@ mod tests {
     fn https_is_fine_everywhere() {
         assert_eq!(check("https://shop.example.com/w", false, Environment::Live), []);
         assert_eq!(check("https://shop.example.com:8443/w?a=1", false, Environment::Test), []);
+    }
+
+    #[test]
+    fn a_node_may_be_asked_over_websocket_and_nobody_else() {
+        let check = |text: &str, allow_private, environment| {
+            let mut found = Found::default();
+            let variables = Variables::of(&[]);
+            let resolver = Resolver { variables: &variables, folder: Path::new("/") };
+            let place = Place { line: 1, key: "url".into() };
+            let written = At { value: text.to_owned(), place };
+            let url = node(&written, allow_private, environment, &resolver, &mut found);
+            assert_eq!(url.is_some(), found.is_empty());
+            found.into_list().iter().map(|problem| problem.refusal).collect::<Vec<_>>()
+        };
+        for text in ["https://node.example/v3", "wss://node.example/v3", "wss://node.example:8546"]
+        {
+            assert_eq!(check(text, false, Environment::Live), [], "{text}");
+        }
+        for text in ["ws://10.0.0.1:8546", "wss://localhost", "ws://[::1]/"] {
+            let private = [Refusal::PrivateAddress];
+            assert_eq!(check(text, false, Environment::Test), private, "{text}");
+            assert_eq!(check(text, true, Environment::Test), [], "{text}");
+        }
+        assert_eq!(check("ws://127.0.0.1:8546", true, Environment::Live), []);
+        let plain = [Refusal::PlainHttpInLive];
+        assert_eq!(check("ws://node.example", false, Environment::Live), plain);
+        let port = [Refusal::PortNotHttp];
+        assert_eq!(check("wss://node.example:6379", false, Environment::Test), port);
+        let credentials = [Refusal::UrlCredentials];
+        assert_eq!(check("wss://u:p@node.example", false, Environment::Test), credentials);
+        for text in ["wss://", "ipc:///geth.ipc", "wss://node.example/#a", "tcp://node.example"] {
+            assert_eq!(check(text, true, Environment::Test), [Refusal::BadUrl], "{text}");
+        }
+        let endpoint = self::check("wss://shop.example.com/w", true, Environment::Test);
+        assert_eq!(endpoint, [Refusal::BadUrl]);
     }
 
     #[test]

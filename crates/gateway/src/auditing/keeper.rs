@@ -158,12 +158,9 @@ impl Keeper {
     }
 
     async fn is_ours(&self) -> bool {
-        if !self.store.is_shared() {
-            return true;
-        }
         let now = self.clock.now();
-        let taken = self.store.take_duty(DUTY, self.holder, now, now.plus_millis(LEASE_MS)).await;
-        taken.is_ok_and(|fence| fence.is_some())
+        let until = now.plus_millis(LEASE_MS);
+        self.store.has_duty(DUTY, self.holder, now, until).await.unwrap_or(false)
     }
 
     async fn seal_all(&mut self) -> Result<(), Stopped> {

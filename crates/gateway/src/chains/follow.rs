@@ -12,15 +12,13 @@ use model::{OrderId, RequestId, Timestamp};
 use store::{ChainChange, OrderChange, OrderChanges, OrdersChanged, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use super::kept::{COLUMN, Kept, TABLE};
 use super::{ChainAsset, Nodes, Watcher, of_unit};
 use crate::entropy;
 use crate::inbound::Parts;
 use crate::keys::{Held, KeyError};
 use crate::orders::{Orders, Planned, TRIES};
 
-/// What a state is sealed as.
-pub(crate) const TABLE: &str = "chain";
-pub(crate) const COLUMN: &str = "state";
 const BUCKET: &str = "chains";
 
 /// Orders that are taken up at once.
@@ -41,14 +39,8 @@ pub struct Chain {
     pub settings: ::chains::Settings,
     /// The nodes that are asked.
     pub nodes: Vec<super::Node>,
-    /// How long to wait from one look to the next.
+    /// How long to wait from one look to the next, unless a node says that there is something new.
     pub look: Duration,
-}
-
-/// What is kept of a chain, and from which write it is.
-struct Kept {
-    revision: i64,
-    state: State,
 }
 
 /// What one look changes.
@@ -109,7 +101,7 @@ impl Follower {
                 }
             };
             let wait = if is_behind { Duration::ZERO } else { self.look };
-            if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if stop.run_until_cancelled(self.watcher.rest(wait)).await.is_none() {
                 return self.give_up().await;
             }
         }
@@ -131,7 +123,8 @@ impl Follower {
     /// One look. Says whether there is more to read.
     async fn turn(&mut self, kept: &mut Option<Kept>) -> Result<bool, KeyError> {
         let now = self.parts.clock.now();
-        if !self.is_ours(now).await? {
+        let until = now.plus_millis(DUTY_MS);
+        if !self.parts.store.has_duty(&self.duty(), self.holder, now, until).await? {
             *kept = None;
             return Ok(false);
         }
@@ -154,31 +147,15 @@ impl Follower {
         Ok(is_behind || kept.is_none())
     }
 
-    /// Whether this gateway follows the chain for all, now and for a while.
-    async fn is_ours(&self, now: Timestamp) -> Result<bool, StoreError> {
-        if !self.parts.store.is_shared() {
-            return Ok(true);
-        }
-        let until = now.plus_millis(DUTY_MS);
-        Ok(self.parts.store.take_duty(&self.duty(), self.holder, now, until).await?.is_some())
-    }
-
     async fn read(&self) -> Result<Kept, KeyError> {
-        let Some(row) = self.parts.store.chain(&self.name).await? else {
-            return Ok(Kept { revision: 0, state: State::new(self.id) });
-        };
-        let id = self.name.as_bytes();
-        let bytes = self.parts.keys.open_row(TABLE, COLUMN, id, &row.sealed).await?;
-        let state = State::from_bytes(&bytes).map_err(|bad| {
-            tracing::error!(chain = %self.name, %bad, "what was read of the chain is of no use");
-            KeyError::NotAuthentic
-        })?;
-        if state.chain() != self.id {
-            tracing::error!(chain = %self.name, was = %state.chain(), is = %self.id,
+        let kept = Kept::read(&self.parts.store, &self.parts.keys, &self.name).await?;
+        let kept = kept.unwrap_or_else(|| Kept { revision: 0, state: State::new(self.id) });
+        if kept.state.chain() != self.id {
+            tracing::error!(chain = %self.name, was = %kept.state.chain(), is = %self.id,
                 "the chain of this name was another: give this one another name");
             return Err(KeyError::NotAuthentic);
         }
-        Ok(Kept { revision: row.revision, state })
+        Ok(kept)
     }
 
     /// Takes up orders that wait to be watched.

@@ -1,4 +1,8 @@
-//! Nodes over HTTP: one question at a time to each, all nodes at once, under limits of bytes and time.
+//! Nodes over HTTP or WebSocket: one question at a time to each, all nodes at once, under limits of bytes
+//! and time.
+
+mod line;
+mod socket;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -8,6 +12,8 @@ use std::time::Duration;
 use ::chains::limits::ANSWER_BYTES_MAX;
 use ::chains::{Answer, Call, ChainId, Dialogue, Failure, NodeAnswers, Question, Reply, Round};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -15,6 +21,7 @@ use model::limits::{NODE_CALL_MS_MAX, NODE_CALLS_MAX, NODE_ROUND_MS_MAX};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::line::{Line, Turn};
 use crate::outbound::Client;
 use crate::{Proxy, Resolver};
 
@@ -23,9 +30,9 @@ use crate::{Proxy, Resolver};
 pub struct Node {
     /// Its name in logs.
     pub name: String,
-    /// Where to POST.
+    /// Where to POST, or, of `ws` and `wss`, where to connect.
     pub url: url::Url,
-    /// Sent with every call; credentials are marked as not to be shown.
+    /// Sent with every request; credentials are marked as not to be shown.
     pub headers: HeaderMap,
     /// Private and loopback addresses may be dialled.
     pub allow_private: bool,
@@ -34,7 +41,19 @@ pub struct Node {
 /// All nodes of one chain, and the client that they are asked with.
 pub struct Nodes {
     asking: Arc<Asking>,
-    nodes: Vec<Arc<Node>>,
+    nodes: Vec<Arc<Reached>>,
+}
+
+/// A node, with its connection if it is one that keeps one.
+struct Reached {
+    node: Node,
+    line: Option<Line>,
+}
+
+/// How a node is called in one round.
+enum Way<'a> {
+    Http,
+    Socket(Turn<'a>),
 }
 
 struct Asking {
@@ -48,12 +67,13 @@ impl Nodes {
     pub fn new(nodes: Vec<Node>, resolver: &Resolver, proxy: Option<&Proxy>) -> Self {
         let client = Client::new(resolver, proxy);
         let asking = Arc::new(Asking { client, numbers: AtomicU64::new(1) });
-        Self { asking, nodes: nodes.into_iter().map(Arc::new).collect() }
+        let nodes = nodes.into_iter().map(|node| Arc::new(Reached::new(node)));
+        Self { asking, nodes: nodes.collect() }
     }
 
     /// The names of the nodes, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().map(|node| node.name.as_str())
+        self.nodes.iter().map(|reached| reached.node.name.as_str())
     }
 
     /// Asks every node the questions of a round. Answers are in the order of the nodes, at the latest
@@ -62,9 +82,9 @@ impl Nodes {
         let until = Instant::now() + Duration::from_millis(NODE_ROUND_MS_MAX);
         let round = Arc::new(round.clone());
         let mut asked = JoinSet::new();
-        for (at, node) in self.nodes.iter().enumerate() {
-            let (asking, node, round) = (self.asking.clone(), node.clone(), round.clone());
-            asked.spawn(async move { (at, asking.round(&node, chain, &round, until).await) });
+        for (at, reached) in self.nodes.iter().enumerate() {
+            let (asking, reached, round) = (self.asking.clone(), reached.clone(), round.clone());
+            asked.spawn(async move { (at, asking.round(&reached, chain, &round, until).await) });
         }
         let mut answers = vec![NodeAnswers::default(); self.nodes.len()];
         while let Some(told) = asked.join_next().await {
@@ -76,20 +96,49 @@ impl Nodes {
         }
         answers
     }
+
+    /// Waits until a node says that there is something new: what exactly, only asking tells. Comes back as
+    /// well when the connection to one has ended; never, where no node has one. May be dropped before its
+    /// end.
+    pub async fn news(&mut self, chain: ChainId) {
+        let subscribe = Call::new_heads(chain);
+        let lines = self.nodes.iter().filter_map(|reached| reached.line.as_ref());
+        let mut told: FuturesUnordered<_> =
+            lines.map(|line| line.news(subscribe.as_ref())).collect();
+        if told.next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl Reached {
+    fn new(node: Node) -> Self {
+        let is_kept = matches!(node.url.scheme(), "ws" | "wss");
+        Self { node, line: is_kept.then(Line::default) }
+    }
+
+    async fn way(&self) -> Way<'_> {
+        match &self.line {
+            Some(line) => Way::Socket(line.turn().await),
+            None => Way::Http,
+        }
+    }
 }
 
 impl Asking {
     /// Every question of the round to one node, in their order.
     async fn round(
         &self,
-        node: &Node,
+        reached: &Reached,
         chain: ChainId,
         round: &Round,
         until: Instant,
     ) -> NodeAnswers {
         let mut answers = Vec::with_capacity(round.questions.len());
+        let mut way = reached.way().await;
         for question in &round.questions {
-            let asked = timeout_at(until, self.question(node, chain, *question, round)).await;
+            let asked = self.question((&reached.node, &mut way), chain, *question, round);
+            let asked = timeout_at(until, asked).await;
             let answer = asked.unwrap_or(Answer::Failed(Failure::Away));
             // Who is not there is not asked for the rest; nor for blocks above one that is not there yet,
             // since heights are asked for from low to high.
@@ -99,12 +148,15 @@ impl Asking {
                 break;
             }
         }
+        if let Way::Socket(turn) = way {
+            turn.end();
+        }
         NodeAnswers { round: round.number, answers }
     }
 
     async fn question(
         &self,
-        node: &Node,
+        (node, way): (&Node, &mut Way<'_>),
         chain: ChainId,
         question: Question,
         round: &Round,
@@ -118,7 +170,7 @@ impl Asking {
             let mut replies = Vec::with_capacity(calls.len());
             for call in &calls {
                 let most = Duration::from_millis(NODE_CALL_MS_MAX);
-                let reply = timeout(most, self.call(node, call)).await;
+                let reply = timeout(most, self.call(node, way, call)).await;
                 replies.push(reply.unwrap_or(Reply::Failed(Failure::Away)));
             }
             match dialogue.take(chain, &round.watch, &replies) {
@@ -128,9 +180,16 @@ impl Asking {
         }
     }
 
-    async fn call(&self, node: &Node, call: &Call) -> Reply {
+    async fn call(&self, node: &Node, way: &mut Way<'_>, call: &Call) -> Reply {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let mut request = Request::new(Full::new(Bytes::from(call.body(number))));
+        match way {
+            Way::Http => self.post(node, call, number).await,
+            Way::Socket(turn) => turn.call(&self.client, node, call, number).await,
+        }
+    }
+
+    async fn post(&self, node: &Node, call: &Call, number: u64) -> Reply {
+        let mut request = Request::new(Full::new(Bytes::from(call.text(number))));
         *request.method_mut() = Method::POST;
         let Ok(uri) = node.url.as_str().parse() else { return Reply::Failed(Failure::Away) };
         *request.uri_mut() = uri;

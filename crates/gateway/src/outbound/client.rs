@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -56,7 +57,26 @@ impl Client {
             resolver: resolver.clone(),
             proxy: proxy.cloned(),
         };
-        Self { public: pool(dialler(false, proxy)), private: pool(dialler(true, None)) }
+        Self {
+            public: pool(trusting(), dialler(false, proxy)),
+            private: pool(trusting(), dialler(true, None)),
+        }
+    }
+
+    /// A client of tests, which trusts these certificates and dials private addresses.
+    #[cfg(test)]
+    pub(crate) fn trusting(resolver: &Resolver, roots: rustls::RootCertStore) -> Self {
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider supports them")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let pool = |allow_private| {
+            let trusting = HttpsConnectorBuilder::new().with_tls_config(config.clone());
+            pool(trusting, Dialler { allow_private, resolver: resolver.clone(), proxy: None })
+        };
+        Self { public: pool(false), private: pool(true) }
     }
 
     /// Sends one request.
@@ -72,14 +92,18 @@ impl Client {
     }
 }
 
-fn pool(dialler: Dialler) -> Pool {
+/// The system's certificates, or Mozilla's.
+fn trusting() -> HttpsConnectorBuilder<WantsSchemes> {
     let native = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider());
-    let trusting = native.unwrap_or_else(|_| {
+    native.unwrap_or_else(|_| {
         HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())
             .expect("the provider supports the default protocol versions")
-    });
+    })
+}
+
+fn pool(trusting: HttpsConnectorBuilder<WantsSchemes>, dialler: Dialler) -> Pool {
     let connector = trusting.https_or_http().enable_http1().wrap_connector(dialler);
     legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)

@@ -1,4 +1,5 @@
-//! Payments on a real EVM node (`anvil`): found by what it answers over HTTP, counted, reversed.
+//! Payments on a real EVM node (`anvil`): found by what it answers over HTTP and WebSocket, counted,
+//! reversed.
 //!
 //! `./test` installs the node and says where it is (`COUNTERSIGN_TEST_ANVIL`). Told so, a node that
 //! does not work fails the tests; untold, they are not run.
@@ -33,16 +34,21 @@ struct Shop {
 }
 
 fn watcher(anvils: &[&Anvil], chain: u64) -> Watcher {
-    let nodes = anvils.iter().map(|anvil| Node {
+    let urls: Vec<_> = anvils.iter().map(|anvil| anvil.url()).collect();
+    watcher_of(&urls, chain)
+}
+
+fn watcher_of(urls: &[url::Url], chain: u64) -> Watcher {
+    let nodes = urls.iter().map(|url| Node {
         name: "anvil".to_owned(),
-        url: anvil.url(),
+        url: url.clone(),
         headers: http::HeaderMap::new(),
         allow_private: true,
     });
     let settings = Settings {
         chain: ChainId::Evm(chain),
-        nodes: anvils.len(),
-        nodes_agreeing: anvils.len(),
+        nodes: urls.len(),
+        nodes_agreeing: urls.len(),
         finality: Finality { depth: 30, by_chain: true },
         lag_blocks_max: 3,
         silence_s_max: None,
@@ -54,6 +60,13 @@ fn watcher(anvils: &[&Anvil], chain: u64) -> Watcher {
 }
 
 impl Shop {
+    /// The node is asked over WebSocket.
+    fn open_connected() -> Option<Self> {
+        let mut shop = Self::open()?;
+        shop.watcher = watcher_of(&[shop.anvil.socket()], CHAIN);
+        Some(shop)
+    }
+
     fn open() -> Option<Self> {
         let anvil = Anvil::start(modules()?, CHAIN);
         let watcher = watcher(&[&anvil], CHAIN);
@@ -152,6 +165,51 @@ async fn a_payment_of_the_coin_is_seen_confirmed_counted_and_final() {
     assert_eq!(hash.as_deref(), block["hash"].as_str());
     shop.mine(40).await;
     assert_eq!(shop.stands(order)[0].0, Standing::Final);
+}
+
+#[tokio::test]
+async fn a_payment_is_counted_over_websocket_as_over_http() {
+    let Some(mut shop) = Shop::open_connected() else { return };
+    let token = shop.anvil.token();
+    let (coin, other) = (shop.order(99_99, None), shop.order(50_00, Some(&token)));
+    shop.anvil.pay(shop.address(coin), 99_99);
+    shop.anvil.pay_token(&token, shop.address(other), 50_00);
+    shop.look().await;
+    assert_eq!(shop.stands(coin), [(Standing::Seen, 0, 3)]);
+    shop.mine(2).await;
+    assert!(!shop.is_paid(coin) && !shop.is_paid(other), "2 of 3");
+    shop.mine(1).await;
+    assert!(shop.is_paid(coin) && shop.is_paid(other));
+    // Over either way the same: the state that one has read, the other goes on with.
+    shop.watcher = watcher_of(&[shop.anvil.socket(), shop.anvil.url()], CHAIN);
+    shop.mine(40).await;
+    assert_eq!(shop.state.held(), None);
+    assert_eq!(shop.stands(coin)[0].0, Standing::Final);
+}
+
+#[tokio::test]
+async fn a_block_ends_the_rest_over_websocket() {
+    let Some(mut shop) = Shop::open_connected() else { return };
+    shop.mine(1).await;
+    let Shop { watcher, anvil, .. } = &mut shop;
+    // Nothing happens, so the whole rest is had.
+    let begun = Instant::now();
+    watcher.rest(Duration::from_millis(500)).await;
+    assert!(begun.elapsed() >= Duration::from_millis(500));
+    for _ in 0..3 {
+        let begun = Instant::now();
+        tokio::join!(watcher.rest(Duration::from_secs(60)), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            anvil.mine(1);
+        });
+        let rested = begun.elapsed();
+        assert!(rested > Duration::from_millis(300), "{rested:?}");
+        assert!(rested < Duration::from_secs(10), "{rested:?}");
+    }
+    let height = shop.anvil.call("eth_blockNumber", json!([]));
+    shop.look().await;
+    let tip = shop.state.trail().tip().map(|(tip, _)| format!("{tip:#x}"));
+    assert_eq!(tip.as_deref(), height.as_str());
 }
 
 #[tokio::test]

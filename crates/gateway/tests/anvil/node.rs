@@ -67,6 +67,11 @@ impl Anvil {
         format!("http://{}/", self.address).parse().expect("a URL")
     }
 
+    /// The same node over WebSocket.
+    pub(crate) fn socket(&self) -> url::Url {
+        format!("ws://{}/", self.address).parse().expect("a URL")
+    }
+
     /// One call. An error of the node fails the test.
     pub(crate) fn call(&self, method: &str, parameters: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters});

@@ -51,6 +51,20 @@ fn a_chain_and_its_assets_are_what_they_say() {
 }
 
 #[test]
+fn a_node_of_an_evm_chain_may_be_asked_over_websocket_and_one_of_bitcoin_not() {
+    let over = CHAIN.replace("https://", "wss://");
+    let configuration = judged(&over).unwrap_or_else(|problems| panic!("{problems}"));
+    let nodes = &configuration.settings.chains[0].nodes;
+    assert!(nodes.iter().all(|node| node.url.scheme() == "wss"), "{nodes:?}");
+    let genesis = "bip122:000000000019d6689c085ae165831e93";
+    assert_eq!(faults(&CHAIN.replace("eip155:1", genesis)), []);
+    let Err(problems) = judged(&over.replace("eip155:1", genesis)) else { panic!("refused") };
+    let told: Vec<_> = problems.iter().map(|one| (one.refusal.code(), one.fix.as_str())).collect();
+    let fix = "write the http:// or https:// URL of the node";
+    assert_eq!(told, [("bad_chain", fix); 2], "{problems}");
+}
+
+#[test]
 fn a_chain_that_cannot_be_followed_is_refused() {
     let nodeless = "[[chain]]\nname = \"ethereum\"\nid = \"eip155:1\"\n";
     let chain = |from: &str, to: &str| CHAIN.replacen(from, to, 1);

@@ -275,3 +275,26 @@ async fn a_gateway_that_starts_again_goes_on_where_it_was() {
     let told = shop.told_of_orders().await;
     assert_eq!(told.iter().filter(|one| *one == "order.paid").count(), 1, "{told:?}");
 }
+
+/// Over WebSocket the node says that there is a block; else nobody would look within the test's patience.
+#[tokio::test]
+async fn an_order_is_paid_soon_where_the_node_says_that_there_is_a_block() {
+    let Some(modules) = modules() else { return };
+    let anvil = Anvil::start(modules, CHAIN);
+    let url = anvil.socket();
+    let shop = Shop::open_with(|settings| {
+        watches(url)(settings);
+        settings.chains[0].look = Duration::from_secs(600);
+    })
+    .await;
+    let id = shop.watched(&wanted("o-1", "99.99", ADDRESS)).await;
+    anvil.pay(ADDRESS, 99_99);
+    let begun = Instant::now();
+    while shop.order_now(&id).await["state"] != "paid" {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", shop.order_now(&id).await);
+        anvil.mine(1);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let order = shop.order_now(&id).await;
+    assert!(order["payments"][0]["standing"] == "counted" && confirmations(&order) >= 3, "{order}");
+}
