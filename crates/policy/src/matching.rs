@@ -9,6 +9,7 @@ use model::OrderState;
 use model::money::{self, Notation, Unit};
 use model::order::{Expected, Fact, FactKind, Facts, Part, PaymentKey, judge};
 use model::{OrderId, Timestamp, limits};
+use sabotage::Defect;
 
 use crate::{Decided, DenyReason, HoldReason, Permit};
 
@@ -153,7 +154,8 @@ pub fn match_released(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact
 }
 
 fn is_other_currency(claim: &Claim<'_>, unit: &Unit) -> bool {
-    claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name()))
+    let differs = claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name()));
+    differs && !sabotage::on(Defect::CurrencyIgnored)
 }
 
 /// What an event says of the payment. Nothing, if it is not about money.

@@ -77,6 +77,8 @@ coded! {
     ForkSigned = "fork-signed",
     /// What only a person may release passes by itself.
     HeldPasses = "held-passes",
+    /// An equal number of another currency pays an order.
+    CurrencyIgnored = "currency-ignored",
     /// Jitter is taken from the wait instead of added.
     JitterNegative = "jitter-negative",
     /// A step of the retry schedule is left out.
