@@ -59,6 +59,18 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event that is the same on every retry, and whose name is the id of its message.
+    fn new(
+        provider: Provider,
+        name: String,
+        order: &str,
+        kind: &'static str,
+        body: String,
+    ) -> Self {
+        let (order, message_id) = (order.to_owned(), name.clone());
+        Self { provider, name, order, kind, message_id, body, retry_changes: None }
+    }
+
     /// The body of this attempt, 1 being the first.
     pub fn body(&self, attempt: u32) -> Vec<u8> {
         match self.retry_changes {

@@ -65,15 +65,7 @@ fn told(draw: &mut Draw, making: Making<'_>, payment: &Payment, happened: &[Told
         let body = format!(
             r#"{{"event":"{kind}","data":{{"order_id":"{reference}","transaction_hash":"{name}","amount":"{amount}","currency":"{currency}","blockchain":"{chain}","status":"{status}","confirmations":{confirmations},"block_number":{block},"from_address":"{from}","to_address":"{to}","order_info":"{{\"product\": \"Premium Plan\", \"quantity\": 1}}","created_at":"{at}","confirmed_at":"{at}"}},"timestamp":"{at}","webhook_id":"{id}"}}"#
         );
-        Event {
-            provider: Provider::CryptoPay,
-            message_id: id.clone(),
-            name: id,
-            order: reference.clone(),
-            kind,
-            body,
-            retry_changes: None,
-        }
+        Event::new(Provider::CryptoPay, id, reference, kind, body)
     };
     happened.iter().map(event).collect()
 }

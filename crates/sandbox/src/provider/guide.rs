@@ -224,8 +224,8 @@ impl Guide {
         if difference != Difference::Source {
             say("provider", self.provider.name().into());
         }
-        // They are called like their providers here. What is told of an order comes in order where it
-        // names its source, also of one whose time ends before it is paid.
+        // Sources are called like their providers here. What is told of an order comes in order where
+        // it names its source, also of one whose time ends before it is paid.
         if matches!(difference, Difference::Source | Difference::Late) {
             say("source", self.provider.name().into());
         }

@@ -79,13 +79,5 @@ fn captured(payment: &Payment) -> Vec<Event> {
 }
 
 fn event(payment: &Payment, kind: &'static str, name: String, body: String) -> Event {
-    Event {
-        provider: Provider::Koywe,
-        message_id: name.clone(),
-        name,
-        order: payment.reference.clone(),
-        kind,
-        body,
-        retry_changes: None,
-    }
+    Event::new(Provider::Koywe, name, &payment.reference, kind, body)
 }

@@ -53,15 +53,7 @@ fn shape_a(
         let body = format!(
             r#"{{"id":"{id}","type":"{kind}","data":{{"id":"{name}","amount":"{amount}","currency":"{currency}","status":"{status}","referenceId":"{reference}"}},"createdAt":"{at}"}}"#
         );
-        Event {
-            provider: Provider::One2Pays,
-            message_id: id.clone(),
-            name: id,
-            order: reference.clone(),
-            kind,
-            body,
-            retry_changes: None,
-        }
+        Event::new(Provider::One2Pays, id, reference, kind, body)
     };
     ["payment.created", "payment.processing", last].map(event).into()
 }
@@ -77,15 +69,7 @@ fn shape_b(draw: &mut Draw, making: Making<'_>, payment: &Payment) -> Vec<Event>
         let body = format!(
             r#"{{"event":"{kind}","paymentId":"{payment}","referenceId":"{reference}","status":"{status}","amount":"{amount}","currency":"{currency}","paymentMethod":"promptpay","clientSecret":null,"nextAction":{{"type":"display_qr_code","paymentAppUrl":"https://pay.example.com/en/pay/token_{token}","qrCode":{{"payload":"00020101021229370016A000000677010111","promptpayId":"{promptpay}","expiresAt":"{expires}"}}}},"expiresAt":"{expires}"}}"#
         );
-        Event {
-            provider: Provider::One2Pays,
-            name: format!("{payment}/{kind}"),
-            message_id: format!("{payment}/{kind}"),
-            order: reference.clone(),
-            kind,
-            body,
-            retry_changes: None,
-        }
+        Event::new(Provider::One2Pays, format!("{payment}/{kind}"), reference, kind, body)
     };
     [("payment.created", "processing"), ("payment.received", "succeeded")].map(event).into()
 }

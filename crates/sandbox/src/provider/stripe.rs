@@ -89,12 +89,7 @@ fn event(
         key = draw.uuid(),
     );
     Event {
-        provider: Provider::Stripe,
-        message_id: id.clone(),
-        name: id,
-        order: payment.reference.clone(),
-        kind,
-        body,
         retry_changes: Some((r#""pending_webhooks":2"#, r#""pending_webhooks":1"#)),
+        ..Event::new(Provider::Stripe, id, &payment.reference, kind, body)
     }
 }

@@ -50,15 +50,7 @@ fn told(
         let body = format!(
             r#"{{"id":"{id}","type":"{kind}","created":{created},"data":{{"receipt":{receipt}}}}}"#
         );
-        Event {
-            provider: Provider::X402Tele,
-            message_id: id.clone(),
-            name: id,
-            order: payment.reference.clone(),
-            kind,
-            body,
-            retry_changes: None,
-        }
+        Event::new(Provider::X402Tele, id, &payment.reference, kind, body)
     };
     kinds.iter().map(event).collect()
 }

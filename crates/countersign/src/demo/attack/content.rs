@@ -1,7 +1,7 @@
 //! Signed well, and yet not to be trusted: what a careless reader would believe or choke on.
 
 use sandbox::provider::Making;
-use sandbox::{Event, Provider};
+use sandbox::{Event, Guide, Provider};
 
 use super::{Attack, Attacker, Expected, refused, unsignable};
 use crate::failure::Failure;
@@ -27,15 +27,8 @@ impl Attacker<'_> {
     }
 
     async fn duplicate_keys(&mut self) -> Result<(), Failure> {
-        let providers = [
-            Provider::One2Pays,
-            Provider::X402Tele,
-            Provider::Stripe,
-            Provider::CryptoPay,
-            Provider::Koywe,
-        ];
-        for provider in providers {
-            let event = self.event(provider);
+        for guide in Guide::ALL {
+            let event = self.event(guide.provider);
             let body = text(&event);
             let first = body.split_inclusive(',').next().unwrap_or_default();
             let twice =
