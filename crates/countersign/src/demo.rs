@@ -4,13 +4,16 @@
 //! of each provider of the five guides; the sample **application**. They live in one process and
 //! speak HTTP over loopback only. The plot: a mixed **stream** of good events, in which answers
 //! are lost, providers repeat themselves, the application fails and the gateway is restarted; then
-//! the **attacks**, the guides' own flaws among them. The **verdict** is reached from what the
-//! simulators and the application have written down, never from what was meant to happen; the
-//! gateway's metrics and quarantine are asked only why it refused.
+//! the **attacks**, the guides' own flaws among them, and **orders** of each guide that are paid as
+//! ordered and otherwise. The **verdict** is reached from what the simulators and the application have
+//! written down, never from what was meant to happen; the gateway is asked only why it refused or
+//! held something, and where an order stands.
 
 mod attack;
 mod capture;
 mod observe;
+mod operator;
+mod orders;
 mod report;
 mod show;
 mod stage;
@@ -24,6 +27,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::Ended;
 use crate::failure::{Failure, Outcome};
+use orders::Book;
 use show::Show;
 use stage::Stage;
 use verdict::Verdict;
@@ -118,10 +122,11 @@ async fn play(
     });
     let sent = stream::send(&mut stage, show).await?;
     let is_leaked = args.defect == Some(Defect::ForgeryAccepted);
-    let mut shots = attack::run(&mut stage, show, &sent, is_leaked).await?;
-    settle(&stage, show).await;
+    let (mut shots, book) = attack::run(&mut stage, show, &sent, is_leaked).await?;
+    settle(&stage, &book, show).await;
     shots.extend(attack::aftermath(&stage, &shots, captured).await);
-    let verdict = Verdict::reach(&stage, &sent, shots);
+    let orders = book.close(&stage.application.diary()).await?;
+    let verdict = Verdict::reach(&stage, &sent, shots, orders);
     Ok((stage, verdict))
 }
 
@@ -149,19 +154,23 @@ impl Signals {
 }
 
 /// Waits until the application has all it is owed, and then a little for what it is not.
-async fn settle(stage: &Stage, show: &Show) {
-    let owed = verdict::owed(&stage.surroundings.ledger);
-    let mut last = (verdict::accepted(&stage.application), Instant::now());
-    while verdict::accepted(&stage.application) < owed && last.1.elapsed() < PATIENCE {
-        show.waiting(verdict::accepted(&stage.application), owed);
+async fn settle(stage: &Stage, book: &Book, show: &Show) {
+    let owed = verdict::owed(&stage.surroundings.ledger) + book.owed();
+    let accepted = || {
+        let diary = stage.application.diary();
+        verdict::accepted(&diary) + book.heard(&diary)
+    };
+    let mut last = (accepted(), Instant::now());
+    while last.0 < owed && last.1.elapsed() < PATIENCE {
+        show.waiting(last.0, owed);
         tokio::time::sleep(Duration::from_millis(25)).await;
-        let accepted = verdict::accepted(&stage.application);
+        let accepted = accepted();
         if accepted != last.0 {
             last = (accepted, Instant::now());
         }
     }
     tokio::time::sleep(STRAY).await;
-    show.delivered(verdict::accepted(&stage.application), owed);
+    show.delivered(accepted(), owed);
 }
 
 /// The demo itself could not go on.

@@ -4,15 +4,21 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PROVIDERS: [&str; 8] =
     ["one2pays", "bropay", "x402tele", "stripe", "square", "cryptopay", "koywe", "koywe-ramp"];
 
-const ATTACKS: [&str; 27] = [
+const ATTACKS: [&str; 33] = [
     "underpaid",
+    "overpaid",
     "other-currency",
+    "other-chain",
+    "other-receiver",
     "other-provider",
+    "other-source",
+    "reused",
+    "unpriced",
     "blocked",
     "forged",
     "changed",
@@ -38,6 +44,36 @@ const ATTACKS: [&str; 27] = [
     "X29",
     "unknown-source",
 ];
+
+/// How an order is paid, why the event of that waits, and where the order stands then.
+type Paid = (&'static str, Option<&'static str>, &'static str);
+
+/// How orders of every guide are paid.
+const PAID: [Paid; 7] = [
+    ("as-ordered", None, "paid"),
+    ("underpaid", Some("amount_under"), "partial"),
+    ("overpaid", Some("amount_over"), "overpaid"),
+    ("other-currency", Some("currency_mismatch"), "awaiting"),
+    ("other-provider", Some("provider_mismatch"), "awaiting"),
+    ("other-source", Some("source_mismatch"), "awaiting"),
+    ("late", None, "late"),
+];
+
+/// The guides, their providers, and how else orders at those are paid.
+const GUIDES: [(&str, &str, &[Paid]); 5] = [
+    ("One2Pays", "one2pays", &[REUSED]),
+    ("x402Tele", "x402tele", &[REUSED, CHAIN]),
+    ("UIGen", "stripe", &[REUSED, ("other-receiver", Some("payee_mismatch"), "awaiting")]),
+    (
+        "CryptoPay",
+        "cryptopay",
+        &[REUSED, CHAIN, ("other-receiver", Some("address_mismatch"), "awaiting")],
+    ),
+    ("Koywe", "koywe", &[("unpriced", Some("amount_missing"), "awaiting")]),
+];
+
+const REUSED: Paid = ("reused", Some("payment_reused"), "awaiting");
+const CHAIN: Paid = ("other-chain", Some("chain_mismatch"), "awaiting");
 
 fn demo(options: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_countersign"))
@@ -78,7 +114,7 @@ fn everything_good_is_delivered_once_and_everything_bad_is_kept_out() {
     let object = object(&output);
     assert_eq!(object["ok"], Value::Bool(true));
     assert!(object["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
-    assert_eq!(object.as_object().map(serde_json::Map::len), Some(4), "{object}");
+    assert_eq!(object.as_object().map(serde_json::Map::len), Some(5), "{object}");
     let providers = object["providers"].as_array().expect("a list");
     let names: Vec<_> = providers.iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(names, PROVIDERS);
@@ -93,6 +129,29 @@ fn everything_good_is_delivered_once_and_everything_bad_is_kept_out() {
         accepted += count("accepted");
     }
     assert!(accepted > 200, "{accepted}");
+    every_order_stands_where_it_should(object["orders"].as_array().expect("a list"));
+}
+
+/// Each guide's orders are there, each paid in its way, and the application knows of those that are
+/// paid as ordered, and of no others.
+fn every_order_stands_where_it_should(orders: &[Value]) {
+    let mut left: Vec<&Value> = orders.iter().collect();
+    for (guide, provider, own) in GUIDES {
+        for (paid, reason, state) in PAID.iter().chain(own) {
+            let found = left.iter().position(|one| one["guide"] == guide && one["paid"] == *paid);
+            let order = left.remove(found.unwrap_or_else(|| panic!("{guide}, {paid}: {orders:?}")));
+            let fate = json!({ "reason": reason, "state": state });
+            assert_eq!(order["provider"], provider, "{order}");
+            assert_eq!((&order["expected"], &order["seen"]), (&fate, &fate), "{order}");
+            assert_eq!(order["ok"], Value::Bool(true), "{order}");
+            let told = order["told"].as_array().expect("a list");
+            let times = told.iter().filter(|kind| *kind == "order.paid").count();
+            assert_eq!(times, usize::from(*paid == "as-ordered"), "{order}");
+            let last = (*state != "awaiting").then(|| Value::from(format!("order.{state}")));
+            assert_eq!(told.last(), last.as_ref(), "{order}");
+        }
+    }
+    assert_eq!(left, Vec::<&Value>::new(), "nothing else was ordered");
 }
 
 #[test]
@@ -118,9 +177,11 @@ fn every_attack_is_there_with_its_answer() {
     assert_eq!(answer("replayed"), (Some(200), "duplicate".into()));
     assert_eq!(answer("test-for-live"), (Some(200), "wrong_environment".into()));
     assert_eq!(answer("duplicate-key"), (Some(200), "duplicate_key".into()));
-    assert_eq!(answer("underpaid"), (Some(200), "amount_under".into()));
-    assert_eq!(answer("other-currency"), (Some(200), "currency_mismatch".into()));
-    assert_eq!(answer("other-provider"), (Some(200), "provider_mismatch".into()));
+    for (name, reason, _) in PAID.iter().chain(GUIDES.iter().flat_map(|(_, _, own)| *own)) {
+        if let (Some(reason), true) = (reason, *name != "other-receiver") {
+            assert_eq!(answer(name), (Some(200), (*reason).into()));
+        }
+    }
     assert_eq!(answer("blocked"), (Some(200), "party_blocked".into()));
     assert_eq!(answer("X7"), (Some(401), "address_not_allowed".into()));
     assert_eq!(answer("X8"), (None, "network_as_host".into()));
@@ -134,7 +195,10 @@ fn people_get_tables_that_fit() {
     assert_eq!(output.status.code(), Some(0), "{text}\n{}", said(&output));
     assert!(text.contains("PROVIDER"), "{text}");
     assert!(text.contains("ATTACK"), "{text}");
-    assert!(text.trim_end().lines().last().is_some_and(|last| last.contains("exactly once")));
+    assert!(text.contains("GUIDE"), "{text}");
+    assert!(GUIDES.iter().all(|(guide, ..)| text.contains(&format!("\n{guide} "))), "{text}");
+    let last = text.trim_end().lines().last().unwrap_or_default();
+    assert!(last.contains("exactly once") && last.contains("44 of 44 orders right"), "{last}");
     for line in text.lines().chain(said(&output).lines()) {
         assert!(line.chars().count() <= 100, "wider than 100 columns: {line}");
         assert!(!line.contains('\u{1b}'), "a pipe gets plain text: {line}");
@@ -154,6 +218,29 @@ fn an_application_that_loses_deliveries_is_found() {
 #[test]
 fn a_forgery_that_gets_through_is_found() {
     check_defect("forge-accept", "WRONG: forged against stripe: accepted");
+}
+
+#[cfg(feature = "sabotage")]
+#[test]
+fn a_gateway_that_ignores_currencies_is_found() {
+    let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["demo"])
+        .env("COUNTERSIGN_SABOTAGE", "currency-ignored")
+        .output()
+        .expect("the binary runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}\n{}", said(&output));
+    assert!(text.contains("WRONG: 5 deliveries carry what no provider meant"), "{text}");
+    for (guide, provider, _) in GUIDES {
+        let order = format!(
+            "WRONG: {guide}, other-currency: currency_mismatch, awaiting was expected, not accepted, paid"
+        );
+        assert!(text.contains(&order), "{order:?} in {text}");
+        let shot = format!("WRONG: other-currency against {provider}: accepted");
+        assert!(text.contains(&shot), "{shot:?} in {text}");
+    }
+    let last = text.trim_end().lines().last().unwrap_or_default();
+    assert!(last.contains("NOT as it should be") && last.contains("39 of 44"), "{last}");
 }
 
 #[test]

@@ -154,8 +154,8 @@ pub fn match_released(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact
 }
 
 fn is_other_currency(claim: &Claim<'_>, unit: &Unit) -> bool {
-    claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name()))
-        && !sabotage::on(Defect::CurrencyIgnored)
+    let differs = claim.currency.is_some_and(|said| !said.eq_ignore_ascii_case(unit.name()));
+    differs && !sabotage::on(Defect::CurrencyIgnored)
 }
 
 /// What an event says of the payment. Nothing, if it is not about money.

@@ -77,6 +77,8 @@ coded! {
     ForkSigned = "fork-signed",
     /// What only a person may release passes by itself.
     HeldPasses = "held-passes",
+    /// An equal number of another currency pays an order.
+    CurrencyIgnored = "currency-ignored",
     /// Jitter is taken from the wait instead of added.
     JitterNegative = "jitter-negative",
     /// A step of the retry schedule is left out.
@@ -151,8 +153,6 @@ coded! {
     TierOfOnePayment = "tier-of-one-payment",
     /// What the first of several nodes says is believed.
     FirstNodeBelieved = "first-node-believed",
-    /// Of money only the number counts, not the currency.
-    CurrencyIgnored = "currency-ignored",
     /// Whatever is paid, an event that says so passes.
     UnderpaidPasses = "underpaid-passes",
     /// More may be paid back than was paid.

@@ -23,8 +23,10 @@ use tokio::task::JoinHandle;
 
 use crate::clock::now_ms;
 
+mod till;
 mod verify;
 
+pub use till::{Placed, Till, TillError};
 pub use verify::{Refusal, WebhookSecret};
 
 /// The most of a delivery that is read: the largest webhook in base64, and room for the rest.

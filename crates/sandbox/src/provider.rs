@@ -9,12 +9,15 @@ use crate::draw::Draw;
 
 mod bropay;
 mod cryptopay;
+mod guide;
 mod koywe;
 mod koywe_ramp;
 mod one2pays;
 mod square;
 mod stripe;
 mod x402tele;
+
+pub use guide::{Difference, Guide};
 
 /// A provider that can be simulated. Its name is that of its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +59,18 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event that is the same on every retry, and whose name is the id of its message.
+    fn new(
+        provider: Provider,
+        name: String,
+        order: &str,
+        kind: &'static str,
+        body: String,
+    ) -> Self {
+        let (order, message_id) = (order.to_owned(), name.clone());
+        Self { provider, name, order, kind, message_id, body, retry_changes: None }
+    }
+
     /// The body of this attempt, 1 being the first.
     pub fn body(&self, attempt: u32) -> Vec<u8> {
         match self.retry_changes {
@@ -191,11 +206,6 @@ impl Provider {
 /// RFC 3339 in UTC with milliseconds, as most of them print times.
 fn rfc3339(at_ms: i64) -> String {
     model::Timestamp::from_millis(at_ms).to_string()
-}
-
-/// A decimal with two places.
-fn decimal(draw: &mut Draw) -> String {
-    format!("{}.{:02}", 10 + draw.below(900), draw.below(100))
 }
 
 #[cfg(test)]

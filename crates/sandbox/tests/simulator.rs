@@ -11,7 +11,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use sandbox::provider::Making;
 use sandbox::simulator::{Surroundings, Target};
-use sandbox::{Draw, Event, Ledger, Outcome, Pace, Provider, Purpose, Route, Simulator};
+use sandbox::{
+    Difference, Draw, Event, Guide, Ledger, Outcome, Pace, Payment, Provider, Purpose, Route,
+    Simulator,
+};
 use schemes::{Freshness, Profile, Secret};
 use tokio::net::TcpListener;
 
@@ -300,4 +303,95 @@ async fn a_lost_answer_is_a_failure_to_the_provider() {
     let bodies: Vec<_> = receiver.got().into_iter().map(|one| one.body).collect();
     assert_eq!(bodies.len(), 2);
     assert_eq!(bodies.first(), bodies.last());
+}
+
+/// What a guide's application orders, and what its provider, or another one, says of the payment.
+fn paid(guide: &Guide, difference: Difference) -> (Payment, Vec<schemes::Fields>) {
+    let making = Making {
+        now_ms: sandbox::clock::now_ms(),
+        is_live: false,
+        receipt_secret: "whsec_test_receipts",
+    };
+    let mut draw = Draw::seeded(29);
+    let ordered = guide.payment(&mut draw);
+    let payer = guide.payer(difference);
+    let simulator = simulator(payer, nowhere());
+    let read = |event: &Event| {
+        let request = simulator.sign(event, 1, making.now_ms).expect("it can be signed");
+        judge(&simulator, &request, &payer.secret(RANDOM), making.now_ms).expect("it is genuine")
+    };
+    let events = guide.tell(&mut draw, making, &ordered, difference);
+    assert!(events.iter().all(|event| event.provider == payer && event.order == ordered.reference));
+    (ordered, events.iter().map(read).collect())
+}
+
+/// The number in minor units of the order, the currency or asset, the chain, and who is paid.
+fn said(
+    guide: &Guide,
+    ordered: &Payment,
+    fields: &schemes::Fields,
+) -> (Option<u128>, Option<String>, Option<String>, Option<String>) {
+    let notation = match fields.amount_unit.as_deref() {
+        Some("minor") => model::money::Notation::Minor,
+        _ => model::money::Notation::Major,
+    };
+    let decimals = ordered.money.unit.decimals();
+    let amount = fields.amount.as_deref();
+    let amount =
+        amount.map(|text| model::money::parse(text, notation, decimals).expect("an amount"));
+    let to = if guide.is_on_chain() { &fields.address } else { &fields.payee };
+    let currency = fields.currency.as_deref().map(str::to_ascii_uppercase);
+    (amount, currency, fields.chain.clone(), to.clone())
+}
+
+#[test]
+fn a_payment_as_ordered_says_what_was_ordered() {
+    for guide in Guide::ALL {
+        let (ordered, told) = paid(guide, Difference::Nothing);
+        let last = told.last().expect("something is told");
+        let unit = &ordered.money.unit;
+        let chain = unit.chain().map(str::to_owned);
+        let wanted =
+            (Some(ordered.money.minor), Some(unit.name().into()), chain, ordered.to.clone());
+        assert_eq!(said(guide, &ordered, last), wanted, "{}", guide.name);
+        assert_eq!(last.status.as_deref(), Some("paid"), "{}", guide.name);
+        assert_eq!(last.payment.is_some(), guide.can_differ(Difference::Reused), "{}", guide.name);
+        let order = guide.order(&ordered, Difference::Nothing, None);
+        assert_eq!(order["reference"], ordered.reference, "{}", guide.name);
+        assert_eq!(order["amount"], ordered.money.major(), "{}", guide.name);
+        assert_eq!(order["provider"], guide.provider.name(), "{}", guide.name);
+    }
+}
+
+#[test]
+fn a_payment_differs_in_what_it_is_to_differ_in_and_in_nothing_else() {
+    for guide in Guide::ALL {
+        for difference in Difference::ALL {
+            if !guide.can_differ(difference) {
+                continue;
+            }
+            let (ordered, told) = paid(guide, difference);
+            let (_, right) = paid(guide, Difference::Nothing);
+            let (last, right) = (told.last().expect("told"), right.last().expect("told"));
+            let (amount, currency, chain, to) = said(guide, &ordered, last);
+            let (right_amount, right_currency, right_chain, right_to) =
+                said(guide, &ordered, right);
+            let is_through_another = guide.payer(difference) != guide.provider;
+            let differs = [
+                (
+                    amount != right_amount,
+                    &[Difference::Half, Difference::Double, Difference::Unpriced][..],
+                ),
+                (currency != right_currency, &[Difference::Unit, Difference::Unpriced]),
+                (chain != right_chain, &[Difference::Chain]),
+                (to != right_to && !is_through_another, &[Difference::Receiver]),
+                (is_through_another, &[Difference::Provider, Difference::Source]),
+            ];
+            for (is_other, because) in differs {
+                let place = format!("{} {difference:?}: {last:?}", guide.name);
+                assert_eq!(is_other, because.contains(&difference), "{place}");
+            }
+            assert_eq!(last.status.as_deref(), Some("paid"), "{} {difference:?}", guide.name);
+        }
+    }
 }

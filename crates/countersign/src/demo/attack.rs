@@ -24,6 +24,7 @@ use sandbox::{Answer, Event, Provider, Purpose, Request, Simulator};
 use super::cannot;
 use super::capture::Captured;
 use super::observe::Observer;
+use super::orders::Book;
 use super::show::Show;
 use super::stage::{self, Stage};
 use super::stream::Stream;
@@ -102,13 +103,14 @@ impl Shot {
     }
 }
 
-/// Fires all attacks. With `is_leaked` one forger has the real secret: a planted defect.
+/// Fires all attacks, and gives them and the orders that were registered meanwhile. With `is_leaked`
+/// one forger has the real secret: a planted defect.
 pub(super) async fn run(
     stage: &mut Stage,
     show: &Show,
     stream: &Stream,
     is_leaked: bool,
-) -> Result<Vec<Shot>, Failure> {
+) -> Result<(Vec<Shot>, Book), Failure> {
     show.attacks();
     let observer = Observer::new(stage).await?;
     let mut attacker = Attacker { stage, show, observer, hosts: HashMap::new(), shots: Vec::new() };
@@ -119,15 +121,15 @@ pub(super) async fn run(
     attacker.contents().await?;
     // A block counts within a second: meanwhile other payments are tried.
     let blocked = attacker.block().await?;
-    attacker.payments().await?;
+    let book = attacker.payments().await?;
     attacker.pay_blocked(blocked).await?;
     attacker.addresses().await?;
     attacker.starts()?;
     attacker.leaks().await?;
     let Attacker { shots, observer, .. } = attacker;
     observer.close().await;
-    show.attacked(shots.len());
-    Ok(shots)
+    show.attacked(shots.len(), book.orders.len());
+    Ok((shots, book))
 }
 
 /// What can only be judged when all is over: leaks of secrets, and the statuses of all answers.
@@ -154,9 +156,7 @@ impl Attacker<'_> {
 
     /// The last event of a new order: nobody has seen it yet.
     fn event(&mut self, provider: Provider) -> Event {
-        let mut draw = self.stage.draw.clone();
-        let order = provider.order(&mut draw, self.stage.making());
-        self.stage.draw = draw;
+        let order = self.stage.drawn(|draw, making| provider.order(draw, making));
         order.events.into_iter().last().expect("something happens to every order")
     }
 
@@ -189,25 +189,14 @@ impl Attacker<'_> {
         let outcome = outcomes.first().map(|(outcome, _)| outcome.clone());
         let outcome = outcome.unwrap_or_else(|| "nothing".into());
         let source = source_of(&request);
-        let (reason, is_as_expected) = match expected {
-            Expected::Refused(status) => {
-                (outcome.clone(), answer.status == status && is_refusal(&outcome))
-            }
-            Expected::Quarantined => {
-                let reason = match outcome.as_str() {
-                    "quarantined" => self.observer.newest(&source, EventStatus::Quarantined).await,
-                    _ => None,
-                };
-                (reason.unwrap_or_else(|| outcome.clone()), outcome == "quarantined")
-            }
-            Expected::Held(wanted) => {
-                let reason = self.observer.newest(&source, EventStatus::Held).await;
-                let is_so = outcome == "held" && reason.as_deref() == Some(wanted);
-                (reason.unwrap_or_else(|| outcome.clone()), is_so)
-            }
-            Expected::Duplicate => (outcome.clone(), outcome == "duplicate"),
-            Expected::Limited => (outcome, answer.status == 429),
-            Expected::NoStart | Expected::Clean => (outcome, false),
+        let reason = self.why(&outcome, &source).await;
+        let is_as_expected = match expected {
+            Expected::Refused(status) => answer.status == status && is_refusal(&outcome),
+            Expected::Quarantined => outcome == "quarantined",
+            Expected::Held(wanted) => outcome == "held" && reason == wanted,
+            Expected::Duplicate => outcome == "duplicate",
+            Expected::Limited => answer.status == 429,
+            Expected::NoStart | Expected::Clean => false,
         };
         self.shots.push(Shot {
             attack,
@@ -220,6 +209,18 @@ impl Attacker<'_> {
             is_good: false,
         });
         Ok(answer)
+    }
+
+    /// The reason for which the newest event of this source was kept apart or waits, if that is what
+    /// became of it; else what became of it is the reason.
+    async fn why(&self, outcome: &str, source: &str) -> String {
+        let status = match outcome {
+            "quarantined" => EventStatus::Quarantined,
+            "held" => EventStatus::Held,
+            _ => return outcome.to_owned(),
+        };
+        let reason = self.observer.newest(source, status).await;
+        reason.unwrap_or_else(|| outcome.to_owned())
     }
 }
 

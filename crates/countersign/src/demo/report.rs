@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::attack::Shot;
+use super::orders::{Entry, Fate};
 use super::verdict::{Account, Verdict};
 use crate::table::tame;
 
@@ -15,6 +16,7 @@ struct Report<'v> {
     ok: bool,
     providers: Vec<ProviderLine<'v>>,
     attacks: Vec<AttackLine<'v>>,
+    orders: Vec<OrderLine<'v>>,
     seconds: f64,
 }
 
@@ -37,6 +39,17 @@ struct AttackLine<'v> {
     ok: bool,
 }
 
+#[derive(Serialize)]
+struct OrderLine<'v> {
+    guide: &'v str,
+    provider: &'v str,
+    paid: &'v str,
+    expected: &'v Fate,
+    seen: &'v Fate,
+    told: &'v [String],
+    ok: bool,
+}
+
 /// One JSON object on one line.
 pub(super) fn json(verdict: &Verdict, seconds: f64) -> String {
     let attacks = groups(&verdict.shots, |shot| (shot.attack.name, shot.provider.as_str()));
@@ -44,6 +57,7 @@ pub(super) fn json(verdict: &Verdict, seconds: f64) -> String {
         ok: verdict.is_good(),
         providers: verdict.accounts.iter().map(provider_line).collect(),
         attacks: attacks.iter().filter_map(|shots| attack_line(shots)).collect(),
+        orders: verdict.orders.iter().map(order_line).collect(),
         seconds: (seconds * 1000.0).round() / 1000.0,
     };
     serde_json::to_string(&report).expect("texts and numbers are JSON")
@@ -72,12 +86,26 @@ fn attack_line<'v>(shots: &[&'v Shot]) -> Option<AttackLine<'v>> {
     })
 }
 
+fn order_line(entry: &Entry) -> OrderLine<'_> {
+    OrderLine {
+        guide: entry.guide.name,
+        provider: entry.guide.provider.name(),
+        paid: entry.difference.code(),
+        expected: &entry.expected,
+        seen: &entry.seen,
+        told: &entry.told,
+        ok: entry.is_good(),
+    }
+}
+
 /// Tables of at most 100 columns, and a last line that says it all.
 pub(super) fn text(verdict: &Verdict, seconds: f64) -> String {
     let mut text = String::from("\n");
     text.push_str(&providers(verdict));
     text.push('\n');
     text.push_str(&attacks(verdict));
+    text.push('\n');
+    text.push_str(&orders(verdict));
     text.push('\n');
     for line in wrongs(verdict) {
         push(&mut text, format_args!("{line}"));
@@ -90,11 +118,14 @@ pub(super) fn text(verdict: &Verdict, seconds: f64) -> String {
         ),
     );
     let conclusion = if verdict.is_good() {
-        "Every good event was delivered exactly once, and every bad one was kept out"
+        "Every good event was delivered exactly once, every bad one kept out"
     } else {
         "NOT as it should be"
     };
-    write!(text, "{conclusion}. {seconds:.1} s").expect("a text takes more text");
+    let right = verdict.orders.iter().filter(|entry| entry.is_good()).count();
+    let all = verdict.orders.len();
+    write!(text, "{conclusion}, {right} of {all} orders right. {seconds:.1} s")
+        .expect("a text takes more text");
     text
 }
 
@@ -106,7 +137,9 @@ pub(super) fn wrongs(verdict: &Verdict) -> Vec<String> {
         let (name, provider) = (shot.attack.name, &shot.provider);
         format!("WRONG: {name} against {provider}: {}{reached}", reasons(&[shot]))
     });
-    faults.chain(shots).collect()
+    let orders =
+        verdict.orders.iter().filter_map(Entry::wrong).map(|wrong| format!("WRONG: {wrong}"));
+    faults.chain(shots).chain(orders).collect()
 }
 
 fn providers(verdict: &Verdict) -> String {
@@ -180,6 +213,23 @@ fn attacks(verdict: &Verdict) -> String {
             Side::Left,
         ],
     )
+}
+
+fn orders(verdict: &Verdict) -> String {
+    let mut rows = vec![Row::of(&["GUIDE", "PAID", "EXPECTED", "SEEN", "OK"])];
+    let mut last = "";
+    for entry in &verdict.orders {
+        let guide = entry.guide.name;
+        rows.push(Row::of(&[
+            if guide == last { "" } else { guide },
+            entry.difference.code(),
+            &entry.expected.to_string(),
+            &entry.seen.to_string(),
+            if entry.is_good() { "ok" } else { "NO" },
+        ]));
+        last = guide;
+    }
+    lay_out(&rows, &[Side::Left, Side::Left, Side::Left, Side::Wrapped(30), Side::Left])
 }
 
 /// Statuses, how often, and the reasons behind them.

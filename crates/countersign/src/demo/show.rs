@@ -71,7 +71,8 @@ impl Show {
 
     /// The attacks begin.
     pub(super) fn attacks(&self) {
-        self.say("2. attacks: forgeries, replays, and the guides' own flaws (X2 to X29)");
+        self.say("2. attacks: forgeries, replays, the guides' own flaws (X2 to X29), and payments that are");
+        self.say("   genuine and not what was ordered");
     }
 
     /// One attack is under way.
@@ -80,8 +81,11 @@ impl Show {
     }
 
     /// The attacks are over.
-    pub(super) fn attacked(&self, shots: usize) {
-        self.say(&format!("   {shots} hostile requests and configurations"));
+    pub(super) fn attacked(&self, shots: usize, orders: usize) {
+        self.say(&format!(
+            "   {shots} hostile requests and configurations; {orders} orders of the five guides, paid \
+             well and badly"
+        ));
     }
 
     /// The application is still owed something.

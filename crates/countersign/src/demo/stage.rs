@@ -10,6 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sandbox::application::WebhookSecret;
+use sandbox::provider::Making;
 use sandbox::simulator::{Surroundings, Target};
 use sandbox::{Application, Draw, Ledger, Pace, Provider, Route, Simulator};
 use tempfile::TempDir;
@@ -118,9 +119,16 @@ impl Stage {
         secret(&self.secrets, name)
     }
 
-    /// What payloads are made from at this moment.
-    pub(super) fn making(&self) -> sandbox::provider::Making<'_> {
-        sandbox::provider::Making {
+    /// What is drawn for this run, from what payloads are made from at this moment.
+    pub(super) fn drawn<T>(&mut self, make: impl FnOnce(&mut Draw, Making<'_>) -> T) -> T {
+        let mut draw = self.draw.clone();
+        let made = make(&mut draw, self.making());
+        self.draw = draw;
+        made
+    }
+
+    fn making(&self) -> Making<'_> {
+        Making {
             now_ms: sandbox::clock::now_ms(),
             is_live: false,
             receipt_secret: self.secret("x402tele-receipts"),

@@ -69,15 +69,14 @@ pub(super) async fn send(stage: &mut Stage, show: &Show) -> Result<Stream, Failu
 }
 
 fn draw(stage: &mut Stage) -> Vec<(Provider, Order)> {
-    let mut draw = stage.draw.clone();
-    let making = stage.making();
-    let mut orders: Vec<(Provider, Order)> = (0..ORDERS)
-        .flat_map(|_| Provider::ALL)
-        .map(|provider| (*provider, provider.order(&mut draw, making)))
-        .collect();
-    draw.shuffle(&mut orders);
-    stage.draw = draw;
-    orders
+    stage.drawn(|draw, making| {
+        let mut orders: Vec<(Provider, Order)> = (0..ORDERS)
+            .flat_map(|_| Provider::ALL)
+            .map(|provider| (*provider, provider.order(draw, making)))
+            .collect();
+        draw.shuffle(&mut orders);
+        orders
+    })
 }
 
 /// Takes the first event of this provider's first order out of the stream.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sandbox::Application;
 use sandbox::application::{Accepted, Diary};
 use sandbox::{Ledger, Purpose, Sent};
 
 use super::attack::Shot;
+use super::orders::Entry;
 use super::stage::Stage;
 use super::stream::Stream;
 
@@ -34,6 +34,7 @@ pub(super) struct Account {
 pub(super) struct Verdict {
     pub(super) accounts: Vec<Account>,
     pub(super) shots: Vec<Shot>,
+    pub(super) orders: Vec<Entry>,
     /// Everything that is not as it should be, in words.
     pub(super) faults: Vec<String>,
     /// Deliveries that the application had already.
@@ -92,9 +93,9 @@ fn providers_own(diary: &Diary) -> impl Iterator<Item = &Accepted> {
     diary.accepted.iter().filter(|accepted| accepted.source != "countersign")
 }
 
-/// How much of what it is owed the application has accepted.
-pub(super) fn accepted(application: &Application) -> usize {
-    providers_own(&application.diary()).count()
+/// How much of what it is owed of providers the application has accepted.
+pub(super) fn accepted(diary: &Diary) -> usize {
+    providers_own(diary).count()
 }
 
 /// How many deliveries the application is owed: the good events that were acknowledged.
@@ -112,7 +113,12 @@ pub(super) fn owed(ledger: &Ledger) -> usize {
 
 impl Verdict {
     /// Closes the books.
-    pub(super) fn reach(stage: &Stage, stream: &Stream, mut shots: Vec<Shot>) -> Self {
+    pub(super) fn reach(
+        stage: &Stage,
+        stream: &Stream,
+        mut shots: Vec<Shot>,
+        orders: Vec<Entry>,
+    ) -> Self {
         let entries = stage.surroundings.ledger.entries();
         let diary = stage.application.diary();
         let books = Books::open(&entries, &diary);
@@ -130,12 +136,16 @@ impl Verdict {
         if known < stream.events {
             faults.push(format!("only {known} of {} events were sent", stream.events));
         }
-        Self { accounts, shots, faults, repeated: diary.repeated, failed: diary.failed }
+        let (repeated, failed) = (diary.repeated, diary.failed);
+        Self { accounts, shots, orders, faults, repeated, failed }
     }
 
-    /// Every good event was delivered exactly once, and every bad one refused.
+    /// Every good event was delivered exactly once, every bad one was kept out, and every order stands
+    /// where it should.
     pub(super) fn is_good(&self) -> bool {
-        self.faults.is_empty() && self.shots.iter().all(|shot| shot.is_good)
+        self.faults.is_empty()
+            && self.shots.iter().all(|shot| shot.is_good)
+            && self.orders.iter().all(Entry::is_good)
     }
 }
 

@@ -25,15 +25,7 @@ pub(super) fn order(draw: &mut Draw, making: Making<'_>) -> Vec<Event> {
         let body = format!(
             r#"{{"event":"{kind}","eventId":"{id}","timestamp":"{at}","data":{{"id":"{intent}","order_id":"{order}","amount":{amount},"currency":"THB","payment_method":"promptpay","status":"{status}"}}}}"#
         );
-        Event {
-            provider: Provider::BroPay,
-            message_id: id.clone(),
-            name: id,
-            order: order.clone(),
-            kind,
-            body,
-            retry_changes: None,
-        }
+        Event::new(Provider::BroPay, id, &order, kind, body)
     };
     [("payment.created", "processing"), ("payment.completed", "succeeded")].map(event).into()
 }

@@ -13,14 +13,14 @@ const LIFE: [&str; 4] =
 pub(super) fn order(draw: &mut Draw, making: Making<'_>) -> Vec<Event> {
     let order = draw.uuid();
     let at = rfc3339(making.now_ms);
-    let event = |kind: &'static str| Event {
-        provider: Provider::KoyweRamp,
-        name: format!("{order}/{kind}"),
-        message_id: format!("{order}/{kind}"),
-        order: order.clone(),
-        kind,
-        body: format!(r#"{{"eventName":"{kind}","orderId":"{order}","timeStamp":"{at}"}}"#),
-        retry_changes: None,
+    let event = |kind: &'static str| {
+        Event::new(
+            Provider::KoyweRamp,
+            format!("{order}/{kind}"),
+            &order,
+            kind,
+            format!(r#"{{"eventName":"{kind}","orderId":"{order}","timeStamp":"{at}"}}"#),
+        )
     };
     LIFE.map(event).into()
 }

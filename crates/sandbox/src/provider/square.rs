@@ -35,15 +35,7 @@ pub(super) fn order(draw: &mut Draw, making: Making<'_>) -> Vec<Event> {
         let body = format!(
             r#"{{"merchant_id":"{merchant}","type":"{kind}","event_id":"{id}","created_at":"{at}","data":{{"type":"payment","id":"{payment}","object":{{"payment":{{"id":"{payment}","order_id":"{order}","amount_money":{{"amount":{amount},"currency":"USD"}},"status":"{status}","created_at":"{at}","version":{version}}}}}}}}}"#
         );
-        happened.push(Event {
-            provider: Provider::Square,
-            message_id: id.clone(),
-            name: id,
-            order: order.clone(),
-            kind,
-            body,
-            retry_changes: None,
-        });
+        happened.push(Event::new(Provider::Square, id, &order, kind, body));
     }
     happened
 }

@@ -3,10 +3,12 @@
 //! The page shows `payment.succeeded` only; `payment.failed` is composed of the same members.
 
 use aws_lc_rs::hmac;
+use model::Money;
 
 use super::{Event, Making, Provider, rfc3339};
 use crate::behaviour::{Behaviour, Success};
 use crate::draw::Draw;
+use crate::payment::{Payment, asset};
 
 /// Not published: assumed.
 pub(super) const BEHAVIOUR: Behaviour = Behaviour {
@@ -17,36 +19,48 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
 };
 
 pub(super) fn order(draw: &mut Draw, making: Making<'_>) -> Vec<Event> {
-    let key = draw.uuid();
-    let created = making.now_ms / 1000;
+    let minor = draw.pick(&[50_000, 100_000, 250_000, 10_000, 2_000_000]);
+    let payment = payment(draw, Money { minor, unit: asset("USDC", "solana", 6) });
     let fails_first = draw.below(3) == 0;
-    let mut kinds = vec!["payment.succeeded"];
-    if fails_first {
-        kinds.insert(0, "payment.failed");
-    }
-    let receipt = receipt(draw, making, &key);
-    let event = |kind: &'static str| {
+    let kinds: &[_] =
+        if fails_first { &["payment.failed", "payment.succeeded"] } else { &["payment.succeeded"] };
+    told(draw, making, &payment, kinds)
+}
+
+/// A payment by a transaction, for a command with an idempotency key.
+pub(super) fn payment(draw: &mut Draw, money: Money) -> Payment {
+    Payment { reference: draw.uuid(), name: draw.base58(88), money, to: None }
+}
+
+/// All that x402Tele tells of a payment that is made.
+pub(super) fn paid(draw: &mut Draw, making: Making<'_>, payment: &Payment) -> Vec<Event> {
+    told(draw, making, payment, &["payment.succeeded"])
+}
+
+fn told(
+    draw: &mut Draw,
+    making: Making<'_>,
+    payment: &Payment,
+    kinds: &[&'static str],
+) -> Vec<Event> {
+    let created = making.now_ms / 1000;
+    let receipt = receipt(draw, making, payment);
+    let event = |kind: &&'static str| {
         let id = format!("evt_{}", draw.base58(12));
         let body = format!(
             r#"{{"id":"{id}","type":"{kind}","created":{created},"data":{{"receipt":{receipt}}}}}"#
         );
-        Event {
-            provider: Provider::X402Tele,
-            message_id: id.clone(),
-            name: id,
-            order: key.clone(),
-            kind,
-            body,
-            retry_changes: None,
-        }
+        Event::new(Provider::X402Tele, id, &payment.reference, kind, body)
     };
-    kinds.into_iter().map(event).collect()
+    kinds.iter().map(event).collect()
 }
 
 /// A receipt as the page shows it, before it is signed.
 struct Receipt {
     transaction: String,
-    amount: &'static str,
+    amount: String,
+    currency: String,
+    chain: String,
     command: &'static str,
     user: String,
     idempotency_key: String,
@@ -58,29 +72,34 @@ impl Receipt {
     /// What guide 001 signs: the members sorted by name, as JavaScript prints them. A flat receipt
     /// of plain texts and short decimals prints the same everywhere.
     fn signed_text(&self) -> String {
-        let Self { transaction, amount, command, user, idempotency_key, at, settled_ms } = self;
+        let Self { transaction, amount, currency, chain, command, user, .. } = self;
+        let Self { idempotency_key, at, settled_ms, .. } = self;
         format!(
-            r#"{{"amount":{amount},"chain":"solana","command":"{command}","currency":"USDC","idempotency_key":"{idempotency_key}","settlement_ms":{settled_ms},"ts":"{at}","tx_ref":"{transaction}","user_id":"{user}"}}"#
+            r#"{{"amount":{amount},"chain":"{chain}","command":"{command}","currency":"{currency}","idempotency_key":"{idempotency_key}","settlement_ms":{settled_ms},"ts":"{at}","tx_ref":"{transaction}","user_id":"{user}"}}"#
         )
     }
 
     fn signed_with(&self, secret: &str) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let signature = hex::encode(hmac::sign(&key, self.signed_text().as_bytes()));
-        let Self { transaction, amount, command, user, idempotency_key, at, settled_ms } = self;
+        let Self { transaction, amount, currency, chain, command, user, .. } = self;
+        let Self { idempotency_key, at, settled_ms, .. } = self;
         format!(
-            r#"{{"tx_ref":"{transaction}","amount":{amount},"currency":"USDC","chain":"solana","command":"{command}","user_id":"{user}","idempotency_key":"{idempotency_key}","ts":"{at}","settlement_ms":{settled_ms},"signature":"{signature}"}}"#
+            r#"{{"tx_ref":"{transaction}","amount":{amount},"currency":"{currency}","chain":"{chain}","command":"{command}","user_id":"{user}","idempotency_key":"{idempotency_key}","ts":"{at}","settlement_ms":{settled_ms},"signature":"{signature}"}}"#
         )
     }
 }
 
-fn receipt(draw: &mut Draw, making: Making<'_>, idempotency_key: &str) -> String {
+fn receipt(draw: &mut Draw, making: Making<'_>, payment: &Payment) -> String {
+    let unit = &payment.money.unit;
     let receipt = Receipt {
-        transaction: draw.base58(88),
-        amount: draw.pick(&["0.05", "0.1", "0.25", "0.01", "2"]),
+        transaction: payment.name.clone(),
+        amount: payment.plain_amount(),
+        currency: unit.name().to_owned(),
+        chain: unit.chain().unwrap_or_default().to_owned(),
         command: draw.pick(&["analyze", "search", "translate"]),
         user: format!("tg:{}", 100_000 + draw.below(900_000)),
-        idempotency_key: idempotency_key.into(),
+        idempotency_key: payment.reference.clone(),
         at: rfc3339(making.now_ms),
         settled_ms: 800 + draw.below(3000),
     };
@@ -95,7 +114,9 @@ mod tests {
     fn receipts_are_signed_as_the_guide_says() {
         let receipt = Receipt {
             transaction: "5KJp8...".into(),
-            amount: "0.05",
+            amount: "0.05".into(),
+            currency: "USDC".into(),
+            chain: "solana".into(),
             command: "analyze",
             user: "tg:123".into(),
             idempotency_key: "abc-123".into(),

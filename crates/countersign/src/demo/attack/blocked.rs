@@ -6,9 +6,9 @@ use model::block::{Party, PartyKind};
 use sandbox::{Event, Provider};
 use tokio::time::Instant;
 
-use super::payment::{desk, named, order};
 use super::{Attack, Attacker, Expected, unsignable};
 use crate::demo::cannot;
+use crate::demo::operator::{desk, order};
 use crate::failure::Failure;
 
 static BLOCKED: Attack =
@@ -29,7 +29,7 @@ pub(super) struct Blocked {
 impl Attacker<'_> {
     /// Blocks whoever makes the next payment, by the provider whose events name them.
     pub(super) async fn block(&mut self) -> Result<Blocked, Failure> {
-        let event = self.paying(PROVIDER);
+        let event = self.event(PROVIDER);
         let desk = desk(self.stage).await?;
         let customer = named(&event, "customer");
         let party = Party::named(PartyKind::Customer, PROVIDER.name(), &customer);
@@ -51,4 +51,11 @@ impl Attacker<'_> {
         self.fire(&BLOCKED, &simulator, request, Expected::Held("party_blocked")).await?;
         Ok(())
     }
+}
+
+/// What the first member of this name says in an event's body.
+fn named(event: &Event, member: &str) -> String {
+    let body = String::from_utf8_lossy(&event.body(1)).into_owned();
+    let after = body.split(&format!("\"{member}\":\"")).nth(1).map(str::to_owned);
+    after.and_then(|rest| rest.split('"').next().map(str::to_owned)).unwrap_or_default()
 }

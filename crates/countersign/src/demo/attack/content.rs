@@ -1,6 +1,7 @@
 //! Signed well, and yet not to be trusted: what a careless reader would believe or choke on.
 
-use sandbox::{Event, Provider};
+use sandbox::provider::Making;
+use sandbox::{Event, Guide, Provider};
 
 use super::{Attack, Attacker, Expected, refused, unsignable};
 use crate::failure::Failure;
@@ -15,13 +16,10 @@ static X29: Attack = Attack { name: "X29", sent: "bytes that are not UTF-8, sign
 impl Attacker<'_> {
     /// All of them.
     pub(super) async fn contents(&mut self) -> Result<(), Failure> {
-        let live = {
-            let mut draw = self.stage.draw.clone();
-            let making = sandbox::provider::Making { is_live: true, ..self.stage.making() };
-            let order = Provider::Stripe.order(&mut draw, making);
-            self.stage.draw = draw;
-            order.events.into_iter().last().expect("something happens to every order")
-        };
+        let order = self
+            .stage
+            .drawn(|draw, making| Provider::Stripe.order(draw, Making { is_live: true, ..making }));
+        let live = order.events.into_iter().last().expect("something happens to every order");
         self.quarantine(&TEST_FOR_LIVE, &live, live.body(1)).await?;
         self.duplicate_keys().await?;
         self.odd_values().await?;
@@ -29,15 +27,8 @@ impl Attacker<'_> {
     }
 
     async fn duplicate_keys(&mut self) -> Result<(), Failure> {
-        let providers = [
-            Provider::One2Pays,
-            Provider::X402Tele,
-            Provider::Stripe,
-            Provider::CryptoPay,
-            Provider::Koywe,
-        ];
-        for provider in providers {
-            let event = self.event(provider);
+        for guide in Guide::ALL {
+            let event = self.event(guide.provider);
             let body = text(&event);
             let first = body.split_inclusive(',').next().unwrap_or_default();
             let twice =

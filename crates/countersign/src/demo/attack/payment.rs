@@ -1,179 +1,126 @@
-//! Genuine, and not what was ordered: a payment of less, in another currency, through another provider.
-//! The application registers its orders over the API, with a key, as any application does.
+//! Genuine, and not what was ordered: the application of each guide registers orders over the API,
+//! with a key, as any application does, and each is paid, as ordered or with one difference.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gateway::api_keys::Wanted;
-use gateway::operations::{Desk, Order};
-use model::api_key::Grant;
-use model::{Environment, Permission};
-use sandbox::{Event, Provider, Request, Route, wire};
-use serde_json::{Value, json};
-use store::Store;
+use model::Timestamp;
+use sandbox::{Difference, Event, Guide, Payment, Placed, Simulator};
 
 use super::{Attack, Attacker, Expected, unsignable};
-use crate::demo::{cannot, stage::Stage};
+use crate::demo::cannot;
+use crate::demo::operator;
+use crate::demo::orders::{self, Book, Ordered};
 use crate::failure::Failure;
 
-static LESS: Attack = Attack { name: "underpaid", sent: "a genuine payment of a part of an order" };
-static CURRENCY: Attack =
-    Attack { name: "other-currency", sent: "a genuine payment in another currency" };
-static PROVIDER: Attack =
-    Attack { name: "other-provider", sent: "a genuine payment through another provider" };
-
-/// Those of the guides.
-const PROVIDERS: [Provider; 5] = [
-    Provider::One2Pays,
-    Provider::X402Tele,
-    Provider::Stripe,
-    Provider::CryptoPay,
-    Provider::Koywe,
+/// What must not pass for the payment that was ordered.
+static WRONG: [(Difference, Attack); 9] = [
+    wrong(Difference::Half, "a genuine payment of half of what was ordered"),
+    wrong(Difference::Double, "a genuine payment of twice what was ordered"),
+    wrong(Difference::Unit, "a genuine payment of an equal number of another currency or asset"),
+    wrong(Difference::Chain, "a genuine payment on another chain"),
+    wrong(Difference::Receiver, "a genuine payment to another account or address"),
+    wrong(Difference::Provider, "a genuine payment through another provider"),
+    wrong(Difference::Source, "a genuine payment through another source"),
+    wrong(Difference::Reused, "a genuine payment that has paid another order"),
+    wrong(Difference::Unpriced, "a genuine payment that does not say how much"),
 ];
 
-const ANSWER_MS_MAX: u64 = 5_000;
+const fn wrong(difference: Difference, sent: &'static str) -> (Difference, Attack) {
+    (difference, Attack { name: difference.code(), sent })
+}
 
-/// How soon the gateway goes by a new key, and how often it is tried.
-const KEY_KNOWN: Duration = Duration::from_millis(400);
-const TRIES: usize = 5;
+/// How long an order can be paid that is paid too late. It must be registered within it.
+const OPEN_MS: u32 = 2_000;
+
+/// An order that nobody has paid yet.
+struct Open {
+    guide: &'static Guide,
+    difference: Difference,
+    payment: Payment,
+    order: Placed,
+}
 
 impl Attacker<'_> {
-    /// Orders and what is paid instead.
-    pub(super) async fn payments(&mut self) -> Result<(), Failure> {
-        let till = Till::open(self.stage).await?;
-        for provider in PROVIDERS {
-            // Koywe's events say neither amount nor currency.
-            if provider != Provider::Koywe {
-                // Of three decimals, and nobody here is paid in it.
-                let wanted = Ordered { amount: "10", currency: Some("KWD"), through: None };
-                self.pay(&till, &CURRENCY, provider, wanted, "currency_mismatch").await?;
-            }
-            let other =
-                PROVIDERS.iter().find(|other| **other != provider).map(|other| other.name());
-            let wanted = Ordered { amount: "10", currency: Some("USD"), through: other };
-            self.pay(&till, &PROVIDER, provider, wanted, "provider_mismatch").await?;
+    /// Registers the orders of all guides and pays them.
+    pub(super) async fn payments(&mut self) -> Result<Book, Failure> {
+        let till = operator::till(self.stage).await?;
+        let mut book = Book { till, orders: Vec::new() };
+        let mut late = Vec::new();
+        for guide in Guide::ALL {
+            late.push(self.place(&book, guide, Difference::Late, None).await?);
         }
-        for provider in [Provider::One2Pays, Provider::Stripe] {
-            let wanted = Ordered { amount: "10000000", currency: None, through: None };
-            self.pay(&till, &LESS, provider, wanted, "amount_under").await?;
-        }
-        Ok(())
-    }
-
-    /// The last event of a new order that is paid.
-    pub(super) fn paying(&mut self, provider: Provider) -> Event {
-        loop {
-            let event = self.event(provider);
-            if !["failed", "expired", "cancelled"].iter().any(|word| event.kind.contains(word)) {
-                return event;
+        let over = tokio::time::Instant::now() + Duration::from_millis(u64::from(OPEN_MS));
+        for guide in Guide::ALL {
+            let first = self.place(&book, guide, Difference::Nothing, None).await?;
+            let paid_before = first.payment.clone();
+            self.pay(&mut book, first).await?;
+            for (difference, _) in WRONG.iter().filter(|(one, _)| guide.can_differ(*one)) {
+                let open = self.place(&book, guide, *difference, Some(&paid_before)).await?;
+                self.pay(&mut book, open).await?;
             }
         }
+        tokio::time::sleep_until(over).await;
+        for open in late {
+            self.pay(&mut book, open).await?;
+        }
+        book.orders.sort_by_key(|ordered| ordered.guide.provider);
+        Ok(book)
     }
 
-    /// Registers an order and sends the provider's own event that pays it.
-    async fn pay(
+    /// Registers an order that is to be paid with this difference.
+    async fn place(
         &mut self,
-        till: &Till,
-        attack: &'static Attack,
-        provider: Provider,
-        wanted: Ordered,
-        reason: &'static str,
-    ) -> Result<(), Failure> {
-        let event = self.paying(provider);
-        let currency = wanted.currency.map_or_else(|| currency(&event), str::to_owned);
-        let wanted = json!({
-            "reference": event.order, "amount": wanted.amount, "currency": currency,
-            "provider": wanted.through,
-        });
-        till.order(&event.order, &wanted).await?;
-        let simulator = self.stage.simulator(provider);
-        let request = simulator.sign(&event, 1, sandbox::clock::now_ms()).map_err(unsignable)?;
-        self.fire(attack, &simulator, request, Expected::Held(reason)).await?;
+        book: &Book,
+        guide: &'static Guide,
+        difference: Difference,
+        paid_before: Option<&Payment>,
+    ) -> Result<Open, Failure> {
+        let mut payment = self.stage.drawn(|draw, _| guide.payment(draw));
+        if let (Difference::Reused, Some(before)) = (difference, paid_before) {
+            payment.name.clone_from(&before.name);
+        }
+        let ends = || sandbox::clock::now_ms() + i64::from(OPEN_MS);
+        let expires_at = (difference == Difference::Late).then(|| Timestamp::from_millis(ends()));
+        let wanted = guide.order(&payment, difference, expires_at.map(|at| at.to_string()));
+        let order = book.till.place(&wanted).await;
+        let order = order.map_err(|error| cannot("register an order", error))?;
+        Ok(Open { guide, difference, payment, order })
+    }
+
+    /// Pays an order, and notes what became of the event that says so.
+    async fn pay(&mut self, book: &mut Book, open: Open) -> Result<(), Failure> {
+        let Open { guide, difference, payment, order } = open;
+        let simulator = self.stage.simulator(guide.payer(difference));
+        let events =
+            self.stage.drawn(|draw, making| guide.tell(draw, making, &payment, difference));
+        let wrong = WRONG.iter().find(|(one, _)| *one == difference);
+        let reason = match (wrong, orders::expected(guide, difference).0, events.last()) {
+            (Some((_, attack)), Some(held), Some(event)) => {
+                let now_ms = sandbox::clock::now_ms();
+                let request = simulator.sign(event, 1, now_ms).map_err(unsignable)?;
+                self.fire(attack, &simulator, request, Expected::Held(held.code())).await?;
+                let shot = self.shots.last();
+                shot.and_then(|shot| shot.reasons.first()).map(|(why, _)| why.clone())
+            }
+            _ => self.send_all(&simulator, &events).await?,
+        };
+        book.orders.push(Ordered { guide, difference, order, reason });
         Ok(())
     }
-}
 
-/// What is ordered instead of what will be paid.
-struct Ordered {
-    amount: &'static str,
-    /// The event's own if none.
-    currency: Option<&'static str>,
-    through: Option<&'static str>,
-}
-
-/// The currency that an event names.
-fn currency(event: &Event) -> String {
-    named(event, "currency").to_ascii_uppercase()
-}
-
-/// What the first member of this name says in an event's body.
-pub(super) fn named(event: &Event, member: &str) -> String {
-    let body = String::from_utf8_lossy(&event.body(1)).into_owned();
-    let after = body.split(&format!("\"{member}\":\"")).nth(1).map(str::to_owned);
-    after.and_then(|rest| rest.split('"').next().map(str::to_owned)).unwrap_or_default()
-}
-
-/// The gateway's desk, as whoever operates it has one.
-pub(super) async fn desk(stage: &Stage) -> Result<Desk, Failure> {
-    let failed = |error: &dyn std::fmt::Display| cannot("open the store", error);
-    let store = Store::open_beside(&stage.store()).map_err(|error| failed(&error))?;
-    let root = vault::RootKey::parse(stage.secret("root key")).map_err(|error| failed(&error))?;
-    let desk = Desk::open(store, root, gateway::Clock::System.now()).await;
-    desk.map_err(|error| failed(&error))
-}
-
-/// What the demo does as an operator, and why.
-pub(super) fn order(reason: &str) -> Order {
-    Order {
-        actor: "demo".to_owned(),
-        reason: reason.to_owned(),
-        at: gateway::Clock::System.now(),
-        request: None,
-        address: None,
-        agent: None,
-    }
-}
-
-/// Where the application registers its orders.
-struct Till {
-    api: std::net::SocketAddr,
-    key: String,
-}
-
-impl Till {
-    async fn open(stage: &Stage) -> Result<Self, Failure> {
-        let failed = |error: &dyn std::fmt::Display| cannot("make an API key", error);
-        let desk = desk(stage).await?;
-        let permissions = BTreeSet::from([Permission::OrdersCreate]);
-        let grant = Grant { permissions, ..Grant::default() };
-        let wanted = Wanted { name: "demo".to_owned(), grant, days: 1 };
-        let order = order("registers orders");
-        let made = desk.create_api_key(Environment::Test, wanted, order).await;
-        let made = made.map_err(|error| failed(&error))?.map_err(|unfit| failed(&unfit))?;
-        let key = made.key.to_text().to_string();
-        desk.store().close().await;
-        Ok(Self { api: stage.api, key })
-    }
-
-    /// Registers an order.
-    async fn order(&self, once: &str, wanted: &Value) -> Result<(), Failure> {
-        let request = Request::post_json("/v1/orders", wanted.to_string().into_bytes())
-            .with("authorization", format!("Bearer {}", self.key))
-            .with("idempotency-key", once);
-        let mut said = String::new();
-        for _ in 0..TRIES {
-            let sent =
-                wire::send(self.api, Route::BALANCER, Route::Direct, &request, ANSWER_MS_MAX).await;
-            let answer = sent.map_err(|error| cannot("register an order", error))?;
-            if answer.status == 200 {
-                return Ok(());
-            }
-            said = format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-            if answer.status != 401 {
-                break;
-            }
-            tokio::time::sleep(KEY_KNOWN).await;
+    /// Sends good events, and gives what became of the first that was not taken as it is.
+    async fn send_all(
+        &mut self,
+        simulator: &Simulator,
+        events: &[Event],
+    ) -> Result<Option<String>, Failure> {
+        for event in events {
+            simulator.send(event).await.map_err(unsignable)?;
         }
-        Err(cannot("register an order", said))
+        let mut outcomes = self.observer.since().await?.into_iter();
+        match outcomes.find(|(outcome, _)| outcome != "accepted") {
+            Some((outcome, _)) => Ok(Some(self.why(&outcome, &simulator.source).await)),
+            None => Ok(None),
+        }
     }
 }
