@@ -43,8 +43,8 @@ impl Orders {
         };
         let index = |purpose, parts: &[&[u8]]| self.keys.index(purpose, parts);
         let named = [OWN.as_bytes(), row.id.as_bytes(), &version.to_be_bytes()];
-        let order_key =
-            index("order", &[source.unwrap_or(OWN).as_bytes(), about.reference.as_bytes()]);
+        // In one lane, whoever brought it: what was told first arrives first.
+        let order_key = index("order", &[OWN.as_bytes(), about.reference.as_bytes()]);
         let decided = policy::decide_blocked(EventStatus::Accepted, blocked.as_ref());
         let own = Evidence { covers: Covers::Full, weak: false, original_only: false };
         let decided = decided.unwrap_or_else(|| policy::decide(Rules::default(), own));

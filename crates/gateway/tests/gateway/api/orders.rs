@@ -6,6 +6,7 @@ mod confirm;
 use model::{EventStatus, Permission, Reach};
 use serde_json::{Value, json};
 
+use super::super::application::Behaviour;
 use super::super::harness::Reply;
 use super::super::harness::{START_MS, source};
 use super::{Shop, get, is_refused, json as json_of, of_source, post};
@@ -241,6 +242,28 @@ async fn an_order_expires_and_what_comes_after_is_late() {
     assert_eq!(shop.shown(&id).await["state"], "expired");
     shop.pay("pi_1", &json!({})).await;
     assert_eq!(shop.shown(&id).await["state"], "late");
+}
+
+#[tokio::test]
+async fn what_is_told_of_an_order_arrives_in_its_order_whoever_brings_it() {
+    let shop = shop().await;
+    let application = shop.gateway.application.clone();
+    let at = model::Timestamp::from_millis(START_MS + 60_000).to_string();
+    let body = json!({"reference": "o-1", "amount": "20.00", "currency": "USD", "expires_at": at});
+    shop.order_of("o-1", &body).await;
+    // No source brings it, so both endpoints are told; neither takes it.
+    application.then([Behaviour::Answer(500), Behaviour::Answer(500)]);
+    shop.gateway.advance_ms(60_000);
+    application.wait_for(2).await;
+    // What a source brings afterwards is told after it. The payment's own event need not wait.
+    shop.pay("pi_1", &json!({})).await;
+    application.wait_for(3).await;
+    shop.gateway.advance_ms(60_000);
+    let told = shop.told(6).await;
+    let types: Vec<_> = told.iter().map(|told| told["type"].as_str().unwrap_or_default()).collect();
+    assert_eq!(types[2], "payment_intent.succeeded");
+    assert_eq!(types.last(), Some(&"order.late"), "{types:?}");
+    assert_eq!(types.iter().filter(|kind| **kind == "order.expired").count(), 4, "{types:?}");
 }
 
 #[tokio::test]
