@@ -125,40 +125,71 @@ impl Binary {
     }
 }
 
-/// What is wrong with a row, if anything.
-fn fault(row: &Row, binaries: &[Binary]) -> Option<String> {
-    let place = format!("{}: {}::{}", row.defect, row.file, row.test);
-    let file = root().join(&row.file);
-    let Some(binary) = binaries.iter().find(|binary| binary.holds(&file)) else {
-        return Some(format!("{place}: no test binary holds this file"));
-    };
-    let Some(name) = binary.full_name(&row.test) else {
-        return Some(format!("{place}: not exactly one test is called so"));
-    };
-    match (binary.passes(&name, None), binary.passes(&name, Some(&row.defect))) {
-        (Ok(true), Ok(false)) => None,
-        (Ok(true), Ok(true)) => Some(format!("{place}: the test does not notice the defect")),
-        (Ok(false), _) => Some(format!("{place}: the test fails without the defect")),
-        (Err(error), _) | (_, Err(error)) => Some(format!("{place}: {error}")),
+/// A row, and the test that it names.
+struct Found<'a> {
+    row: &'a Row,
+    binary: &'a Binary,
+    name: String,
+}
+
+impl Row {
+    fn place(&self) -> String {
+        format!("{}: {}::{}", self.defect, self.file, self.test)
+    }
+
+    fn find<'a>(&'a self, binaries: &'a [Binary]) -> Result<Found<'a>, String> {
+        let file = root().join(&self.file);
+        let binary = binaries.iter().find(|binary| binary.holds(&file));
+        let binary = binary.ok_or(format!("{}: no test binary holds this file", self.place()))?;
+        let name = binary.full_name(&self.test);
+        let name = name.ok_or(format!("{}: not exactly one test is called so", self.place()))?;
+        Ok(Found { row: self, binary, name })
     }
 }
 
-/// What is wrong with the rows, found on every core.
-fn faults(rows: &[Row], binaries: &[Binary]) -> Vec<String> {
-    let left = Mutex::new(rows.iter());
+impl Found<'_> {
+    /// What is wrong if the test, run with its defect or without, does not end so.
+    fn fault(&self, defect: Option<&str>, wanted: bool) -> Option<String> {
+        let place = self.row.place();
+        match (self.binary.passes(&self.name, defect), defect) {
+            (Ok(passes), _) if passes == wanted => None,
+            (Ok(_), Some(_)) => Some(format!("{place}: the test does not notice the defect")),
+            (Ok(_), None) => Some(format!("{place}: the test fails without the defect")),
+            (Err(error), _) => Some(format!("{place}: {error}")),
+        }
+    }
+}
+
+/// What is wrong with items, found on every core.
+fn faults<T: Sync>(items: &[T], fault: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
+    let left = Mutex::new(items.iter());
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 loop {
-                    let Some(row) = left.lock().expect("no panic").next() else { break };
-                    let fault = fault(row, binaries);
+                    let Some(item) = left.lock().expect("no panic").next() else { break };
+                    let fault = fault(item);
                     found.lock().expect("no panic").extend(fault);
                 }
             });
         }
     });
     found.into_inner().expect("no panic")
+}
+
+/// What is wrong with the rows: each test must fail with its defect, and pass without any.
+fn check(rows: &[Row], binaries: &[Binary]) -> Vec<String> {
+    let (found, missing): (Vec<_>, Vec<_>) =
+        rows.iter().map(|row| row.find(binaries)).partition(Result::is_ok);
+    let found: Vec<Found<'_>> = found.into_iter().flatten().collect();
+    let mut tests = BTreeSet::new();
+    let once: Vec<_> =
+        found.iter().filter(|one| tests.insert((&one.binary.file, &one.name))).collect();
+    let mut wrong: Vec<String> = missing.into_iter().filter_map(Result::err).collect();
+    wrong.extend(faults(&once, |one| one.fault(None, true)));
+    wrong.extend(faults(&found, |one| one.fault(Some(&one.row.defect), false)));
+    wrong
 }
 
 #[test]
@@ -171,7 +202,7 @@ fn every_planted_defect_is_caught() {
 
     let started = Instant::now();
     let binaries = binaries();
-    let faults = faults(&rows, &binaries);
+    let faults = check(&rows, &binaries);
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
     let (defects, tests) = (planted.len(), rows.len());
     println!("{defects} defects caught by {tests} tests in {} s", started.elapsed().as_secs());
@@ -182,8 +213,8 @@ fn every_planted_defect_is_caught() {
         file: "crates/model/src/retry.rs".to_owned(),
         test: test.to_owned(),
     };
-    let blind = fault(&row("the_schedule_is_ten_attempts"), &binaries).expect("a fault");
+    let blind = check(&[row("the_schedule_is_ten_attempts")], &binaries).concat();
     assert!(blind.contains("does not notice"), "{blind}");
-    let missing = fault(&row("nothing_is_called_so"), &binaries).expect("a fault");
+    let missing = check(&[row("nothing_is_called_so")], &binaries).concat();
     assert!(missing.contains("not exactly one"), "{missing}");
 }
