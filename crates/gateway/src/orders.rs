@@ -342,6 +342,7 @@ impl Orders {
         };
         let change = OrderChange {
             order: row.id,
+            reference_key: row.reference_key,
             events: planned.events.clone(),
             revision: row.revision,
             cancelled_at: planned.cancelled_at,

@@ -9,7 +9,7 @@ use model::order::{
     Counted, Expected, Fact, FactKind, Facts, Judgement, LimitPer, LimitReached, OrderLimit,
     PaymentKey, counts,
 };
-use model::{BlockId, EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
+use model::{BlockId, EventId, EventStatus, Money, OrderId, OrderState, Reach, Timestamp, limits};
 
 use crate::audit::Entry;
 use crate::codes::{Code, Coded as _};
@@ -115,7 +115,10 @@ pub struct OrderRow {
 pub struct OrderChange {
     /// Which.
     pub order: OrderId,
-    /// Which events of the arrival bring it, if any does: if all of them are known, nothing changes.
+    /// The keyed hash of its reference.
+    pub reference_key: [u8; 16],
+    /// Which events of the arrival bring it, if any does: if all of them are known, nothing changes. If one
+    /// of them conflicts with what is known, nothing changes either: the new ones are looked at alone.
     pub events: Vec<usize>,
     /// The revision that this was decided at.
     pub revision: i64,
@@ -336,6 +339,20 @@ impl OrderChange {
 }
 
 impl OrderChanges {
+    /// Of the events that bring a change which is not made, those that are new.
+    pub(crate) fn left_out<'a>(
+        &'a self,
+        change: &'a OrderChange,
+        recorded: &'a Recorded,
+    ) -> impl Iterator<Item = EventId> + 'a {
+        let events = self.record.iter().flat_map(|record| &record.events).zip(&recorded.events);
+        let is_its = |(number, _): &(usize, _)| change.events.contains(number);
+        let brought = events.enumerate().filter(is_its);
+        brought
+            .filter(|(_, (_, outcome))| **outcome == Outcome::New)
+            .map(|(_, (event, _))| event.id)
+    }
+
     /// The entry about one of its changes.
     pub(crate) fn entry<'a>(&'a self, change: &'a OrderChange, before: OrderState) -> Entry<'a> {
         let note = self.note.as_ref();

@@ -13,11 +13,12 @@ use super::failure::{Class, Failure, Result};
 use super::keys::NewKeys;
 use super::read::sealed_row;
 use super::session::{Session, column};
+use super::undecided::Waiting;
 use crate::codes::{Code, Coded as _};
 use crate::error::Kind;
 use crate::order::{COLUMNS, amount, because_of, facts, facts_bytes, money, over, unit_text};
 use crate::{
-    Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
+    Action, Awaits, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
     OrdersChanged, Recorded, StoreError,
 };
 
@@ -136,6 +137,12 @@ impl Session<'_> {
         for (change, before) in changes.into_iter().zip(before) {
             if change.is_news(&recorded) {
                 self.write_order(change, before, ordered).await?;
+            } else {
+                let mut waiting = Waiting::default();
+                for event in ordered.left_out(change, &recorded) {
+                    waiting.push(event, Awaits::Order(change.reference_key), ordered.at);
+                }
+                self.await_them(&waiting).await?;
             }
         }
         if let Some(chain) = &ordered.chain {

@@ -14,7 +14,7 @@ use crate::codes::Coded as _;
 use crate::error::Kind;
 use crate::order::{COLUMNS, amount, because_of, facts, facts_bytes, money, over, unit_text};
 use crate::{
-    Action, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
+    Action, Awaits, NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow,
     OrdersChanged, Recorded, SealedRow, StoreError,
 };
 
@@ -116,6 +116,10 @@ impl Session<'_> {
         for (change, before) in ordered.changes.iter().zip(before) {
             if change.is_news(&recorded) {
                 self.write_order(change, before, ordered)?;
+            } else {
+                for event in ordered.left_out(change, &recorded) {
+                    self.await_it(event, Awaits::Order(change.reference_key), ordered.at)?;
+                }
             }
         }
         if let Some(chain) = &ordered.chain {

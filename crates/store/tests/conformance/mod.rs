@@ -218,6 +218,7 @@ macro_rules! every_case {
                 who_was_overtaken_puts_nothing_off,
                 what_waits_for_an_answer_is_asked_by_one,
                 an_event_and_its_order_change_together,
+                what_comes_with_a_conflict_is_looked_at_alone,
                 an_event_whose_order_has_changed_is_not_decided_on,
                 of_several_that_decide_at_once_one_does,
                 what_stays_held_waits_for_something_else,

@@ -139,6 +139,7 @@ pub(crate) async fn orders_that_came_to_nothing_do_not_count(place: Place) {
         let judged = model::order::judge(&row.expected, &row.facts, after(ms));
         let change = OrderChange {
             order: row.id,
+            reference_key: row.reference_key,
             events: Vec::new(),
             revision: row.revision,
             cancelled_at: row.expected.cancelled_at,

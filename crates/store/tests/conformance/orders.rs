@@ -59,6 +59,7 @@ pub(crate) fn change(row: &OrderRow, fact: Fact, at: Timestamp) -> OrderChange {
     let is_told = judged.state != row.judged.state;
     OrderChange {
         order: row.id,
+        reference_key: row.reference_key,
         events: Vec::new(),
         revision: row.revision,
         cancelled_at: row.expected.cancelled_at,

@@ -151,6 +151,33 @@ pub(crate) async fn an_event_and_its_order_change_together(place: Place) {
     assert_eq!(all_deliveries(&store).await.len(), 1);
 }
 
+pub(crate) async fn what_comes_with_a_conflict_is_looked_at_alone(place: Place) {
+    let store = place.open().await;
+    let row = create(&store, 1).await;
+    keep(&store, draft(1)).await;
+    // The first says something else than before; the second pays.
+    let mut record = draft(1).with(|event| event.projection = hash_bytes(99)).record();
+    record.events[0].id = draft(7).event.id;
+    record.arrival = draft(7).record().arrival;
+    record.events.extend(draft(2).record().events);
+    let paid = change(&row, fact(2, FactKind::Paid, 2000), after(20));
+    let changes = OrderChanges {
+        record: Some(record),
+        anew: None,
+        changes: vec![OrderChange { events: vec![0, 1], ..paid }],
+        chain: None,
+        note: None,
+        at: after(20),
+    };
+    let changed = store.change_orders(changes).await.unwrap();
+    let OrdersChanged::Done(recorded) = changed else { panic!("{changed:?}") };
+    assert!(matches!(recorded.events[..], [Outcome::Conflict { .. }, Outcome::New]));
+    assert_eq!(store.order(order_id(1)).await.unwrap(), Some(row), "nothing changed");
+    let waits: Vec<_> = taken(&store, after(20 + LATE_MS)).await;
+    let [alone] = &waits[..] else { panic!("{waits:?}") };
+    assert_eq!((alone.event, alone.awaits), (draft(2).event.id, Awaits::Order(hash_bytes(1))));
+}
+
 pub(crate) async fn an_event_whose_order_has_changed_is_not_decided_on(place: Place) {
     let store = place.open().await;
     let row = create(&store, 1).await;
