@@ -77,8 +77,17 @@ impl Shop {
         (event.status, event.reason)
     }
 
+    /// Sees that the last event waits for this reason, and that the API says so.
     pub(super) async fn is_held(&self, reason: &str) {
         assert_eq!(self.last("stripe").await, (EventStatus::Held, Some(reason.to_owned())));
+        let key = self.full_key().await;
+        let page = json_of(&self.ask(&get("/v1/events?source=stripe&limit=1", &key)).await);
+        let event = &page["data"][0];
+        assert_eq!(
+            (&event["status"], &event["reason"]),
+            (&json!("held"), &json!(reason)),
+            "{page}"
+        );
     }
 
     /// The types of everything that the application was told, once it is so many.
