@@ -15,9 +15,9 @@ use fuzz::{Target, corpus_folder, targets};
 /// Feeds every parser of outside bytes with bytes that nobody meant.
 #[derive(Parser)]
 struct Arguments {
-    /// Seconds for each target.
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
+    /// Seconds for each target, or a part of one.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
     /// Where the random numbers begin: a run is repeated by its seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -74,7 +74,7 @@ fn seeds(target: Target) -> Result<Vec<Vec<u8>>> {
 fn on_every_core(arguments: &Arguments, chosen: &[Target]) -> Result<Vec<(Target, Outcome)>> {
     let left = Mutex::new(chosen.iter());
     let outcomes = Mutex::new(Vec::new());
-    let time = Duration::from_secs(arguments.seconds);
+    let time = Duration::try_from_secs_f64(arguments.seconds).context("--seconds is no time")?;
     let work = || -> Result<()> {
         loop {
             let next = left.lock().ok().and_then(|mut left| left.next().copied());

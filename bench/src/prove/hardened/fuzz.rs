@@ -46,7 +46,7 @@ struct Found {
     planted: Got,
 }
 
-/// One second a target, without instrumentation.
+/// Half a second a target, without instrumentation.
 fn blind() -> Result<Found> {
     let folder = std::env::current_exe()?.parent().map(Path::to_path_buf);
     let binary = folder.context("a folder of binaries")?.join("fuzz");
@@ -59,7 +59,7 @@ fn blind() -> Result<Found> {
             .stdin(Stdio::null())
             .output()
     };
-    let all = run(&["--seconds", "1"])?;
+    let all = run(&["--seconds", "0.5"])?;
     let told = String::from_utf8_lossy(&all.stdout).into_owned();
     let last = told.lines().last().unwrap_or_default().to_owned();
     let n = last.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
@@ -70,7 +70,7 @@ fn blind() -> Result<Found> {
             got: json!(broke.len()),
             ok: all.status.success() && n > 0,
             n,
-            detail: format!("blind, 1 s a target: {last}; {}", broke.join("; ")),
+            detail: format!("blind, 0.5 s a target: {last}; {}", broke.join("; ")),
         },
         planted: Got {
             got: json!(!planted.status.success()),
