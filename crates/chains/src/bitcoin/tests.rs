@@ -190,6 +190,25 @@ fn a_payment_is_counted_orphaned_by_a_double_spend_and_restored() {
 }
 
 #[test]
+fn a_replacement_that_pays_less_counts_for_what_it_is() {
+    let mut double = Double::new();
+    double.mine(1, &[]);
+    double.mine(2, &[transaction(0xa1, 0x77, SHOP, "0.00100000")]);
+    let state = look(followed(), &double);
+    assert_eq!(stands(&state), [(Standing::Confirming, 1)]);
+    // The payer spends the same output again, for a higher fee and less to the shop, and that is mined.
+    double.0.truncate(2);
+    double.mine(0x12, &[transaction(0xb2, 0x77, SHOP, "0.00090000")]);
+    (0x13..0x16).for_each(|number| double.mine(number, &[]));
+    let state = look(state, &double);
+    let by = hash_of(0xb2).parse().expect("a hash");
+    let mut all = stands(&state);
+    all.sort_by_key(|(_, confirmations)| *confirmations);
+    assert_eq!(all, [(Standing::Conflicted { by, height: 2 }, 0), (Standing::Counted, 4)]);
+    assert!(!state.orders()[&ORDER].is_covered(), "it is less than was ordered");
+}
+
+#[test]
 fn a_block_that_is_found_beside_the_chain_is_none_of_it() {
     let mut double = Double::new();
     double.mine(1, &[transaction(0xa1, 0x77, SHOP, "0.00100000")]);
