@@ -80,26 +80,25 @@ impl Desk {
         resource: &str,
         order: Order,
     ) -> Result<(), KeyError> {
-        let note = self.note(order).await?;
-        let (resource, changes) = (resource.to_owned(), Vec::new());
-        let deed = Deed { action, resource, refused: false, note, changes };
+        let deed = self.deed(action, resource, None, order).await?;
         Ok(self.store.audit(deed).await?)
     }
 
-    /// The entry about a receipt of a source that was judged; a receipt that is no answer has the reason.
+    /// What leaves no other trace, as its entry says it; what was refused has the reason.
     ///
     /// # Errors
     /// The store fails, or its keys cannot be opened.
-    pub(crate) async fn judged_receipt(
+    pub(crate) async fn deed(
         &self,
-        source: &str,
+        action: Action,
+        resource: &str,
         reason: Option<&str>,
         order: Order,
     ) -> Result<Deed, KeyError> {
         let changes = reason.map(|reason| ("reason", None, Some(reason.to_owned())));
         Ok(Deed {
-            action: Action::ReceiptJudged,
-            resource: source.to_owned(),
+            action,
+            resource: resource.to_owned(),
             refused: reason.is_some(),
             note: self.note(order).await?,
             changes: changes.into_iter().collect(),

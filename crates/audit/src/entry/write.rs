@@ -70,16 +70,16 @@ struct Quoted<'a>(&'a str);
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
-        let mut rest = self.0;
-        while let Some((clean, from)) =
-            rest.find(must_be_escaped).and_then(|at| rest.split_at_checked(at))
-        {
-            f.write_str(clean)?;
-            let mut chars = from.chars();
-            chars.next().map_or(Ok(()), |char| escape(f, char))?;
-            rest = chars.as_str();
+        for piece in self.0.split_inclusive(must_be_escaped) {
+            let mut chars = piece.chars();
+            match chars.next_back().filter(|last| must_be_escaped(*last)) {
+                Some(last) => {
+                    f.write_str(chars.as_str())?;
+                    escape(f, last)?;
+                }
+                None => f.write_str(piece)?,
+            }
         }
-        f.write_str(rest)?;
         f.write_char('"')
     }
 }

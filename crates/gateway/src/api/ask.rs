@@ -15,8 +15,8 @@ use sabotage::Defect;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use store::{
-    DeliveryQuery, DeliveryRow, EventQuery, EventRow, NewOrder, NewReceipt, Note, OrderQuery,
-    OrderRow, ReceiptTaken,
+    Action, DeliveryQuery, DeliveryRow, EventQuery, EventRow, NewOrder, NewReceipt, Note,
+    OrderQuery, OrderRow, ReceiptTaken,
 };
 
 use super::refusal::{ApiRefusal, Problem};
@@ -262,7 +262,8 @@ impl Ask {
         new: Option<NewReceipt>,
     ) -> Result<ReceiptTaken, Problem> {
         let desk = &self.api.desk;
-        let entry = desk.judged_receipt(source, reason, self.order(String::new())).await?;
+        let order = self.order(String::new());
+        let entry = desk.deed(Action::ReceiptJudged, source, reason, order).await?;
         match new.filter(|_| reason.is_none()) {
             Some(new) => Ok(desk.store().take_receipt(new, entry).await?),
             None => Ok(desk.store().audit(entry).await.map(|()| ReceiptTaken::Done)?),

@@ -194,19 +194,20 @@ impl Follower {
         if is_same && was.state.is_same_but_for_the_round(&look.state) {
             return Ok(Some(Kept { revision: was.revision, state: look.state }));
         }
+        let Look { state, changes: seen, taken, left } = look;
         let key = self.parts.keys.bucket(BUCKET, now).await?;
-        let (id, bytes) = (self.name.as_bytes(), look.state.to_bytes());
+        let (id, bytes) = (self.name.as_bytes(), state.to_bytes());
         let chain = ChainChange {
             name: self.name.clone(),
             revision: was.revision,
             keys: key.to_store().into_iter().collect(),
             sealed: key.seal(TABLE, COLUMN, id, &bytes),
-            taken: look.taken.clone(),
-            left: look.left.clone(),
+            taken,
+            left,
         };
         let mut refused = BTreeSet::new();
         for _ in 0..TRIES {
-            let (changes, told) = self.plan(&look, &refused, now).await?;
+            let (changes, told) = self.plan((&seen, &state), &refused, now).await?;
             let chain = Some(chain.clone());
             let changes =
                 OrderChanges { record: None, anew: None, changes, chain, note: None, at: now };
@@ -214,7 +215,7 @@ impl Follower {
                 OrdersChanged::Done(_) => {
                     self.parts.keys.stored(&key);
                     self.orders.told_is_kept(told.iter());
-                    return Ok(Some(Kept { revision: was.revision + 1, state: look.state }));
+                    return Ok(Some(Kept { revision: was.revision + 1, state }));
                 }
                 // An event may have changed an order meanwhile; if it was the chain, reading it says so.
                 OrdersChanged::Stale => {
@@ -235,7 +236,7 @@ impl Follower {
     /// What payments make of their orders.
     async fn plan(
         &self,
-        Look { changes, state, .. }: &Look,
+        (changes, state): (&[Change], &State),
         refused: &BTreeSet<PaymentKey>,
         now: Timestamp,
     ) -> Result<(Vec<OrderChange>, Vec<Held>), KeyError> {
