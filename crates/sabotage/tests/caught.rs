@@ -52,10 +52,19 @@ struct Binary {
     file: PathBuf,
 }
 
+/// The features that `./test` builds with: with others, everything would be built a second time.
+fn features() -> String {
+    let script = std::fs::read_to_string(root().join("test")).expect("the test command");
+    let features = script
+        .lines()
+        .find_map(|line| line.strip_prefix("features=(--features ")?.strip_suffix(')'));
+    features.expect("the test command names its features").to_owned()
+}
+
 /// The test binaries of the workspace, built as `./test` builds them.
 fn binaries() -> Vec<Binary> {
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--workspace", "--features", "countersign/sabotage", "--no-run"])
+        .args(["test", "--workspace", "--features", &features(), "--no-run"])
         .args(["--message-format", "json", "--quiet", "--offline", "--locked"])
         .current_dir(root())
         .stderr(Stdio::inherit())
@@ -160,12 +169,12 @@ impl Found<'_> {
     }
 }
 
-/// What is wrong with items, found on every core.
+/// What is wrong with items, found two at a time on every core: most tests wait for something.
 fn faults<T: Sync>(items: &[T], fault: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
     let left = Mutex::new(items.iter());
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..2 * std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 loop {
                     let Some(item) = left.lock().expect("no panic").next() else { break };
