@@ -95,30 +95,19 @@ pub struct Matched {
 
 /// Matches an event with the order that it names.
 pub fn match_order(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Matched {
-    let said = elsewhere(claim, wanted).map_or_else(|| facts_of(claim, wanted), Err);
-    let added = match said {
-        Ok(added) => added,
+    let (added, facts) = match brought(claim, wanted, false) {
+        Ok(brought) => brought,
         Err(reason) => return Matched { decided: Decided::Hold(reason), facts: Vec::new() },
     };
-    let mut facts = wanted.facts.clone();
-    for fact in &added {
-        facts.add(*fact);
-    }
-    let judged = judge(wanted.expected, &facts, claim.at);
-    if facts.iter().count() > limits::ORDER_FACTS_MAX {
-        let decided = Decided::Hold(HoldReason::TooManyPayments);
-        return Matched { decided, facts: Vec::new() };
-    }
-    let refunds = added.iter().any(|fact| fact.kind == FactKind::Refunded);
-    if refunds && let Some(paid) = exceeded(&facts, claim.payment) {
+    if let Some(paid) = exceeded(&added, &facts, claim.payment) {
         // One that overtakes its payment is remembered until that comes.
         let facts = if paid > 0 { Vec::new() } else { added };
         return Matched { decided: Decided::Hold(HoldReason::RefundExceedsPaid), facts };
     }
     let decided = match permit(wanted) {
-        Decided::Permit(_) if claim.status == Some(PAID) && !refunds => {
+        Decided::Permit(_) if claim.status == Some(PAID) && !has_refund(&added) => {
             let amount = added.first().map_or(0, |fact| fact.amount);
-            compared(amount, judged.state, wanted)
+            compared(amount, judge(wanted.expected, &facts, claim.at).state, wanted)
         }
         decided => decided,
     };
@@ -131,26 +120,55 @@ pub fn match_order(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Matched {
 /// much. Nobody's word makes other money the order's, one payment two orders', or a refund more than was
 /// paid.
 pub fn match_released(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldReason> {
-    let unit = &wanted.expected.money.unit;
-    if claim.serves.is_some_and(|order| order != wanted.order) {
-        return Err(HoldReason::PaymentReused);
+    let (added, facts) = brought(claim, wanted, true)?;
+    match exceeded(&added, &facts, claim.payment) {
+        Some(_) => Err(HoldReason::RefundExceedsPaid),
+        None => Ok(added),
     }
-    if claim.is_about_money() && is_other_currency(claim, unit) {
-        return Err(HoldReason::CurrencyMismatch);
-    }
-    if claim.is_about_money() && !is_chain(claim.chain, unit) {
-        return Err(HoldReason::ChainMismatch);
+}
+
+/// What an event adds to what is known of its order, and what is known then.
+fn brought(
+    claim: &Claim<'_>,
+    wanted: &Wanted<'_>,
+    vouched: bool,
+) -> Result<(Vec<Fact>, Facts), HoldReason> {
+    if let Some(reason) = elsewhere(claim, wanted, vouched) {
+        return Err(reason);
     }
     let added = facts_of(claim, wanted)?;
     let facts: Facts = wanted.facts.iter().chain(&added).copied().collect();
-    let refunds = added.iter().any(|fact| fact.kind == FactKind::Refunded);
     if facts.iter().count() > limits::ORDER_FACTS_MAX {
-        Err(HoldReason::TooManyPayments)
-    } else if refunds && exceeded(&facts, claim.payment).is_some() {
-        Err(HoldReason::RefundExceedsPaid)
-    } else {
-        Ok(added)
+        return Err(HoldReason::TooManyPayments);
     }
+    Ok((added, facts))
+}
+
+/// Whether the event is about somebody else's order, money or account. A person can vouch for the way
+/// that a payment went, and for nothing else.
+fn elsewhere(claim: &Claim<'_>, wanted: &Wanted<'_>, vouched: bool) -> Option<HoldReason> {
+    // What the order says must be said, and the same.
+    let differs = |wanted: Option<&str>, said: Option<&str>| wanted.is_some() && wanted != said;
+    let other_than_usual = wanted.payee.is_none()
+        && wanted.payee_usual.zip(claim.payee).is_some_and(|(usual, said)| usual != said);
+    let unit = &wanted.expected.money.unit;
+    let (way, money) = (!vouched, claim.is_about_money());
+    let faults = [
+        (way && differs(wanted.provider, Some(claim.provider)), HoldReason::ProviderMismatch),
+        (way && differs(wanted.source, Some(claim.source)), HoldReason::SourceMismatch),
+        (claim.serves.is_some_and(|order| order != wanted.order), HoldReason::PaymentReused),
+        (
+            way && money && (differs(wanted.payee, claim.payee) || other_than_usual),
+            HoldReason::PayeeMismatch,
+        ),
+        (money && is_other_currency(claim, unit), HoldReason::CurrencyMismatch),
+        (money && !is_chain(claim.chain, unit), HoldReason::ChainMismatch),
+        (
+            way && money && is_other_address(wanted.address, claim.address),
+            HoldReason::AddressMismatch,
+        ),
+    ];
+    faults.into_iter().find_map(|(is_so, reason)| is_so.then_some(reason))
 }
 
 fn is_other_currency(claim: &Claim<'_>, unit: &Unit) -> bool {
@@ -189,42 +207,19 @@ fn facts_of(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldRea
     Ok(facts)
 }
 
-/// What was paid of a payment, if more than that is paid back.
-fn exceeded(facts: &Facts, payment: PaymentKey) -> Option<u128> {
+fn has_refund(facts: &[Fact]) -> bool {
+    facts.iter().any(|fact| fact.kind == FactKind::Refunded)
+}
+
+/// What was paid of a payment, if the event tells of a refund and more than that is paid back now.
+fn exceeded(added: &[Fact], facts: &Facts, payment: PaymentKey) -> Option<u128> {
     let total = |kinds: &[FactKind]| {
         let of = facts.of(payment).filter(|fact| kinds.contains(&fact.kind));
         of.fold(0_u128, |sum, fact| sum.saturating_add(fact.amount))
     };
     let paid = total(&[FactKind::Paid, FactKind::Counted]);
-    (total(&[FactKind::Refunded]) > paid && !sabotage::on(Defect::RefundUnbounded)).then_some(paid)
-}
-
-/// Whether the event is about somebody else's order, money or account.
-fn elsewhere(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Option<HoldReason> {
-    // What the order says must be said, and the same.
-    let differs = |wanted: Option<&str>, said: Option<&str>| wanted.is_some() && wanted != said;
-    let other_than_usual = wanted.payee.is_none()
-        && wanted.payee_usual.zip(claim.payee).is_some_and(|(usual, said)| usual != said);
-    let unit = &wanted.expected.money.unit;
-    if differs(wanted.provider, Some(claim.provider)) {
-        Some(HoldReason::ProviderMismatch)
-    } else if differs(wanted.source, Some(claim.source)) {
-        Some(HoldReason::SourceMismatch)
-    } else if claim.serves.is_some_and(|order| order != wanted.order) {
-        Some(HoldReason::PaymentReused)
-    } else if !claim.is_about_money() {
-        None
-    } else if differs(wanted.payee, claim.payee) || other_than_usual {
-        Some(HoldReason::PayeeMismatch)
-    } else if is_other_currency(claim, unit) {
-        Some(HoldReason::CurrencyMismatch)
-    } else if !is_chain(claim.chain, unit) {
-        Some(HoldReason::ChainMismatch)
-    } else if is_other_address(wanted.address, claim.address) {
-        Some(HoldReason::AddressMismatch)
-    } else {
-        None
-    }
+    let exceeds = has_refund(added) && total(&[FactKind::Refunded]) > paid;
+    (exceeds && !sabotage::on(Defect::RefundUnbounded)).then_some(paid)
 }
 
 /// The same symbol on another chain is another asset, so the chain must be said.
