@@ -3,30 +3,29 @@
 mod api_keys;
 mod approvals;
 mod blocks;
+mod log;
 mod operators;
 mod orders;
 mod receipts;
+mod replicas;
+mod retention;
+mod secrets;
 mod undecided;
 
 use std::path::Path;
 
-use audit::tree::TileId;
-use model::{DeliveryId, EventId, SecretId, Timestamp};
+use model::{DeliveryId, EventId, Timestamp};
 use vault::KeyId;
 
 use crate::command::{Answer, Command};
-use crate::duty::Duty;
 use crate::error::Kind;
 use crate::postgres::{self, Postgres};
-use crate::retention::{DAY_MS, Slice};
-use crate::secret::{Configured, NewSecret, Retire, SecretAdded, SecretRetired, SecretRow};
 use crate::sqlite::Sqlite;
 use crate::{
-    AttemptRow, Changed, CheckpointRow, Claimed, Counts, Deed, DeliveryQuery, DeliveryRow,
-    EndpointState, EntryRow, EventQuery, EventRow, IdempotencyClaim, KeyKind, LeaseRequest, Leased,
-    LogHead, LogTile, MigrationName, NewDelivery, NewKey, Note, OpenError, Options, PartitionClass,
-    PostgresOptions, Record, Recorded, Removed, Retention, Seal, SealedRow, ServerWarning, Settle,
-    Settled, StoreError, StoredKey, Tally, TallyRow, TransactionCount, WindowAdd, WindowCounts,
+    AttemptRow, Changed, Counts, DeliveryQuery, DeliveryRow, EndpointState, EventQuery, EventRow,
+    KeyKind, LeaseRequest, Leased, MigrationName, NewDelivery, NewKey, Note, OpenError, Options,
+    PostgresOptions, Record, Recorded, SealedRow, ServerWarning, Settle, Settled, StoreError,
+    StoredKey, Tally, TallyRow, TransactionCount,
 };
 
 /// Deliveries set going again in one transaction: keeps the writer below 50 ms.
@@ -50,6 +49,7 @@ macro_rules! on {
         }
     };
 }
+use on;
 
 impl Store {
     /// Opens the store for a gateway: takes the instance lock, makes or migrates the file, ends the
@@ -293,274 +293,9 @@ impl Store {
         on!(self, backend => backend.counts().await)
     }
 
-    /// Audit entries after a sequence number, oldest first, at most `limit`.
-    pub async fn entries(&self, after: i64, limit: usize) -> Result<Vec<EntryRow>, StoreError> {
-        on!(self, backend => backend.entries(after, limit).await)
-    }
-
-    /// Writes an audit entry about what leaves no other trace in the store, and must not happen without
-    /// one: call it before.
-    pub async fn audit(&self, deed: Deed) -> Result<(), StoreError> {
-        self.done(Command::Deed(deed)).await
-    }
-
-    /// Every secret of a source or endpoint there is or was, the oldest first.
-    pub async fn secrets(&self) -> Result<Vec<SecretRow>, StoreError> {
-        on!(self, backend => backend.secrets().await)
-    }
-
-    /// Keeps a secret; with an overlap, those of its owner that were added before end.
-    pub async fn add_secret(&self, new: NewSecret, note: Note) -> Result<SecretAdded, StoreError> {
-        match self.wait(Command::AddSecret(new, note)).await? {
-            Answer::SecretAdded(added) => Ok(added),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Retires a secret that was added, unless messages would be lost by it. With force only the last
-    /// one stays.
-    pub async fn retire_secret(
-        &self,
-        id: SecretId,
-        force: bool,
-        note: Note,
-    ) -> Result<SecretRetired, StoreError> {
-        match self.wait(Command::RetireSecret(Retire { id, force, note })).await? {
-            Answer::SecretRetired(retired) => Ok(retired),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Notes which secrets stand in the configuration of a source or endpoint now.
-    pub async fn see_configured(&self, seen: Configured) -> Result<(), StoreError> {
-        self.done(Command::SeeConfigured(seen)).await
-    }
-
-    /// Notes that a real message was verified with a secret.
-    pub async fn prove_secret(&self, id: SecretId, at: Timestamp) -> Result<(), StoreError> {
-        self.done(Command::ProveSecret { id, at }).await
-    }
-
-    /// How far the audit log has come.
-    pub async fn log_head(&self) -> Result<LogHead, StoreError> {
-        on!(self, backend => backend.log_head().await)
-    }
-
-    /// Entries that have no place in the log yet, in the order of their sequence, at most `limit`.
-    pub async fn waiting_entries(&self, limit: usize) -> Result<Vec<EntryRow>, StoreError> {
-        on!(self, backend => backend.waiting_entries(limit).await)
-    }
-
-    /// Those of these entries that are there, in this order.
-    pub async fn entries_of(&self, sequences: Vec<i64>) -> Result<Vec<EntryRow>, StoreError> {
-        on!(self, backend => backend.entries_of(sequences).await)
-    }
-
-    /// Gives entries their place in the log, with the tiles and the checkpoint over them. False, and
-    /// nothing happened, if the log has another size than whoever seals believes.
-    pub async fn seal(&self, seal: Seal) -> Result<bool, StoreError> {
-        match self.wait(Command::Seal(seal)).await? {
-            Answer::Sealed(sealed) => Ok(sealed),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Until where a sink has got entries; nothing for one that has had none.
-    pub async fn sink_mark(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        on!(self, backend => backend.sink_mark(name.to_owned()).await)
-    }
-
-    /// Notes until where a sink has got entries. It never goes back.
-    pub async fn mark_sink(&self, name: &str, size: u64) -> Result<(), StoreError> {
-        self.done(Command::MarkSink { name: name.to_owned(), size }).await
-    }
-
-    /// Those of these tiles that are there, in any order.
-    pub async fn log_tiles(&self, tiles: Vec<TileId>) -> Result<Vec<LogTile>, StoreError> {
-        on!(self, backend => backend.log_tiles(tiles).await)
-    }
-
-    /// Checkpoints that cover more than so many entries, the smallest first: the last one of each
-    /// minute.
-    pub async fn checkpoints(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<CheckpointRow>, StoreError> {
-        on!(self, backend => backend.checkpoints(after, limit).await)
-    }
-
-    /// Forgets dedup keys older than [`model::limits::DEDUP_DAYS`], which no longer count; says how
-    /// many. Does its work once a day, at most a day further each time whatever the clock says, in slices between which others get their turn.
-    pub async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
-        if matches!(self, Self::Postgres(_))
-            && let Err(error) = self.ensure_partitions().await
-        {
-            // There is a partition for whatever has none; it is only harder to forget.
-            tracing::warn!(code = error.code(), "partitions of the next weeks could not be made");
-        }
-        let mut all = 0;
-        loop {
-            match self.wait(Command::Sweep { now }).await? {
-                Answer::Swept { forgotten, more } => {
-                    all += forgotten;
-                    if !more {
-                        return Ok(all);
-                    }
-                }
-                _ => return Err(unexpected()),
-            }
-        }
-    }
-
-    /// Deletes what is older than it is to be kept, and what no pending delivery needs. Of a server
-    /// whole partitions are dropped; of a file rows go in slices between which others get their
-    /// turn. Sessions of operators go a day after they were over, whatever is configured.
-    pub async fn retain(
-        &self,
-        now: Timestamp,
-        retention: Retention,
-    ) -> Result<Removed, StoreError> {
-        // What goes wrong with them keeps nothing else from going.
-        let sessions = self.forget_sessions(now).await;
-        let mut removed = Removed::default();
-        for class in [
-            PartitionClass::Attempt,
-            PartitionClass::Delivery,
-            PartitionClass::Body,
-            PartitionClass::Event,
-        ] {
-            let Some(days) = retention.days(class) else { continue };
-            if matches!(self, Self::Postgres(_)) {
-                let before = now.plus_millis(-i64::from(days) * DAY_MS);
-                removed.partitions += self.drop_partitions(class, before).await?;
-                continue;
-            }
-            let of_class = match class {
-                PartitionClass::Event => &mut removed.events,
-                PartitionClass::Body => &mut removed.bodies,
-                PartitionClass::Delivery => &mut removed.deliveries,
-                // They go with their deliveries.
-                PartitionClass::Attempt => continue,
-            };
-            let mut after = Some(0);
-            while let Some(from) = after {
-                let slice = Slice { class, days, now, after: from };
-                let Answer::Sliced(sliced) = self.wait(Command::Retain(slice)).await? else {
-                    return Err(unexpected());
-                };
-                *of_class += sliced.removed;
-                after = sliced.after;
-            }
-        }
-        removed.sessions = sessions?;
-        Ok(removed)
-    }
-
     /// Commits something of no meaning: fails if nothing can be made durable now.
     pub async fn writable(&self) -> Result<(), StoreError> {
         self.done(Command::Probe).await
-    }
-
-    /// Whether a duty is this holder's, now and until then: where nobody else has the store, always; else
-    /// as [`Store::take_duty`] says.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn has_duty(
-        &self,
-        name: &str,
-        holder: [u8; 16],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<bool, StoreError> {
-        if !self.is_shared() {
-            return Ok(true);
-        }
-        Ok(self.take_duty(name, holder, now, until).await?.is_some())
-    }
-
-    /// Takes a duty that one replica has for all: one that nobody has, one whose lease is over, or
-    /// one's own again. Gives its fence, or nothing while another has it.
-    pub async fn take_duty(
-        &self,
-        name: &str,
-        holder: [u8; 16],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Option<i64>, StoreError> {
-        let duty = Duty { name: name.to_owned(), holder, now, until };
-        match self.wait(Command::TakeDuty(duty)).await? {
-            Answer::Duty(fence) => Ok(fence),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Gives up a duty, if it is this holder's.
-    pub async fn release_duty(&self, name: &str, holder: [u8; 16]) -> Result<(), StoreError> {
-        self.done(Command::ReleaseDuty { name: name.to_owned(), holder }).await
-    }
-
-    /// Claims a request that takes effect once, before its effect; else says what became of it.
-    pub async fn claim_request(&self, claim: IdempotencyClaim) -> Result<Claimed, StoreError> {
-        match self.wait(Command::ClaimRequest(claim)).await? {
-            Answer::Claimed(claimed) => Ok(claimed),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Keeps the answer to a request, for whoever asks again with the same key.
-    pub async fn keep_answer(
-        &self,
-        key: [u8; 16],
-        holder: [u8; 16],
-        answer: SealedRow,
-    ) -> Result<(), StoreError> {
-        self.done(Command::KeepAnswer { key, holder, answer }).await
-    }
-
-    /// Gives up the claim of a request of which nothing was done.
-    pub async fn give_up_claim(&self, key: [u8; 16], holder: [u8; 16]) -> Result<(), StoreError> {
-        self.done(Command::GiveUpClaim { key, holder }).await
-    }
-
-    /// Adds to the counts of sliding windows and gives them, in the order in which they are asked
-    /// for: what all replicas have counted.
-    pub async fn count_windows(
-        &self,
-        name: &str,
-        adds: Vec<WindowAdd>,
-    ) -> Result<Vec<WindowCounts>, StoreError> {
-        if adds.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.wait(Command::CountWindows { name: name.to_owned(), adds }).await? {
-            Answer::Windows(counts) => Ok(counts),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Makes the partitions of the next weeks; says how many were missing. [`Store::forget`] does
-    /// it, too. A file has none.
-    pub async fn ensure_partitions(&self) -> Result<usize, StoreError> {
-        self.count(Command::EnsurePartitions).await
-    }
-
-    /// Drops the partitions of a class that end before a time; says how many. What is younger than
-    /// the class's floor and what a pending delivery needs is kept. A file has none.
-    pub async fn drop_partitions(
-        &self,
-        class: PartitionClass,
-        before: Timestamp,
-    ) -> Result<usize, StoreError> {
-        let mut all = 0;
-        // One in a transaction: everybody waits for it.
-        loop {
-            match self.count(Command::DropPartitions { class, before }).await? {
-                0 => return Ok(all),
-                dropped => all += dropped,
-            }
-        }
     }
 
     /// Waits until there may be fresh work, as far as this store hears of it: what this process

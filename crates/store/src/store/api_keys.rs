@@ -3,7 +3,7 @@
 use model::ApiKeyId;
 use model::api_key::Cause;
 
-use super::{Store, unexpected};
+use super::{Store, on, unexpected};
 use crate::command::{Answer, Command};
 use crate::{ApiKeyChanged, ApiKeyRow, ApiKeyUse, NewApiKey, Note, StoreError, Successor};
 
@@ -51,10 +51,7 @@ impl Store {
 
     /// Every API key there ever was, in the order in which they were created.
     pub async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.api_keys().await,
-            Self::Postgres(postgres) => postgres.api_keys().await,
-        }
+        on!(self, backend => backend.api_keys().await)
     }
 
     /// API keys, in the order in which they were created: at most `limit` after a number, each with its own.
@@ -63,27 +60,18 @@ impl Store {
         after: i64,
         limit: usize,
     ) -> Result<Vec<(i64, ApiKeyRow)>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.api_keys_page(after, limit).await,
-            Self::Postgres(postgres) => postgres.api_keys_page(after, limit).await,
-        }
+        on!(self, backend => backend.api_keys_page(after, limit).await)
     }
 
     /// One API key.
     pub async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.api_key(id).await,
-            Self::Postgres(postgres) => postgres.api_key(id).await,
-        }
+        on!(self, backend => backend.api_key(id).await)
     }
 
     /// A number that grows with every change of any API key, but not with their use. Cheap: every
     /// gateway asks for it several times a second. Read it before the keys, not after.
     pub async fn api_keys_version(&self) -> Result<i64, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.api_keys_version().await,
-            Self::Postgres(postgres) => postgres.api_keys_version().await,
-        }
+        on!(self, backend => backend.api_keys_version().await)
     }
 
     async fn api_key_changed(&self, command: Command) -> Result<ApiKeyChanged, StoreError> {

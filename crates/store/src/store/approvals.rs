@@ -2,7 +2,7 @@
 
 use model::{ApprovalId, OperatorId, Timestamp};
 
-use super::{Store, unexpected};
+use super::{Store, on, unexpected};
 use crate::approval::{Decision, Use};
 use crate::command::{Answer, Command};
 use crate::{ApprovalJudged, ApprovalRow, NewApproval, Note, StoreError};
@@ -46,10 +46,7 @@ impl Store {
     /// The approvals that wait, or are approved and not used, and whose time is not over: in the
     /// order in which they were asked for.
     pub async fn approvals(&self, now: Timestamp) -> Result<Vec<ApprovalRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.approvals(now).await,
-            Self::Postgres(postgres) => postgres.approvals(now).await,
-        }
+        on!(self, backend => backend.approvals(now).await)
     }
 
     async fn approval_judged(&self, command: Command) -> Result<ApprovalJudged, StoreError> {

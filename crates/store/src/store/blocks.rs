@@ -2,7 +2,7 @@
 
 use model::{BlockId, Timestamp};
 
-use super::{Store, unexpected};
+use super::{Store, on, unexpected};
 use crate::command::{Answer, Command};
 use crate::{BlockChanged, BlockQuery, BlockRow, NewBlock, Note, StandingBlock, StoreError};
 
@@ -19,35 +19,23 @@ impl Store {
 
     /// One block.
     pub async fn block(&self, id: BlockId) -> Result<Option<BlockRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.block(id).await,
-            Self::Postgres(postgres) => postgres.block(id).await,
-        }
+        on!(self, backend => backend.block(id).await)
     }
 
     /// The newest blocks of those that match, newest first.
     pub async fn blocks(&self, query: BlockQuery) -> Result<Vec<BlockRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.blocks(query).await,
-            Self::Postgres(postgres) => postgres.blocks(query).await,
-        }
+        on!(self, backend => backend.blocks(query).await)
     }
 
     /// Every block that stands.
     pub async fn standing_blocks(&self, now: Timestamp) -> Result<Vec<StandingBlock>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.standing_blocks(now).await,
-            Self::Postgres(postgres) => postgres.standing_blocks(now).await,
-        }
+        on!(self, backend => backend.standing_blocks(now).await)
     }
 
     /// A number that grows with every change of any block. Cheap: every gateway asks for it several
     /// times a second. Read it before the blocks, not after.
     pub async fn blocks_version(&self) -> Result<i64, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.blocks_version().await,
-            Self::Postgres(postgres) => postgres.blocks_version().await,
-        }
+        on!(self, backend => backend.blocks_version().await)
     }
 
     async fn block_changed(&self, command: Command) -> Result<BlockChanged, StoreError> {

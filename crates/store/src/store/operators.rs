@@ -3,7 +3,7 @@
 use model::limits::SESSIONS_KEPT_MS;
 use model::{OperatorId, Timestamp};
 
-use super::{Store, unexpected};
+use super::{Store, on, unexpected};
 use crate::command::{Answer, Command};
 use crate::{
     NewOperator, NewSession, Note, OperatorChange, OperatorChanged, OperatorRow, SessionOpened,
@@ -100,10 +100,7 @@ impl Store {
 
     /// Every operator there ever was, in the order in which they were added.
     pub async fn operators(&self) -> Result<Vec<OperatorRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.operators().await,
-            Self::Postgres(postgres) => postgres.operators().await,
-        }
+        on!(self, backend => backend.operators().await)
     }
 
     /// Operators, in the order in which they were added: at most `limit` after a number, each with its own.
@@ -112,18 +109,12 @@ impl Store {
         after: i64,
         limit: usize,
     ) -> Result<Vec<(i64, OperatorRow)>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.operators_page(after, limit).await,
-            Self::Postgres(postgres) => postgres.operators_page(after, limit).await,
-        }
+        on!(self, backend => backend.operators_page(after, limit).await)
     }
 
     /// One operator.
     pub async fn operator(&self, id: OperatorId) -> Result<Option<OperatorRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.operator(id).await,
-            Self::Postgres(postgres) => postgres.operator(id).await,
-        }
+        on!(self, backend => backend.operator(id).await)
     }
 
     /// The operator who signs in as what this is the keyed hash of.
@@ -131,27 +122,18 @@ impl Store {
         &self,
         login_key: [u8; 16],
     ) -> Result<Option<OperatorRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.operator_by_login(login_key).await,
-            Self::Postgres(postgres) => postgres.operator_by_login(login_key).await,
-        }
+        on!(self, backend => backend.operator_by_login(login_key).await)
     }
 
     /// The session of a token, however it stands.
     pub async fn session(&self, token_hash: [u8; 16]) -> Result<Option<SessionRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.session(token_hash).await,
-            Self::Postgres(postgres) => postgres.session(token_hash).await,
-        }
+        on!(self, backend => backend.session(token_hash).await)
     }
 
     /// A number that grows with every change of any operator, and with every session that is ended.
     /// Cheap: every gateway asks for it several times a second. Read it before what it is about.
     pub async fn operators_version(&self) -> Result<i64, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.operators_version().await,
-            Self::Postgres(postgres) => postgres.operators_version().await,
-        }
+        on!(self, backend => backend.operators_version().await)
     }
 
     async fn operator_changed(&self, command: Command) -> Result<OperatorChanged, StoreError> {

@@ -3,7 +3,7 @@
 use model::order::PaymentKey;
 use model::{OrderId, Timestamp};
 
-use super::{Store, unexpected};
+use super::{Store, on, unexpected};
 use crate::command::{Answer, Command};
 use crate::{
     ChainRow, NewOrder, Note, OrderChanges, OrderCreated, OrderQuery, OrderRow, OrdersChanged,
@@ -37,10 +37,7 @@ impl Store {
 
     /// One order.
     pub async fn order(&self, id: OrderId) -> Result<Option<OrderRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.order(id).await,
-            Self::Postgres(postgres) => postgres.order(id).await,
-        }
+        on!(self, backend => backend.order(id).await)
     }
 
     /// The order with the reference that this is the keyed hash of.
@@ -48,35 +45,23 @@ impl Store {
         &self,
         reference_key: [u8; 16],
     ) -> Result<Option<OrderRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.order_by_reference(reference_key).await,
-            Self::Postgres(postgres) => postgres.order_by_reference(reference_key).await,
-        }
+        on!(self, backend => backend.order_by_reference(reference_key).await)
     }
 
     /// The order that a payment serves.
     pub async fn order_of_payment(&self, key: PaymentKey) -> Result<Option<OrderId>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.order_of_payment(key).await,
-            Self::Postgres(postgres) => postgres.order_of_payment(key).await,
-        }
+        on!(self, backend => backend.order_of_payment(key).await)
     }
 
     /// The newest orders of those that match, newest first.
     pub async fn orders(&self, query: OrderQuery) -> Result<Vec<OrderRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.orders(query).await,
-            Self::Postgres(postgres) => postgres.orders(query).await,
-        }
+        on!(self, backend => backend.orders(query).await)
     }
 
     /// What was read of a chain, as it is kept.
     pub async fn chain(&self, name: &str) -> Result<Option<ChainRow>, StoreError> {
         let name = name.to_owned();
-        match self {
-            Self::Sqlite(sqlite) => sqlite.chain(name).await,
-            Self::Postgres(postgres) => postgres.chain(name).await,
-        }
+        on!(self, backend => backend.chain(name).await)
     }
 
     /// Orders that wait to be watched on a chain, in the order in which they were created.
@@ -86,10 +71,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<OrderRow>, StoreError> {
         let chain = chain.to_owned();
-        match self {
-            Self::Sqlite(sqlite) => sqlite.orders_to_watch(chain, limit).await,
-            Self::Postgres(postgres) => postgres.orders_to_watch(chain, limit).await,
-        }
+        on!(self, backend => backend.orders_to_watch(chain, limit).await)
     }
 
     /// Orders whose time is over, and that nothing has said so of yet.
@@ -98,9 +80,6 @@ impl Store {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<OrderRow>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.orders_due(now, limit).await,
-            Self::Postgres(postgres) => postgres.orders_due(now, limit).await,
-        }
+        on!(self, backend => backend.orders_due(now, limit).await)
     }
 }

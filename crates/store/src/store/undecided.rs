@@ -2,18 +2,14 @@
 
 use model::Timestamp;
 
-use super::Store;
-use super::unexpected;
+use super::{Store, on, unexpected};
 use crate::command::{Answer, Command};
 use crate::{Later, StoreError, TakeUndecided, Undecided};
 
 impl Store {
     /// Whether an event is to be looked at.
     pub async fn any_undecided(&self, now: Timestamp) -> Result<bool, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.any_undecided(now).await,
-            Self::Postgres(postgres) => postgres.any_undecided(now).await,
-        }
+        on!(self, backend => backend.any_undecided(now).await)
     }
 
     /// Takes events that are to be looked at. What waits for an order that is not there is left alone
