@@ -15,6 +15,7 @@ mod blocks;
 mod door;
 mod keys;
 mod operators;
+mod reads;
 mod routes;
 mod serve;
 
@@ -173,8 +174,8 @@ impl Asked {
     }
 
     /// After which number the page that is wanted of a list begins, and how long it may be.
-    fn page(&self, route: &str) -> Result<(i64, usize), Problem> {
-        let Page { limit, cursor } = self.query()?;
+    fn page(&self, route: &str, wanted: Page) -> Result<(i64, usize), Problem> {
+        let Page { limit, cursor } = wanted;
         let limit = usize::from(limit.unwrap_or_default().0);
         let Some(cursor) = cursor else { return Ok((0, limit)) };
         let after = cursor::read(&self.office.desk.keys, route, &Reach::default(), &cursor);

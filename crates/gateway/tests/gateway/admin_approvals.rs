@@ -255,9 +255,27 @@ async fn only_what_is_configured_needs_a_second_person() {
     for path in ["/admin/v1/keys", "/admin/v1/operators", "/admin/v1/audit/entries"] {
         assert_eq!(pair.office.ask(&get(path, Some(&pair.first))).await.status, 200, "{path}");
     }
-    // What is no request is not asked about.
+    // Nobody is asked about what does not say what it must.
     let malformed = post("/admin/v1/keys", Some(&pair.first), &key()).saying("{");
     is_refused(&pair.office.ask(&malformed).await, 400, "body_malformed");
+    for (path, body, place) in [
+        ("/admin/v1/keys", json!({ "name": "shop", "permissions": [] }), "reason"),
+        ("/admin/v1/keys/{key}/roll", because(), "overlap"),
+        ("/admin/v1/keys/{key}/revoke", because(), "cause"),
+        ("/admin/v1/keys/{key}/revoke", json!({ "cause": "lost", "reason": "a" }), "cause"),
+        ("/admin/v1/operators/{operator}/role", because(), "role"),
+        ("/admin/v1/operators/{operator}/disable", json!({}), "reason"),
+        ("/admin/v1/operators/{operator}/totp", json!({ "reason": "a\u{0}" }), "reason"),
+    ] {
+        let path = path.replace("{key}", "key_01kdvdna00ew3re1r70w3ge1r7");
+        let path = path.replace("{operator}", &pair.second_id);
+        let invalid = pair.ask(&path, &pair.first, &body, None).await;
+        is_refused(&invalid, 400, "body_invalid");
+        assert_eq!(body_of(&invalid)["place"], place, "{path}");
+    }
+    let query = pair.ask("/admin/v1/keys?a=b", &pair.first, &key(), None).await;
+    is_refused(&query, 400, "query_invalid");
+    assert!(pair.list(&pair.second).await.is_empty());
     let disable = format!("/admin/v1/operators/{}/disable", pair.second_id);
     let waits = pair.ask(&disable, &pair.first, &because(), None).await;
     assert_eq!(

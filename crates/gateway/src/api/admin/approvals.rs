@@ -5,14 +5,15 @@
 //! approval of another operator in [`HEADER`], is done once. The approval is used up before anything
 //! is done: what fails after that is asked for anew.
 
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, Method};
 use model::limits::APPROVAL_MS;
 use model::{ApprovalId, Permission};
 use serde::Serialize;
 use store::{Action, ApprovalJudged, ApprovalRow};
 use utoipa::ToSchema;
 
+use super::reads::Check;
 use super::{Asked, Given};
 use crate::api::Reply;
 use crate::api::read::Because;
@@ -95,7 +96,7 @@ pub(super) async fn second_person(
     asked: &Asked,
     head: &Parts,
     operator: &Operator,
-    permission: Permission,
+    (permission, reads): (Permission, Check),
 ) -> Result<Option<Given>, Problem> {
     // What is no approval is refused wherever it might be one.
     let shown = shown(&head.headers)?;
@@ -110,10 +111,8 @@ pub(super) async fn second_person(
         let used = desk.use_approval(id, operator.id, &wanted, order).await?;
         return judged(used).map(|()| None);
     }
-    if head.method == Method::POST {
-        // Nobody is to be asked about what is none.
-        asked.body::<serde_json::Value>()?;
-    }
+    // Nobody is to be asked about what could not be done.
+    reads(asked)?;
     let (id, asked_for) = desk.ask_approval(operator.id, permission, &wanted, order).await?;
     judged(asked_for)?;
     let awaited = Awaited {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use store::{Action, EntryRow};
 use utoipa::ToSchema;
 
+use super::reads::Query;
 use super::{Asked, Given};
 use crate::api::Reply;
 use crate::api::read::{Limit, from_text};
@@ -61,7 +62,7 @@ pub(super) struct Entries {
 /// Which entries are wanted.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Which {
+pub(super) struct Which {
     #[serde(default, deserialize_with = "from_text")]
     after: Option<After>,
     #[serde(default, deserialize_with = "from_text")]
@@ -90,8 +91,12 @@ impl FromStr for After {
     ),
     responses((status = 200, description = "A page of them.", body = Entries))
 )]
-pub(super) async fn list(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Which { after, limit } = asked.query()?;
+pub(super) async fn list(
+    asked: Asked,
+    operator: Operator,
+    Query(which): Query<Which>,
+) -> Result<Given, Problem> {
+    let Which { after, limit } = which;
     let desk = &asked.office.desk;
     let order = asked.order(&operator, String::new());
     desk.audit(Action::LogRead, "entries", order).await?;

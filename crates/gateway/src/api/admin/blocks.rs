@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use store::{Action, BlockChanged, BlockQuery, BlockRow};
 use utoipa::{IntoParams, ToSchema};
 
+use super::reads::{Body, Query};
 use super::{Asked, Given};
 use crate::api::read::{Because, Limit, from_text, reason};
 use crate::api::refusal::{ApiRefusal, Problem};
@@ -70,8 +71,12 @@ pub(super) struct Add {
     get, path = "/admin/v1/blocks", operation_id = "list_blocks", tag = "blocks",
     params(Which), responses((status = 200, description = "A page.", body = Blocks))
 )]
-pub(super) async fn list(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Which { all, limit, cursor } = asked.query()?;
+pub(super) async fn list(
+    asked: Asked,
+    operator: Operator,
+    Query(which): Query<Which>,
+) -> Result<Given, Problem> {
+    let Which { all, limit, cursor } = which;
     let limit = usize::from(limit.unwrap_or_default().0);
     let query = BlockQuery {
         standing_at: (!all.unwrap_or(false)).then_some(asked.came.at),
@@ -97,8 +102,7 @@ pub(super) async fn list(asked: Asked, operator: Operator) -> Result<Given, Prob
     params(("id" = String, Path, description = "The block.")),
     responses((status = 200, description = "The block.", body = shown::Block))
 )]
-pub(super) async fn show(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    asked.no_query()?;
+pub(super) async fn show(asked: Asked, operator: Operator, (): ()) -> Result<Given, Problem> {
     let row = kept(&asked, id(&asked)?).await?;
     asked.tell_of(&row.id.to_string(), &operator).await?;
     Ok(Reply::of(&asked.shown_block(&row, &operator).await?)?.into())
@@ -110,8 +114,12 @@ pub(super) async fn show(asked: Asked, operator: Operator) -> Result<Given, Prob
     request_body = Add,
     responses((status = 200, description = "The block.", body = shown::Block))
 )]
-pub(super) async fn add(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Add { kind, of, name, ends_at, reason } = asked.body()?;
+pub(super) async fn add(
+    asked: Asked,
+    operator: Operator,
+    Body(add): Body<Add>,
+) -> Result<Given, Problem> {
+    let Add { kind, of, name, ends_at, reason } = add;
     let wrong = |member: &str| Problem::at(ApiRefusal::BodyInvalid, member);
     let ends_at = ends_at.map(|text| text.parse::<Timestamp>()).transpose();
     let ends_at = ends_at.map_err(|_| wrong("ends_at"))?;
@@ -138,8 +146,11 @@ pub(super) async fn add(asked: Asked, operator: Operator) -> Result<Given, Probl
     request_body = Because,
     responses((status = 200, description = "The block, as it is now.", body = shown::Block))
 )]
-pub(super) async fn lift(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Because { reason } = asked.body()?;
+pub(super) async fn lift(
+    asked: Asked,
+    operator: Operator,
+    Body(Because { reason }): Body<Because>,
+) -> Result<Given, Problem> {
     let id = id(&asked)?;
     match asked.office.desk.lift_block(id, asked.order(&operator, reason)).await? {
         BlockChanged::Done => {}

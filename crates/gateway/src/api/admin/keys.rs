@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use store::{ApiKeyChanged, ApiKeyRow};
 use utoipa::ToSchema;
 
+use super::reads::{Body, Query};
 use super::{Asked, Given, Page};
 use crate::api::read::reason;
 use crate::api::refusal::{ApiRefusal, Problem};
@@ -215,8 +216,12 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Vec<
     get, path = "/admin/v1/keys", operation_id = "list_keys", tag = "keys",
     params(Page), responses((status = 200, description = "A page.", body = Keys))
 )]
-pub(super) async fn list(asked: Asked, _: Operator) -> Result<Given, Problem> {
-    let (after, limit) = asked.page("keys")?;
+pub(super) async fn list(
+    asked: Asked,
+    _: Operator,
+    Query(wanted): Query<Page>,
+) -> Result<Given, Problem> {
+    let (after, limit) = asked.page("keys", wanted)?;
     let found = asked.office.desk.store().api_keys_page(after, limit + 1).await?;
     let (rows, last) = page(&found, limit, |(number, _)| *number);
     let next = last.map(|number| asked.cursor("keys", number));
@@ -230,8 +235,11 @@ pub(super) async fn list(asked: Asked, _: Operator) -> Result<Given, Problem> {
     request_body = Create,
     responses((status = 200, description = "The key.", body = Made))
 )]
-pub(super) async fn create(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let create: Create = asked.body()?;
+pub(super) async fn create(
+    asked: Asked,
+    operator: Operator,
+    Body(create): Body<Create>,
+) -> Result<Given, Problem> {
     let reach = reach(&asked, &create)?;
     let permissions = create.permissions.into_iter().collect();
     let grant = Grant { permissions, reach, networks: create.networks };
@@ -284,8 +292,11 @@ fn reach(asked: &Asked, create: &Create) -> Result<Reach, Problem> {
     request_body = Roll,
     responses((status = 200, description = "The successor.", body = Made))
 )]
-pub(super) async fn roll(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Roll { overlap, reason } = asked.body()?;
+pub(super) async fn roll(
+    asked: Asked,
+    operator: Operator,
+    Body(Roll { overlap, reason }): Body<Roll>,
+) -> Result<Given, Problem> {
     let (desk, id) = (&asked.office.desk, id(&asked)?);
     let old = desk.store().api_key(id).await?.ok_or(ApiRefusal::NotFound)?;
     let rolled = desk.roll_api_key(&old, overlap, asked.order(&operator, reason)).await?;
@@ -299,8 +310,11 @@ pub(super) async fn roll(asked: Asked, operator: Operator) -> Result<Given, Prob
     request_body = Revoke,
     responses((status = 200, description = "The key, as it is now.", body = Key))
 )]
-pub(super) async fn revoke(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Revoke { cause, reason } = asked.body()?;
+pub(super) async fn revoke(
+    asked: Asked,
+    operator: Operator,
+    Body(Revoke { cause, reason }): Body<Revoke>,
+) -> Result<Given, Problem> {
     let (desk, id) = (&asked.office.desk, id(&asked)?);
     let mut row = desk.store().api_key(id).await?.ok_or(ApiRefusal::NotFound)?;
     let note = desk.note(asked.order(&operator, reason)).await?;

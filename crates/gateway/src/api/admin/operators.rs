@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::door::{Done, secret};
 use super::keys::from_text;
+use super::reads::{Body, Query};
 use super::{Asked, Given, Page};
 use crate::api::read::{Because, reason};
 use crate::api::refusal::{ApiRefusal, Problem};
@@ -140,9 +141,13 @@ pub(super) struct OwnPassword {
     get, path = "/admin/v1/operators", operation_id = "list_operators", tag = "operators",
     params(Page), responses((status = 200, description = "A page.", body = Operators))
 )]
-pub(super) async fn list(asked: Asked, operator: Operator) -> Result<Given, Problem> {
+pub(super) async fn list(
+    asked: Asked,
+    operator: Operator,
+    Query(wanted): Query<Page>,
+) -> Result<Given, Problem> {
     let desk = &asked.office.desk;
-    let (after, limit) = asked.page("operators")?;
+    let (after, limit) = asked.page("operators", wanted)?;
     let found = desk.store().operators_page(after, limit + 1).await?;
     let (rows, last) = page(&found, limit, |(number, _)| *number);
     let next = last.map(|number| asked.cursor("operators", number));
@@ -167,8 +172,12 @@ pub(super) async fn list(asked: Asked, operator: Operator) -> Result<Given, Prob
     request_body = Add,
     responses((status = 200, description = "They may sign in.", body = Welcomed))
 )]
-pub(super) async fn add(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Add { login, role, reason } = asked.body()?;
+pub(super) async fn add(
+    asked: Asked,
+    operator: Operator,
+    Body(add): Body<Add>,
+) -> Result<Given, Problem> {
+    let Add { login, role, reason } = add;
     let _turn = asked.office.operators.turn_to_hash().await?;
     let order = asked.order(&operator, reason);
     let welcome = asked.office.desk.add_operator(&login, role, order).await??;
@@ -188,8 +197,11 @@ pub(super) async fn add(asked: Asked, operator: Operator) -> Result<Given, Probl
     request_body = AnotherRole,
     responses((status = 200, description = "The operator, as they are now.", body = Stands))
 )]
-pub(super) async fn role(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let AnotherRole { role, reason } = asked.body()?;
+pub(super) async fn role(
+    asked: Asked,
+    operator: Operator,
+    Body(AnotherRole { role, reason }): Body<AnotherRole>,
+) -> Result<Given, Problem> {
     changed(&asked, &operator, OperatorChange::Role(role), reason).await
 }
 
@@ -200,8 +212,11 @@ pub(super) async fn role(asked: Asked, operator: Operator) -> Result<Given, Prob
     request_body = Because,
     responses((status = 200, description = "The operator, as they are now.", body = Stands))
 )]
-pub(super) async fn disable(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Because { reason } = asked.body()?;
+pub(super) async fn disable(
+    asked: Asked,
+    operator: Operator,
+    Body(Because { reason }): Body<Because>,
+) -> Result<Given, Problem> {
     changed(&asked, &operator, OperatorChange::Disable, reason).await
 }
 
@@ -212,8 +227,11 @@ pub(super) async fn disable(asked: Asked, operator: Operator) -> Result<Given, P
     request_body = Because,
     responses((status = 200, description = "The operator, as they are now.", body = Stands))
 )]
-pub(super) async fn enable(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Because { reason } = asked.body()?;
+pub(super) async fn enable(
+    asked: Asked,
+    operator: Operator,
+    Body(Because { reason }): Body<Because>,
+) -> Result<Given, Problem> {
     changed(&asked, &operator, OperatorChange::Enable, reason).await
 }
 
@@ -224,8 +242,11 @@ pub(super) async fn enable(asked: Asked, operator: Operator) -> Result<Given, Pr
     request_body = Because,
     responses((status = 200, description = "The password.", body = NewPassword))
 )]
-pub(super) async fn password(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Because { reason } = asked.body()?;
+pub(super) async fn password(
+    asked: Asked,
+    operator: Operator,
+    Body(Because { reason }): Body<Because>,
+) -> Result<Given, Problem> {
     let _turn = asked.office.operators.turn_to_hash().await?;
     let row = named(&asked).await?;
     let (desk, order) = (&asked.office.desk, asked.order(&operator, reason));
@@ -242,8 +263,11 @@ pub(super) async fn password(asked: Asked, operator: Operator) -> Result<Given, 
     request_body = Because,
     responses((status = 200, description = "The seed.", body = NewSeed))
 )]
-pub(super) async fn totp(asked: Asked, operator: Operator) -> Result<Given, Problem> {
-    let Because { reason } = asked.body()?;
+pub(super) async fn totp(
+    asked: Asked,
+    operator: Operator,
+    Body(Because { reason }): Body<Because>,
+) -> Result<Given, Problem> {
     let row = named(&asked).await?;
     let desk = &asked.office.desk;
     let login = desk.login(&row).await?;

@@ -10,6 +10,7 @@ use axum::Router;
 use bytes::Bytes;
 use model::Permission;
 
+use super::reads::Reads;
 use super::serve::{Handler, Needs, Route, Routed};
 use super::{
     Asked, Given, Office, Passed, Secure, approvals, audit, blocks, door, keys, operators,
@@ -36,22 +37,22 @@ pub(super) fn all() -> Routes {
         .signed_in::<approvals::__path_list, _, _>(Approvals, approvals::list)
         .signed_in::<approvals::__path_approve, _, _>(Decision, approvals::approve)
         .signed_in::<approvals::__path_refuse, _, _>(Decision, approvals::refuse)
-        .needs::<operators::__path_list, _, _>(OperatorsRead, false, operators::list)
-        .needs::<operators::__path_add, _, _>(OperatorsChange, true, operators::add)
-        .needs::<operators::__path_role, _, _>(OperatorsChange, true, operators::role)
-        .needs::<operators::__path_disable, _, _>(OperatorsChange, true, operators::disable)
-        .needs::<operators::__path_enable, _, _>(OperatorsChange, true, operators::enable)
-        .needs::<operators::__path_password, _, _>(OperatorsChange, true, operators::password)
-        .needs::<operators::__path_totp, _, _>(OperatorsChange, true, operators::totp)
-        .needs::<keys::__path_list, _, _>(KeysRead, false, keys::list)
-        .needs::<keys::__path_create, _, _>(KeysChange, true, keys::create)
-        .needs::<keys::__path_roll, _, _>(KeysChange, true, keys::roll)
-        .needs::<keys::__path_revoke, _, _>(KeysChange, true, keys::revoke)
-        .needs::<blocks::__path_list, _, _>(BlocksRead, false, blocks::list)
-        .needs::<blocks::__path_show, _, _>(BlocksRead, false, blocks::show)
-        .needs::<blocks::__path_add, _, _>(BlocksChange, false, blocks::add)
-        .needs::<blocks::__path_lift, _, _>(BlocksChange, false, blocks::lift)
-        .needs::<audit::__path_list, _, _>(AuditRead, false, audit::list)
+        .needs::<operators::__path_list, _, _, _>(OperatorsRead, false, operators::list)
+        .needs::<operators::__path_add, _, _, _>(OperatorsChange, true, operators::add)
+        .needs::<operators::__path_role, _, _, _>(OperatorsChange, true, operators::role)
+        .needs::<operators::__path_disable, _, _, _>(OperatorsChange, true, operators::disable)
+        .needs::<operators::__path_enable, _, _, _>(OperatorsChange, true, operators::enable)
+        .needs::<operators::__path_password, _, _, _>(OperatorsChange, true, operators::password)
+        .needs::<operators::__path_totp, _, _, _>(OperatorsChange, true, operators::totp)
+        .needs::<keys::__path_list, _, _, _>(KeysRead, false, keys::list)
+        .needs::<keys::__path_create, _, _, _>(KeysChange, true, keys::create)
+        .needs::<keys::__path_roll, _, _, _>(KeysChange, true, keys::roll)
+        .needs::<keys::__path_revoke, _, _, _>(KeysChange, true, keys::revoke)
+        .needs::<blocks::__path_list, _, _, _>(BlocksRead, false, blocks::list)
+        .needs::<blocks::__path_show, _, _, _>(BlocksRead, false, blocks::show)
+        .needs::<blocks::__path_add, _, _, _>(BlocksChange, false, blocks::add)
+        .needs::<blocks::__path_lift, _, _, _>(BlocksChange, false, blocks::lift)
+        .needs::<audit::__path_list, _, _, _>(AuditRead, false, audit::list)
 }
 
 /// This document.
@@ -74,15 +75,22 @@ pub(super) struct Routes {
 
 impl Routes {
     /// A route for an operator whose role has this permission, and who has confirmed if they must.
-    fn needs<D, H, F>(mut self, permission: Permission, confirmed: bool, handler: H) -> Self
+    fn needs<D, R, H, F>(mut self, permission: Permission, confirmed: bool, handler: H) -> Self
     where
         D: Documented,
-        H: Fn(Asked, Operator) -> F + Send + Sync + 'static,
+        R: Reads,
+        H: Fn(Asked, Operator, R) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Given, Problem>> + Send + 'static,
     {
         self.permissions.insert(permission);
         let asks = Asks::Operator { permission, confirmed };
-        self.add::<D>(asks, Needs::Permission { permission, confirmed }, of_operator(handler))
+        let reads = |asked: &Asked| R::of(asked).map(drop);
+        let needs = Needs::Permission { permission, confirmed, reads };
+        let handler = move |asked: Asked, operator| {
+            let later = R::of(&asked).map(|read| handler(asked, operator, read));
+            async move { later?.await }
+        };
+        self.add::<D>(asks, needs, of_operator(handler))
     }
 
     /// A route for every operator.

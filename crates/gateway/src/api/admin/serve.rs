@@ -16,6 +16,7 @@ use model::limits::API_BODY_BYTES_MAX;
 
 use super::approvals::second_person;
 use super::door::COOKIE_NAME;
+use super::reads::Check;
 use super::{Asked, Given, Office, Passed};
 use crate::answer::{self, Answer};
 use crate::api::Came;
@@ -48,6 +49,8 @@ pub(super) enum Needs {
         permission: Permission,
         /// They must have confirmed who they are.
         confirmed: bool,
+        /// Whether it says what the route reads.
+        reads: Check,
     },
 }
 
@@ -177,8 +180,8 @@ async fn carried_out(
     head: Parts,
     operator: Option<Operator>,
 ) -> Result<Given, Problem> {
-    if let (Needs::Permission { permission, .. }, Some(operator)) = (route.needs, &operator)
-        && let Some(waits) = second_person(&asked, &head, operator, permission).await?
+    if let (Needs::Permission { permission, reads, .. }, Some(operator)) = (route.needs, &operator)
+        && let Some(waits) = second_person(&asked, &head, operator, (permission, reads)).await?
     {
         return Ok(waits);
     }
