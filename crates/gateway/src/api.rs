@@ -54,7 +54,7 @@ use crate::operations::Desk;
 use crate::orders::{OrderRules, Orders};
 use crate::receipts::Receipts;
 use crate::sharing::{Counter, Sharing};
-use crate::{Clock, Refusal, SecurityTxt, entropy};
+use crate::{Clock, Endpoint, Format, Refusal, SecurityTxt, Source, entropy};
 pub(crate) use limits::Limits;
 pub use refusal::ApiRefusal;
 pub(crate) use refusal::Problem;
@@ -93,12 +93,36 @@ pub(crate) struct ServedSource {
     pub(crate) receipts: Option<Receipts>,
 }
 
+impl ServedSource {
+    /// A configured source, by its name.
+    pub(crate) fn of(source: &Source) -> (String, Self) {
+        let served = Self {
+            provider: source.profile.name().to_owned(),
+            profile: source.profile.clone(),
+            endpoints: source.endpoints.clone(),
+            receipts: Receipts::of(source),
+        };
+        (source.name.clone(), served)
+    }
+}
+
 /// An endpoint, as far as the API knows it.
 #[derive(Clone)]
 pub(crate) struct ServedEndpoint {
     pub(crate) name: String,
     pub(crate) paused: bool,
     pub(crate) takes_originals: bool,
+}
+
+impl ServedEndpoint {
+    /// A configured endpoint.
+    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            name: endpoint.name.clone(),
+            paused: endpoint.paused,
+            takes_originals: endpoint.format == Format::Original,
+        }
+    }
 }
 
 /// The API with its routes.

@@ -10,7 +10,9 @@
 
 mod failed;
 mod manage;
+mod nobody;
 mod passwords;
+mod refused;
 mod sessions;
 mod token;
 mod totp;
@@ -27,14 +29,17 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::keys::{Held, KeyError, KeyRing, Pepper};
+use crate::keys::{KeyError, KeyRing, Pepper};
 use crate::operations::Order;
 use crate::{entropy, personal};
 use failed::{Attempt, Failed, TooMany, Who};
-use passwords::{Hasher, NotHashed, Turn};
+use nobody::{Candidate, Nobody};
+use passwords::{Hasher, Turn};
+use refused::{Why, not_hashed, unavailable};
 use sessions::Sessions;
 
 pub use manage::{Last, NoOperator, Welcome};
+pub use refused::Refused;
 pub use token::Token;
 pub use totp::Seed;
 
@@ -110,98 +115,6 @@ impl Operator {
     /// Whether they may do something.
     pub fn may(&self, permission: Permission) -> bool {
         self.role.may(permission)
-    }
-}
-
-/// Why somebody is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// Login, password and code do not belong together: which of them is wrong is not said.
-    SignIn,
-    /// There were too many failures: this long, in milliseconds, nothing is looked at.
-    Limited {
-        /// How long.
-        retry_after_ms: i64,
-    },
-    /// Too many sign in at this moment.
-    Busy,
-    /// There is no such session, or it is over.
-    Session,
-    /// The store does not answer, or what was done cannot be written down.
-    Unavailable,
-}
-
-impl Refused {
-    /// Every reason.
-    pub const ALL: &'static [Self] = &[
-        Self::SignIn,
-        Self::Limited { retry_after_ms: 0 },
-        Self::Busy,
-        Self::Session,
-        Self::Unavailable,
-    ];
-
-    /// The stable code.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::SignIn => "sign_in_refused",
-            Self::Limited { .. } => "sign_ins_limited",
-            Self::Busy => "sign_ins_busy",
-            Self::Session => "not_signed_in",
-            Self::Unavailable => "operators_unavailable",
-        }
-    }
-}
-
-/// What stands in an entry about somebody who was not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
-    Unknown,
-    WrongPassword,
-    WrongCode,
-}
-
-impl Why {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::WrongPassword => "wrong_password",
-            Self::WrongCode => "wrong_code",
-        }
-    }
-}
-
-/// Somebody who may be an operator: what they must show, opened.
-struct Candidate {
-    /// None if there is no such operator.
-    row: Option<OperatorRow>,
-    phc: Zeroizing<Vec<u8>>,
-    seed: Zeroizing<Vec<u8>>,
-}
-
-/// An operator that nobody is, so that whoever is not there takes as long as whoever is.
-struct Nobody {
-    key: Held,
-    row: [u8; 16],
-    password: store::SealedRow,
-    totp: store::SealedRow,
-}
-
-impl Nobody {
-    fn new() -> Self {
-        let (key, row): (Held, [u8; 16]) = (Held::of_nobody(), entropy::bytes());
-        let seed: [u8; 20] = entropy::bytes();
-        let password = key.seal(TABLE, PASSWORD, &row, passwords::of_nobody().as_bytes());
-        let totp = key.seal(TABLE, TOTP, &row, &seed);
-        Self { key, row, password, totp }
-    }
-
-    fn open(&self) -> Result<Candidate, KeyError> {
-        Ok(Candidate {
-            row: None,
-            phc: self.key.open(TABLE, PASSWORD, &self.row, &self.password.sealed)?,
-            seed: self.key.open(TABLE, TOTP, &self.row, &self.totp.sealed)?,
-        })
     }
 }
 
@@ -475,22 +388,6 @@ async fn login_of(ring: &KeyRing, row: &OperatorRow) -> Result<Login, KeyError> 
     let bytes = ring.open_row(TABLE, LOGIN, row.id.as_bytes(), &row.login).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::NotAuthentic)?;
     text.parse().map_err(|_| KeyError::NotAuthentic)
-}
-
-fn not_hashed(why: NotHashed) -> Refused {
-    match why {
-        NotHashed::Busy => Refused::Busy,
-        NotHashed::Failed => {
-            tracing::error!(code = "password_not_hashed", "a password could not be compared");
-            Refused::Unavailable
-        }
-    }
-}
-
-fn unavailable(error: impl Into<KeyError>) -> Refused {
-    let error = error.into();
-    tracing::error!(%error, "nobody can sign in or is let in");
-    Refused::Unavailable
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 //! Each change is made from the revision that it was decided at; whoever is too late decides again.
 
 mod anew;
+mod change;
 mod confirm;
 mod confirmed;
 mod released;
+mod rules;
 mod said;
 mod told;
 mod wanted;
@@ -15,31 +17,28 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use model::block::{Blocked, Party, PartyKind};
-use model::order::{Fact, Facts, Judgement, PaymentKey, judge};
-use model::{OrderId, RequestId, Timestamp};
+use model::block::{Party, PartyKind};
+use model::order::PaymentKey;
+use model::{OrderId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{
-    NewOrder, Note, OrderChange, OrderChanges, OrderCreated, OrderQuery, OrderRow, OrdersChanged,
-    Store, StoreError,
-};
+use store::{NewOrder, Note, OrderCreated, OrderQuery, OrderRow, Store};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use crate::blocks::{Blocks, party_key};
 use crate::facts::KnownAs;
 use crate::inbound::Parts;
 use crate::keys::{Held, KeyError, KeyRing};
-use crate::{Clock, Endpoint, Format, Source, chains, entropy};
+use crate::{Endpoint, Format, Source, chains};
 
 pub(crate) use anew::Deciding;
+pub(crate) use change::Planned;
 pub use confirm::Confirm;
 pub use released::{Counted, Released};
+pub use rules::OrderRules;
 pub(crate) use said::Said;
 pub(crate) use wanted::Beside;
-pub use wanted::{OrderRules, WantedOrder};
+pub use wanted::WantedOrder;
 
 /// What the facts of an order are sealed as.
 const TABLE: &str = "orders";
@@ -50,10 +49,6 @@ const BUCKET: &str = "orders";
 
 /// How often it is decided anew when somebody else was first.
 pub(crate) const TRIES: usize = 8;
-
-/// How soon it is noticed that an order's time is over, and how many at once.
-const DUE: Duration = Duration::from_millis(500);
-const DUE_AT_ONCE: usize = 100;
 
 /// What the application said of an order beyond what is expected of it. It rests sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,49 +89,6 @@ pub struct Kept {
     pub row: OrderRow,
     /// What the application said of it.
     pub about: OrderFacts,
-}
-
-/// An order that is to change.
-pub(crate) struct Planned {
-    pub(crate) kept: Kept,
-    /// The events of the arrival that bring it.
-    pub(crate) events: Vec<usize>,
-    pub(crate) facts: Facts,
-    pub(crate) cancelled_at: Option<Timestamp>,
-    /// The block of a party that what changes it names.
-    pub(crate) blocked: Option<Blocked>,
-}
-
-impl Planned {
-    pub(crate) fn of(kept: Kept) -> Self {
-        let (facts, cancelled_at) = (kept.row.facts.clone(), kept.row.expected.cancelled_at);
-        Self { kept, events: Vec::new(), facts, cancelled_at, blocked: None }
-    }
-
-    pub(crate) fn add(&mut self, facts: &[Fact]) {
-        for fact in facts {
-            self.facts.add(*fact);
-        }
-    }
-
-    pub(crate) fn judged(&self, now: Timestamp) -> Judgement {
-        let mut expected = self.kept.row.expected.clone();
-        expected.cancelled_at = self.cancelled_at;
-        judge(&expected, &self.facts, now)
-    }
-
-    /// Whether anything is other than it is kept.
-    fn changes(&self, judged: Judgement) -> bool {
-        let row = &self.kept.row;
-        let was = (&row.facts, row.judged, row.expected.cancelled_at);
-        was != (&self.facts, judged, self.cancelled_at)
-    }
-
-    /// Its version once it is changed: a new one for each state that is told.
-    pub(crate) fn version(&self, judged: Judgement) -> i64 {
-        let row = &self.kept.row;
-        row.version + i64::from(judged.state != row.judged.state)
-    }
 }
 
 /// The orders of a store.
@@ -320,121 +272,6 @@ impl Orders {
         let bytes = self.keys.open_row(TABLE, COLUMN, row.id.as_bytes(), &row.sealed).await?;
         let about = serde_json::from_slice(&bytes).map_err(|_| KeyError::NotAuthentic)?;
         Ok(Kept { row, about })
-    }
-
-    /// What a plan is in the store's words, with what is told of it.
-    pub(crate) async fn change(
-        &self,
-        planned: &Planned,
-        source: Option<&str>,
-        request: RequestId,
-        now: Timestamp,
-    ) -> Result<(OrderChange, Option<Held>), KeyError> {
-        let judged = planned.judged(now);
-        let version = planned.version(judged);
-        let row = &planned.kept.row;
-        let (told, key) = if version > row.version {
-            let source = row.source.as_deref().or(source);
-            let (told, key) = self.told(planned, judged, version, (source, request, now)).await?;
-            (Some(told), Some(key))
-        } else {
-            (None, None)
-        };
-        let change = OrderChange {
-            order: row.id,
-            reference_key: row.reference_key,
-            events: planned.events.clone(),
-            revision: row.revision,
-            cancelled_at: planned.cancelled_at,
-            facts: planned.facts.clone(),
-            judged,
-            version,
-            told,
-        };
-        Ok((change, key))
-    }
-
-    /// Cancels an order. Gives it as it is then; none if there is none.
-    ///
-    /// # Errors
-    /// The store fails, or what it has does not open.
-    pub async fn cancel(&self, id: OrderId, note: Note) -> Result<Option<Kept>, KeyError> {
-        for _ in 0..TRIES {
-            let Some(kept) = self.get(id).await? else { return Ok(None) };
-            if kept.row.expected.cancelled_at.is_some() {
-                return Ok(Some(kept));
-            }
-            let mut planned = Planned::of(kept);
-            planned.cancelled_at = Some(note.at);
-            if self.alone(&planned, note.request, note.at, Some(note.clone())).await? {
-                return self.get(id).await;
-            }
-        }
-        Err(KeyError::Store(StoreError::busy()))
-    }
-
-    /// Changes an order that no arrival changes. False if somebody else was first.
-    async fn alone(
-        &self,
-        planned: &Planned,
-        request: RequestId,
-        at: Timestamp,
-        note: Option<Note>,
-    ) -> Result<bool, KeyError> {
-        if !planned.changes(planned.judged(at)) {
-            return Ok(true);
-        }
-        let (change, key) = self.change(planned, None, request, at).await?;
-        let changes =
-            OrderChanges { record: None, anew: None, changes: vec![change], chain: None, note, at };
-        let changed = self.store.change_orders(changes).await?;
-        let done = matches!(changed, OrdersChanged::Done(_));
-        if done {
-            self.told_is_kept(key.iter());
-        }
-        Ok(done)
-    }
-
-    /// What was told is there to be delivered.
-    pub(crate) fn told_is_kept<'a>(&self, keys: impl Iterator<Item = &'a Held>) {
-        for key in keys {
-            self.keys.stored(key);
-            self.fresh_work.notify_one();
-            self.woken.notify_one();
-        }
-    }
-
-    /// Sees to orders whose time is over, until it is told to stop. Several gateways may do so at once:
-    /// one of them is first.
-    pub(crate) async fn run(self: Arc<Self>, clock: Clock, stop: CancellationToken) {
-        let mut tick = tokio::time::interval(DUE);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(tick.tick()).await.is_some() {
-            if let Err(error) = self.see(clock.now()).await {
-                tracing::error!(%error, "cannot see to the orders");
-            }
-        }
-    }
-
-    async fn see(&self, now: Timestamp) -> Result<(), KeyError> {
-        if !self.any() {
-            // Another gateway may have the first.
-            let first = self.store.orders(OrderQuery { limit: 1, ..OrderQuery::default() }).await?;
-            if first.is_empty() {
-                return Ok(());
-            }
-            self.seen();
-        }
-        self.expire(now).await
-    }
-
-    async fn expire(&self, now: Timestamp) -> Result<(), KeyError> {
-        for row in self.store.orders_due(now, DUE_AT_ONCE).await? {
-            let kept = self.kept(row).await?;
-            let request = RequestId::new(now, entropy::bytes());
-            self.alone(&Planned::of(kept), request, now, None).await?;
-        }
-        Ok(())
     }
 }
 

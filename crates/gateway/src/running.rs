@@ -1,15 +1,15 @@
 //! Starts the gateway's parts, keeps them running, and stops them in an order that loses nothing.
 
+mod doors;
+mod upkeep;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ipnet::IpNet;
-use model::limits;
 use store::Store;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,6 @@ use crate::api_keys::ApiKeys;
 use crate::auditing::{Auditing, Keeper, Shipper};
 use crate::blocks::Blocks;
 use crate::chains::{Chain, ChainAsset, Follower, Nodes};
-use crate::clock::Steps;
 use crate::inbound::{CertificateStore, Inbound, InboundSettings, Parts};
 use crate::keys::{KeyError, KeyRing};
 use crate::listener::{self, Doors};
@@ -30,24 +29,10 @@ use crate::operations::Desk;
 use crate::operators::Operators;
 use crate::orders::{Deciding, Orders};
 use crate::outbound::{Client, Outbound};
-use crate::receipts::Receipts;
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
 use crate::tallies::Tallies;
-use crate::{
-    Clock, Endpoint, Format, Proxy, Resolver, SecurityTxt, Settings, Source, Tls, entropy,
-};
-
-const TALLY: Duration = Duration::from_millis(200);
-/// How often old dedup keys are forgotten: a day's worth each time at most.
-const FORGET: Duration = Duration::from_secs(12 * 3600);
-/// What one gateway does for all on the same store, and how long it has it, milliseconds.
-const FORGETTING: &str = "forget";
-const RETAINING: &str = "retain";
-const DUTY_MS: i64 = 10 * 60 * 1000;
-/// How soon a disk that has room again is noticed, and a clock that was set.
-const WATCH: Duration = Duration::from_secs(1);
-const ADMIN_CONNECTIONS_MAX: usize = 256;
+use crate::{Clock, Endpoint, Proxy, Resolver, SecurityTxt, Settings, Source, Tls};
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -101,18 +86,18 @@ impl Gateway {
         store: Store,
         clock: Clock,
     ) -> Result<Running, StartError> {
-        let public = listen("public", settings.public)?;
-        let admin = listen("admin", settings.admin)?;
-        let api = listen("api", settings.api)?;
+        let public = doors::listen("public", settings.public)?;
+        let admin = doors::listen("admin", settings.admin)?;
+        let api = doors::listen("api", settings.api)?;
         let keys = Arc::new(KeyRing::open(settings.root, store.clone(), clock.now()).await?);
         let api_keys =
             ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
         let operators = Operators::open(store.clone(), keys.clone(), clock.now()).await?;
         let parts = parts(&settings.sources, store, keys, &clock).await?;
         let addresses = [
-            address_of(&public, settings.public),
-            address_of(&admin, settings.admin),
-            address_of(&api, settings.api),
+            doors::address_of(&public, settings.public),
+            doors::address_of(&admin, settings.admin),
+            doors::address_of(&api, settings.api),
         ];
         let mut running = Running::over(&parts, addresses, api_keys, operators);
         let office = Office::new(
@@ -120,15 +105,16 @@ impl Gateway {
             Desk::over(parts.store.clone(), parts.keys.clone()),
             running.operators.clone(),
             settings.environment,
-            settings.sources.iter().map(served_source).collect(),
+            settings.sources.iter().map(ServedSource::of).collect(),
             settings.second_person,
             parts.blocks.clone(),
         );
-        let certificates = certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
-        let admin_doors = admin_doors(settings.admin_allow, settings.admin_tls);
+        let certificates =
+            doors::certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
+        let admin_doors = doors::admin(settings.admin_allow, settings.admin_tls);
         let said = settings.security_txt;
         running.serve_admin(admin, admin_doors, certificates, office, (&parts, said.clone()));
-        let api_doors = api_doors(settings.trusted_proxies.clone(), settings.api_tls);
+        let api_doors = doors::api(settings.trusted_proxies.clone(), settings.api_tls);
         let counter = Counter::of(&settings.windows, &parts.store);
         let orders = Arc::new(Orders::open(&parts, &settings.sources, &settings.endpoints).await?);
         let around = (&settings.resolver, settings.proxy.as_ref());
@@ -142,8 +128,8 @@ impl Gateway {
             environment: settings.environment,
             trusted_proxies: settings.trusted_proxies.clone(),
             security_txt: said.clone(),
-            sources: settings.sources.iter().map(served_source).collect(),
-            endpoints: settings.endpoints.iter().map(served_endpoint).collect(),
+            sources: settings.sources.iter().map(ServedSource::of).collect(),
+            endpoints: settings.endpoints.iter().map(ServedEndpoint::of).collect(),
             fresh_work: parts.fresh_work.clone(),
             orders: orders.clone(),
             order_rules: settings.orders,
@@ -168,14 +154,8 @@ impl Gateway {
         running.keep_sessions();
         running.keep_blocks(&parts);
         running.retain(&parts, settings.retention);
-        let public_doors = Doors {
-            trusted: settings.trusted_proxies.clone(),
-            allowed: Vec::new(),
-            proxy_protocol: settings.proxy_protocol,
-            tls: settings.tls,
-            connections_max: limits::CONNECTIONS_MAX,
-            per_address_max: limits::CONNECTIONS_PER_ADDRESS_MAX,
-        };
+        let trusted = settings.trusted_proxies.clone();
+        let public_doors = doors::public(trusted, settings.proxy_protocol, settings.tls);
         let inbound = InboundSettings {
             environment: settings.environment,
             hosts: settings.hosts,
@@ -268,7 +248,7 @@ impl Running {
         for task in self.outward {
             let _ = task.await;
         }
-        write_tallies(&self.store, &self.keys, &self.tallies).await;
+        upkeep::write_tallies(&self.store, &self.keys, &self.tallies).await;
         self.stop_log.cancel();
         if let Some(keeping) = self.keeping {
             let _ = keeping.await;
@@ -390,80 +370,6 @@ impl Running {
         self.keeping = Some(tokio::spawn(keeper.run(self.stop_log.clone())));
         Ok(())
     }
-
-    /// Deletes what is old enough, in a task of its own: the first time there may be much.
-    fn retain(&mut self, parts: &Parts, retention: store::Retention) {
-        let (store, clock, stop) = (self.store.clone(), parts.clock.clone(), self.stop_out.clone());
-        self.outward.push(tokio::spawn(async move {
-            let mut tick = tokio::time::interval(FORGET);
-            let holder = entropy::bytes();
-            while stop.run_until_cancelled(tick.tick()).await.is_some() {
-                if !is_ours(&store, RETAINING, holder, &clock).await {
-                    continue;
-                }
-                let retaining = store.retain(clock.now(), retention);
-                if let Some(Err(error)) = stop.run_until_cancelled(retaining).await {
-                    tracing::error!(%error, "cannot delete what is past its retention");
-                }
-            }
-        }));
-    }
-
-    fn keep_sessions(&mut self) {
-        let keeping = self.operators.clone().run(self.stop_out.clone());
-        self.outward.push(tokio::spawn(keeping));
-    }
-
-    fn keep_blocks(&mut self, parts: &Parts) {
-        let keeping = parts.blocks.clone().run(self.stop_out.clone());
-        self.outward.push(tokio::spawn(keeping));
-    }
-
-    fn keep_api_keys(&mut self, clock: Clock) {
-        let keeping = self.api_keys.clone().run(clock, self.stop_out.clone());
-        self.outward.push(tokio::spawn(keeping));
-    }
-
-    fn housekeep(&mut self, parts: &Parts) {
-        let (store, keys, tallies) = (self.store.clone(), self.keys.clone(), parts.tallies.clone());
-        let metrics = parts.metrics.clone();
-        let (stop, failed, clock) =
-            (self.stop_out.clone(), self.failed.clone(), parts.clock.clone());
-        self.outward.push(tokio::spawn(async move {
-            let mut tally = tokio::time::interval(TALLY);
-            let mut forget = tokio::time::interval(FORGET);
-            let mut watch = tokio::time::interval(WATCH);
-            let mut steps = Steps::new(clock.clone());
-            let holder = entropy::bytes();
-            loop {
-                tokio::select! {
-                    _ = tally.tick() => {
-                        write_tallies(&store, &keys, &tallies).await;
-                        if store.poisoned() {
-                            failed.cancel();
-                        }
-                    }
-                    _ = forget.tick() => forget_old(&store, holder, &clock).await,
-                    _ = watch.tick() => {
-                        if let Some(step_ms) = steps.seen() {
-                            metrics.clock_stepped();
-                            tracing::warn!(
-                                step_ms,
-                                "the clock was set: fresh webhooks are refused while it is wrong"
-                            );
-                        }
-                        if let Err(error) = store.keep_reserve().await {
-                            tracing::error!(%error, "cannot see to the reserve");
-                        }
-                    }
-                    () = stop.cancelled() => {
-                        let _ = store.release_duty(FORGETTING, holder).await;
-                        return;
-                    }
-                }
-            }
-        }));
-    }
 }
 
 /// What the way in and the way out share.
@@ -485,97 +391,4 @@ async fn parts(
         blocks: Arc::new(blocks),
         fresh_work: Arc::new(Notify::new()),
     })
-}
-
-/// Forgets old dedup keys, unless another gateway on the same store does.
-async fn forget_old(store: &Store, holder: [u8; 16], clock: &Clock) {
-    if is_ours(store, FORGETTING, holder, clock).await
-        && let Err(error) = store.forget(clock.now()).await
-    {
-        tracing::error!(%error, "cannot forget old dedup keys");
-    }
-}
-
-/// Whether a duty is this gateway's, now and for a while.
-async fn is_ours(store: &Store, duty: &str, holder: [u8; 16], clock: &Clock) -> bool {
-    let now = clock.now();
-    let had = store.has_duty(duty, holder, now, now.plus_millis(DUTY_MS)).await;
-    had.unwrap_or_else(|error| {
-        tracing::error!(duty, %error, "cannot tell whose duty it is");
-        false
-    })
-}
-
-async fn write_tallies(store: &Store, keys: &KeyRing, tallies: &Tallies) {
-    if store.is_full() {
-        // They wait in memory, which is bounded.
-        return;
-    }
-    match tallies.take(keys).await {
-        Ok(rows) if rows.is_empty() => {}
-        Ok(rows) => {
-            if let Err(error) = store.tally(rows).await {
-                tracing::error!(%error, "refused arrivals were not counted");
-            }
-        }
-        Err(error) => tracing::error!(%error, "refused arrivals were not counted"),
-    }
-}
-
-/// What is shown by the public, the admin and the API listener.
-fn certificates(shown: [&Option<Tls>; 3]) -> Vec<(&'static str, Tls)> {
-    let of = |(listener, tls): (_, &Option<Tls>)| Some((listener, tls.clone()?));
-    ["public", "admin", "api"].into_iter().zip(shown).filter_map(of).collect()
-}
-
-fn api_doors(trusted: Vec<IpNet>, tls: Option<Tls>) -> Doors {
-    Doors {
-        trusted,
-        allowed: Vec::new(),
-        proxy_protocol: false,
-        tls,
-        connections_max: limits::API_CONNECTIONS_MAX,
-        per_address_max: limits::API_CONNECTIONS_MAX,
-    }
-}
-
-fn admin_doors(allowed: Vec<IpNet>, tls: Option<Tls>) -> Doors {
-    Doors {
-        trusted: Vec::new(),
-        allowed,
-        proxy_protocol: false,
-        tls,
-        connections_max: ADMIN_CONNECTIONS_MAX,
-        per_address_max: ADMIN_CONNECTIONS_MAX,
-    }
-}
-
-fn served_source(source: &Source) -> (String, ServedSource) {
-    let provider = source.profile.name().to_owned();
-    let (endpoints, receipts) = (source.endpoints.clone(), Receipts::of(source));
-    let profile = source.profile.clone();
-    (source.name.clone(), ServedSource { provider, profile, endpoints, receipts })
-}
-
-fn served_endpoint(endpoint: &Endpoint) -> ServedEndpoint {
-    ServedEndpoint {
-        name: endpoint.name.clone(),
-        paused: endpoint.paused,
-        takes_originals: endpoint.format == Format::Original,
-    }
-}
-
-fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let listening = socket.and_then(|socket| {
-        // As the standard library does: a restart need not wait for old connections to be forgotten.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(limits::BACKLOG_MAX)
-    });
-    listening.map_err(|error| StartError::Listen { key, address, error })
-}
-
-fn address_of(listener: &TcpListener, configured: SocketAddr) -> SocketAddr {
-    listener.local_addr().unwrap_or(configured)
 }

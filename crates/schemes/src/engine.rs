@@ -1,21 +1,24 @@
 //! Judges one request by one scheme: choose, extract, render, compare, and only then the time.
 
+mod certified;
+
 use std::borrow::Cow;
 
-use aws_lc_rs::signature::ParsedPublicKey;
 use aws_lc_rs::{constant_time, hmac};
 use sabotage::Defect;
 
 use crate::bounds::{ITEMS_MAX, PART_BYTES_MAX};
-use crate::certificate::{CertificateUrl, Certified};
+use crate::certificate::Certified;
 use crate::json::{Document, Kind, Value};
-use crate::key::{self, Material, sha256};
+use crate::key::{Material, sha256};
 use crate::reason::Rejection;
 use crate::request::Request;
 use crate::scheme::{Alternative, Covers, Each, Fresh, Keys, Scheme, SignedTime, Variable};
 use crate::source::Scope;
-use crate::template::Template;
 use crate::time::Freshness;
+
+use certified::Certificate;
+pub(crate) use certified::certificate_url;
 
 /// What the engine found out about a request whose signature holds.
 #[derive(Clone)]
@@ -93,34 +96,6 @@ pub(crate) fn verify<'r>(
         None => None,
     };
     Ok(Proof { alternative: position, key, signed_at_ms, document })
-}
-
-/// The certificate that a request takes, if everything else about it that can be told without one
-/// is right.
-pub(crate) fn certificate_url(
-    scheme: &Scheme,
-    keys: &Keys,
-    request: &Request<'_>,
-    terms: &Terms<'_>,
-) -> Result<Option<CertificateUrl>, Rejection> {
-    let (position, alternative) = choose(scheme, keys, request)?;
-    let Some(rule) = &alternative.key.certificate else { return Ok(None) };
-    let mut document = None;
-    if alternative.reads_json {
-        document = Some(Document::parse(request.body).map_err(|_| Rejection::MalformedBody)?);
-    }
-    let case = Case::new(scheme, (position, alternative), keys, request, terms);
-    let values = case.values(document.as_ref(), None)?;
-    let scope = Scope { variables: &values, ..case.scope(document.as_ref(), None) };
-    case.check_patterns(&scope)?;
-    case.candidates(&scope)?;
-    let url = rule.url(&scope)?;
-    if let Some(fresh) = &scheme.fresh
-        && matches!(fresh.time, SignedTime::Variable(_))
-    {
-        case.check_time(fresh, &values, &mut None)?;
-    }
-    Ok(Some(url))
 }
 
 /// Whether a member of the body is an object or an array.
@@ -228,20 +203,6 @@ impl<'s, 'r> Case<'s, 'r> {
                 .map_err(|_| Rejection::FieldMismatch)?;
         }
         Ok((key, values))
-    }
-
-    /// The key of the certificate that the request names, where the scheme takes one.
-    fn certified_key(&self, scope: &Scope<'_, 'r>) -> Result<Option<Certificate<'s>>, Rejection> {
-        let Some(rule) = &self.alternative.key.certificate else { return Ok(None) };
-        let url = rule.url(scope)?;
-        let certified = self.terms.certified.ok_or(Rejection::CertificateUnreadable)?;
-        if *certified.url != url {
-            return Err(Rejection::CertificateUrl);
-        }
-        let spki = rule.key(&certified, self.terms.now_ms)?;
-        let key = key::certified(self.alternative.algorithm, &spki);
-        let key = key.ok_or(Rejection::CertificateKey)?;
-        Ok(Some(Certificate { key, setting: &rule.setting }))
     }
 
     /// The signatures of the request, decoded.
@@ -352,27 +313,6 @@ impl<'s, 'r> Case<'s, 'r> {
             window.check(signed_at_ms, now_ms, freshness)?;
         }
         Ok(signed_at_ms)
-    }
-}
-
-/// The key of a certificate that was judged, and what the configured text is called.
-struct Certificate<'c> {
-    key: ParsedPublicKey,
-    setting: &'c str,
-}
-
-impl Certificate<'_> {
-    /// Whether one of the candidates is its signature of a message with this text in it.
-    fn signed(
-        &self,
-        message: &Template,
-        text: &str,
-        candidates: &[Vec<u8>],
-        scope: &Scope<'_, '_>,
-    ) -> Result<bool, Rejection> {
-        let settings = [(self.setting.to_owned(), text.to_owned())];
-        let message = message.render(&Scope { settings: &settings, ..*scope })?;
-        Ok(candidates.iter().any(|candidate| self.key.verify_sig(&message, candidate).is_ok()))
     }
 }
 

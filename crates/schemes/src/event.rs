@@ -1,5 +1,7 @@
 //! Where an event keeps what it says, and the reading of it.
 
+mod field;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,6 +17,8 @@ use crate::request::Request;
 use crate::scheme::{Condition, Each};
 use crate::source::{Place, Scope, Source};
 use crate::time::Unit;
+
+pub(crate) use field::Field;
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,52 +64,6 @@ pub struct Fields {
     pub projection: Vec<u8>,
     /// Where the event stands in the body.
     pub range: Range<usize>,
-}
-
-/// A field of an event, as profiles name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Field {
-    Id,
-    Kind,
-    Order,
-    Amount,
-    Currency,
-    Customer,
-    Payee,
-    Payment,
-    Part,
-    Refunded,
-    Chain,
-    Address,
-    Sender,
-    Card,
-    Status,
-    Live,
-}
-
-impl Field {
-    pub(crate) const NAMES: &'static [(&'static str, Self)] = &[
-        ("id", Self::Id),
-        ("type", Self::Kind),
-        ("order", Self::Order),
-        ("amount", Self::Amount),
-        ("currency", Self::Currency),
-        ("customer", Self::Customer),
-        ("payee", Self::Payee),
-        ("payment", Self::Payment),
-        ("part", Self::Part),
-        ("refunded", Self::Refunded),
-        ("chain", Self::Chain),
-        ("address", Self::Address),
-        ("sender", Self::Sender),
-        ("card", Self::Card),
-        ("status", Self::Status),
-        ("live", Self::Live),
-    ];
-
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(other, _)| *other == name).map(|(_, field)| *field)
-    }
 }
 
 /// The shapes of a profile's events.
@@ -351,29 +309,6 @@ impl Shape {
             }
         }
         Err(Unreadable::MissingField)
-    }
-}
-
-impl Fields {
-    fn text(&self, field: Field) -> Option<&str> {
-        match field {
-            Field::Id => self.id.as_deref(),
-            Field::Kind => Some(&self.kind),
-            Field::Order => self.order.as_deref(),
-            Field::Amount => self.amount.as_deref(),
-            Field::Currency => self.currency.as_deref(),
-            Field::Customer => self.customer.as_deref(),
-            Field::Payee => self.payee.as_deref(),
-            Field::Payment => self.payment.as_deref(),
-            Field::Part => self.part.as_deref(),
-            Field::Refunded => self.refunded.as_deref(),
-            Field::Chain => self.chain.as_deref(),
-            Field::Address => self.address.as_deref(),
-            Field::Sender => self.sender.as_deref(),
-            Field::Card => self.card.as_deref(),
-            Field::Status => self.status.as_deref(),
-            Field::Live => self.live.map(|live| if live { "live" } else { "test" }),
-        }
     }
 }
 

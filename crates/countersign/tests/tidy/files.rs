@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{File, files, none, root};
 
-const FILE_LINES_MAX: usize = 800;
+const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 100;
 
 /// Names that say nothing. A thing that is hard to name is in the wrong place.

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use model::limits::{ORDERS_PER_CUSTOMER_MAX, ORDERS_PER_CUSTOMER_PERIOD_MS};
 use model::money::{Asset, BadAmount, Currency, Notation, Unit};
-use model::order::{Expected, OrderLimit};
-use model::rate::Rate;
+use model::order::Expected;
 use model::{Environment, Money, OrderId, Timestamp};
 use schemes::Profile;
 use serde::Deserialize;
 use store::{NewOrder, NewWatch};
 use utoipa::ToSchema;
 
-use super::{OrderFacts, reference_key};
-use crate::chains::{ChainAsset, of_name, of_unit};
+use super::{OrderFacts, OrderRules, reference_key};
+use crate::chains::{of_name, of_unit};
 use crate::entropy;
 use crate::keys::KeyRing;
 
@@ -86,30 +84,6 @@ pub struct WantedOrder {
     /// What the application wants to find again: at most 20 texts of 100 characters.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
-}
-
-/// What orders may be like here.
-#[derive(Debug, Clone)]
-pub struct OrderRules {
-    /// The only currencies that are taken; any if there is none.
-    pub currencies: Vec<Currency>,
-    /// The only hosts that payers are sent back to.
-    pub return_hosts: Vec<String>,
-    /// What they may be in on chains that are watched.
-    pub assets: Vec<ChainAsset>,
-    /// How much, and how many, one party may order in a while.
-    pub limits: Vec<OrderLimit>,
-    /// How often an order may be created for one customer, whatever becomes of it.
-    pub per_customer: Rate,
-}
-
-impl Default for OrderRules {
-    fn default() -> Self {
-        let per_customer =
-            Rate { count: ORDERS_PER_CUSTOMER_MAX, period_ms: ORDERS_PER_CUSTOMER_PERIOD_MS };
-        let (currencies, return_hosts, assets, limits) = Default::default();
-        Self { currencies, return_hosts, assets, limits, per_customer }
-    }
 }
 
 /// What an order is judged beside.
