@@ -61,6 +61,7 @@ struct Value {
     /// A colon, an equals sign or a closing tag stands between.
     marked: bool,
     quoted: bool,
+    in_json: bool,
 }
 
 /// The secret under the key in which this word stands, if it is such a key.
@@ -77,7 +78,7 @@ pub(super) fn find(bytes: &[u8], word: usize, place: Place) -> Option<Finding> {
     if *known == "clientsecret" && place == Place::Payload {
         return None;
     }
-    let value = value(bytes, end)?;
+    let value = value(bytes, end, is_json(bytes))?;
     let range = match kind {
         _ if *known == "authorization" => credentials(bytes, &value, place),
         Kind::SecurityCode => security_code(bytes, &value),
@@ -95,26 +96,35 @@ fn is_named(key: &[u8], name: &str) -> bool {
     name.bytes().rev().all(|byte| letters.next().is_some_and(|l| l.eq_ignore_ascii_case(&byte)))
 }
 
+/// Whether it can be JSON: an object or an array, after a little space at most.
+fn is_json(bytes: &[u8]) -> bool {
+    let mut first = bytes.iter().take(BETWEEN_BYTES_MAX);
+    matches!(first.find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'['))
+}
+
 /// Steps from the end of a key to its value. The value's end is for its kind to find.
-fn value(bytes: &[u8], key_end: usize) -> Option<Value> {
+fn value(bytes: &[u8], key_end: usize, in_json: bool) -> Option<Value> {
     let mut at = key_end;
     let mut marked = false;
+    // The length of the quote that ended the key.
+    let mut closed = None;
     loop {
         if at > key_end + BETWEEN_BYTES_MAX {
             return None;
         }
-        let quoted = |length: usize| {
-            marked.then(|| Value { range: at + length..bytes.len(), marked, quoted: true })
-        };
         let step = match bytes.get(at..)? {
-            [b'"' | b'\'', ..] => match quoted(1) {
-                Some(value) => return Some(value),
-                None => 1,
-            },
-            [b'\\', b'"', ..] => match quoted(2) {
-                Some(value) => return Some(value),
-                None => 2,
-            },
+            [b'"' | b'\'', ..] | [b'\\', b'"', ..] => {
+                let length = if bytes.get(at) == Some(&b'\\') { 2 } else { 1 };
+                let start = at + length;
+                if marked {
+                    let is_json_quote = in_json && bytes.get(start - 1) == Some(&b'"');
+                    let opens = !is_json_quote || opens(length, closed, bytes.get(start..)?);
+                    let range = start..bytes.len();
+                    return opens.then_some(Value { range, marked, quoted: true, in_json });
+                }
+                closed = Some(length);
+                length
+            }
             [b' ' | b'\t' | b'\\', ..] => 1,
             [b':' | b'=' | b'>', ..] => {
                 marked = true;
@@ -129,9 +139,26 @@ fn value(bytes: &[u8], key_end: usize) -> Option<Value> {
             }
             // A terminal's colour.
             [0x1b, b'[', rest @ ..] => 3 + rest.iter().take(12).position(|byte| *byte == b'm')?,
-            _ => return Some(Value { range: at..bytes.len(), marked, quoted: false }),
+            _ => {
+                let range = at..bytes.len();
+                return Some(Value { range, marked, quoted: false, in_json });
+            }
         };
         at += step;
+    }
+}
+
+/// Whether a quote of JSON opens a value, or closes the text in which the key stands: that of
+/// `{"a":"password="}` does. What opens a value is written as what ended the key; a quote in a text has a
+/// backslash before it.
+fn opens(length: usize, closed: Option<usize>, after: &[u8]) -> bool {
+    match (length, closed) {
+        (1, closed) => closed == Some(1),
+        (_, Some(_)) => true,
+        (_, None) => {
+            let next = after.iter().find(|byte| !byte.is_ascii_whitespace());
+            !matches!(next, None | Some(b',' | b':' | b'}' | b']' | b'"'))
+        }
     }
 }
 
@@ -169,7 +196,7 @@ fn password(bytes: &[u8], value: &Value) -> Option<Range<usize>> {
         return None;
     }
     if value.quoted {
-        return quoted(bytes, value.range.start);
+        return quoted(bytes, value);
     }
     let range = word(bytes, value, usize::MAX - 1)?;
     let text = bytes.get(range.clone())?;
@@ -202,15 +229,17 @@ fn credentials(bytes: &[u8], value: &Value, place: Place) -> Option<Range<usize>
     (spaces > 0 && range.len() >= TOKEN_BYTES_MIN).then_some(range)
 }
 
-/// What stands between two quotes. Backslashes before the closing one belong to it.
-fn quoted(bytes: &[u8], start: usize) -> Option<Range<usize>> {
+/// What stands between two quotes. Backslashes before the closing one belong to it. In JSON it ends with
+/// the text at the latest.
+fn quoted(bytes: &[u8], value: &Value) -> Option<Range<usize>> {
+    let start = value.range.start;
     let opening = *bytes.get(start.checked_sub(1)?)?;
     let is_nested = bytes.get(start.checked_sub(2)?) == Some(&b'\\');
     let mut at = start;
     loop {
         match bytes.get(at) {
             None => break,
-            Some(byte) if *byte == opening => break,
+            Some(byte) if *byte == opening || (value.in_json && *byte == b'"') => break,
             Some(b'\\') if !is_nested => at += 2,
             Some(_) => at += 1,
         }
@@ -281,6 +310,31 @@ mod tests {
             "a password is asked for",
         ] {
             assert!(found(text, Place::Payload).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_quote_that_ends_a_text_opens_no_value() {
+        for text in [
+            r#"{"a":"password=","b":"c"}"#,
+            r#"{"a":"x password: " , "b":1}"#,
+            r#"["password=","password="]"#,
+            r#"{"password=":"c"}"#,
+            r#"{"a":"a \"password\": ","b":"c"}"#,
+            r#"{"a":"{\"b\":\"password=\"}","c":"d"}"#,
+            r#"{"a":"{\"b\":\"password=\",\"c\":1}"}"#,
+        ] {
+            assert!(found(text, Place::Payload).is_empty(), "{text}");
+            assert!(found(text, Place::Line).is_empty(), "{text}");
+        }
+        for (text, secret) in [
+            (r#"{"a":"password=\"hunter2\"","b":"c"}"#, "hunter2"),
+            (r#"{"a":"password='hunter2'","b":"c"}"#, "hunter2"),
+            (r#"{"a":"password='hunter2","b":"it's"}"#, "hunter2"),
+            (r#"<x password="hunter2"/>"#, "hunter2"),
+            (r#"<x password=",hunter2"/>"#, ",hunter2"),
+        ] {
+            assert_eq!(found(text, Place::Payload), [("password", secret)], "{text}");
         }
     }
 
