@@ -2,6 +2,7 @@
 //! `bench::replicas` says how, and what is compared.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use bench::postgres::Cluster;
@@ -9,6 +10,22 @@ use bench::replicas::{Findings, Gateways, Plan, ambiguous, copy, failover, outag
 
 fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_countersign"))
+}
+
+/// Each test keeps a core busy with gateways and a server of its own: two run at a time, however many
+/// threads there are.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURNS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
+    loop {
+        for turn in &TURNS {
+            match turn.try_lock() {
+                Ok(turn) => return turn,
+                Err(TryLockError::Poisoned(failed)) => return failed.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// A server of the test's own.
@@ -41,6 +58,7 @@ fn kill_and_stand(change: impl FnOnce(Plan) -> Plan) -> (u64, Findings) {
 
 #[test]
 fn replicas_killed_under_load_keep_every_promise_together() {
+    let _turn = turn();
     let (seed, found) = kill_and_stand(|plan| plan);
     let faults = found.faults();
     assert!(faults.is_empty(), "REPLICAS_SEED={seed}: {faults:?}");
@@ -59,6 +77,7 @@ fn replicas_killed_under_load_keep_every_promise_together() {
 #[cfg(feature = "sabotage")]
 #[test]
 fn replicas_that_acknowledge_before_the_commit_are_caught() {
+    let _turn = turn();
     let (seed, found) = kill_and_stand(|plan| Plan {
         events: 1_500,
         // As fast as they are answered, so that much waits for its commit.
@@ -72,6 +91,7 @@ fn replicas_that_acknowledge_before_the_commit_are_caught() {
 
 #[test]
 fn a_primary_killed_under_load_loses_nothing_that_was_acknowledged() {
+    let _turn = turn();
     let gateways = gateways(2, bench::clock::fresh_seed());
     let plan = failover::Plan { gateways, rounds: 1 };
     let outcome = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
@@ -85,6 +105,7 @@ fn a_primary_killed_under_load_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn commits_without_an_answer_are_neither_lost_nor_doubled() {
+    let _turn = turn();
     let gateways = gateways(2, bench::clock::fresh_seed());
     let plan = ambiguous::Plan { gateways, cuts: 60 };
     let (found, cuts) = plan.run(&cluster()).unwrap_or_else(|error| panic!("{error:#}"));
@@ -95,6 +116,7 @@ fn commits_without_an_answer_are_neither_lost_nor_doubled() {
 
 #[test]
 fn a_database_that_is_away_is_told_and_found_again() {
+    let _turn = turn();
     let away = Duration::from_secs(2);
     let plan = outage::Plan { binary: binary(), replicas: 2, away };
     let seen = plan.run().unwrap_or_else(|error| panic!("{error:#}"));
@@ -113,6 +135,7 @@ fn a_database_that_is_away_is_told_and_found_again() {
 
 #[test]
 fn a_shop_moves_to_the_server_while_its_sender_notices_nothing_but_a_pause() {
+    let _turn = turn();
     let gateways = gateways(1, bench::clock::fresh_seed());
     let plan = copy::Plan { gateways, events: 1_500, per_second: 100.0 };
     let outcome = plan.run(&cluster()).unwrap_or_else(|error| panic!("{error:#}"));
@@ -131,6 +154,7 @@ fn a_shop_moves_to_the_server_while_its_sender_notices_nothing_but_a_pause() {
 
 #[test]
 fn retention_under_load_deletes_what_is_old_and_nothing_else() {
+    let _turn = turn();
     let half = Duration::from_secs(2);
     let plan = retention::Plan { binary: binary(), events: 2_000, per_second: 100.0, half };
     for seen in [plan.run_on_server(&cluster()), plan.run_on_file()] {
