@@ -96,10 +96,15 @@ fn is_named(key: &[u8], name: &str) -> bool {
     name.bytes().rev().all(|byte| letters.next().is_some_and(|l| l.eq_ignore_ascii_case(&byte)))
 }
 
-/// Whether it can be JSON: an object or an array, after a little space at most.
+/// Whether it begins as JSON does: an object or an array, after a little space at most. A line such as
+/// `[info] password="…"` does not.
 fn is_json(bytes: &[u8]) -> bool {
-    let mut first = bytes.iter().take(BETWEEN_BYTES_MAX);
-    matches!(first.find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'['))
+    let near = bytes.iter().take(BETWEEN_BYTES_MAX);
+    let mut first = near.filter(|byte| !byte.is_ascii_whitespace());
+    matches!(
+        (first.next(), first.next()),
+        (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'"' | b'{' | b'[' | b']'))
+    )
 }
 
 /// Steps from the end of a key to its value. The value's end is for its kind to find.
@@ -333,8 +338,12 @@ mod tests {
             (r#"{"a":"password='hunter2","b":"it's"}"#, "hunter2"),
             (r#"<x password="hunter2"/>"#, "hunter2"),
             (r#"<x password=",hunter2"/>"#, ",hunter2"),
+            (r#"[info] password="hunter2""#, "hunter2"),
+            (r#"[2026-01-01] password="hunter2""#, "hunter2"),
+            (r#"{shop} password: "hunter2""#, "hunter2"),
         ] {
             assert_eq!(found(text, Place::Payload), [("password", secret)], "{text}");
+            assert_eq!(found(text, Place::Line), [("password", secret)], "{text}");
         }
     }
 
