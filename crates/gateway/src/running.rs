@@ -3,11 +3,13 @@
 mod doors;
 mod upkeep;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use audit::SigningKey;
+use model::{Environment, Permission};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -32,7 +34,7 @@ use crate::outbound::{Client, Outbound};
 use crate::secrets::{EndpointKeys, Secrets};
 use crate::sharing::Counter;
 use crate::tallies::Tallies;
-use crate::{Clock, Endpoint, Proxy, Resolver, SecurityTxt, Settings, Source, Tls};
+use crate::{Clock, Endpoint, Proxy, Resolver, Settings, Source};
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -94,29 +96,33 @@ impl Gateway {
             ApiKeys::open(store.clone(), keys.clone(), settings.environment, clock.now()).await?;
         let operators = Operators::open(store.clone(), keys.clone(), clock.now()).await?;
         let parts = parts(&settings.sources, store, keys, &clock).await?;
+        let orders = Arc::new(Orders::open(&parts, &settings.sources, &settings.endpoints).await?);
+        let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
+        let origin = settings.auditing.origin.as_deref();
+        let audit_key = parts.keys.audit_key(origin, clock.now()).await?;
         let addresses = [
             doors::address_of(&public, settings.public),
             doors::address_of(&admin, settings.admin),
             doors::address_of(&api, settings.api),
         ];
         let mut running = Running::over(&parts, addresses, api_keys, operators);
-        let office = Office::new(
-            parts.clock.clone(),
-            Desk::over(parts.store.clone(), parts.keys.clone()),
-            running.operators.clone(),
-            settings.environment,
-            settings.sources.iter().map(ServedSource::of).collect(),
-            settings.second_person,
-            parts.blocks.clone(),
-        );
-        let certificates =
-            doors::certificates([&settings.tls, &settings.admin_tls, &settings.api_tls]);
-        let admin_doors = doors::admin(settings.admin_allow, settings.admin_tls);
         let said = settings.security_txt;
-        running.serve_admin(admin, admin_doors, certificates, office, (&parts, said.clone()));
+        let asked = (settings.environment, settings.second_person);
+        let shown = Admin {
+            clock: parts.clock.clone(),
+            store: parts.store.clone(),
+            metrics: parts.metrics.clone(),
+            office: office(&parts, running.operators.clone(), asked, &settings.sources),
+            security_txt: said.clone(),
+            certificates: doors::certificates([
+                &settings.tls,
+                &settings.admin_tls,
+                &settings.api_tls,
+            ]),
+        };
+        let admin_doors = doors::admin(settings.admin_allow, settings.admin_tls);
         let api_doors = doors::api(settings.trusted_proxies.clone(), settings.api_tls);
         let counter = Counter::of(&settings.windows, &parts.store);
-        let orders = Arc::new(Orders::open(&parts, &settings.sources, &settings.endpoints).await?);
         let around = (&settings.resolver, settings.proxy.as_ref());
         running.follow_chains(&parts, (&settings.chains, &settings.orders.assets), around, &orders);
         let orders_a_customer = settings.orders.per_customer;
@@ -140,8 +146,7 @@ impl Gateway {
         let formats: Vec<_> =
             settings.endpoints.iter().map(|e| (e.name.clone(), e.format)).collect();
         let client = Arc::new(Client::new(&settings.resolver, settings.proxy.as_ref()));
-        running.keep_log(&parts, settings.auditing, client.clone()).await?;
-        let secrets = Secrets::open(&parts, &settings.sources, &settings.endpoints).await?;
+        running.keep_log(&parts, (settings.auditing, audit_key), client.clone());
         let (verifying, signing) = (secrets.of_sources(), secrets.of_endpoints());
         running.outward.push(tokio::spawn(secrets.run(running.stop_out.clone())));
         let asking = (settings.environment, &client);
@@ -168,6 +173,8 @@ impl Gateway {
         };
         let inbound = Arc::new(Inbound::new(parts, orders, inbound));
         running.serve_public(public, public_doors, inbound, counter);
+        // Last: who is told `ready` may send at once.
+        running.serve_admin(admin, admin_doors, shown);
         Ok(running)
     }
 }
@@ -292,22 +299,8 @@ impl Running {
         self.inward.push(tokio::spawn(listener::serve(socket, doors, stop, served, answer)));
     }
 
-    fn serve_admin(
-        &mut self,
-        socket: TcpListener,
-        doors: Doors,
-        certificates: Vec<(&'static str, Tls)>,
-        office: Office,
-        (parts, security_txt): (&Parts, Option<SecurityTxt>),
-    ) {
-        let admin = Arc::new(Admin {
-            clock: parts.clock.clone(),
-            store: parts.store.clone(),
-            metrics: parts.metrics.clone(),
-            office: ServedOffice::new(office),
-            security_txt,
-            certificates,
-        });
+    fn serve_admin(&mut self, socket: TcpListener, doors: Doors, admin: Admin) {
+        let admin = Arc::new(admin);
         let answer =
             |admin: Arc<Admin>, peer, request| async move { admin.answer(peer, request).await };
         let stop = self.stop_out.clone();
@@ -318,7 +311,7 @@ impl Running {
         &mut self,
         parts: &Parts,
         (endpoints, signing): (Vec<Endpoint>, HashMap<String, EndpointKeys>),
-        environment: model::Environment,
+        environment: Environment,
         client: Arc<Client>,
     ) {
         let endpoints: HashMap<_, _> = endpoints
@@ -351,14 +344,12 @@ impl Running {
     }
 
     /// Gives audit entries their place and signs checkpoints, until after everything else has ended.
-    async fn keep_log(
+    fn keep_log(
         &mut self,
         parts: &Parts,
-        auditing: Auditing,
+        (auditing, key): (Auditing, SigningKey),
         client: Arc<Client>,
-    ) -> Result<(), StartError> {
-        let now = parts.clock.now();
-        let key = self.keys.audit_key(auditing.origin.as_deref(), now).await?;
+    ) {
         let (store, clock) = (self.store.clone(), parts.clock.clone());
         for sink in &auditing.sinks {
             let (sink, store) = (sink.clone(), self.store.clone());
@@ -368,8 +359,25 @@ impl Running {
         let around = (client, parts.metrics.clone());
         let keeper = Keeper::new(store, clock, key, auditing, around);
         self.keeping = Some(tokio::spawn(keeper.run(self.stop_log.clone())));
-        Ok(())
     }
+}
+
+/// What operators ask, of a gateway with these sources.
+fn office(
+    parts: &Parts,
+    operators: Arc<Operators>,
+    (environment, second_person): (Environment, BTreeSet<Permission>),
+    sources: &[Source],
+) -> ServedOffice {
+    ServedOffice::new(Office::new(
+        parts.clock.clone(),
+        Desk::over(parts.store.clone(), parts.keys.clone()),
+        operators,
+        environment,
+        sources.iter().map(ServedSource::of).collect(),
+        second_person,
+        parts.blocks.clone(),
+    ))
 }
 
 /// What the way in and the way out share.

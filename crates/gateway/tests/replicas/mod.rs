@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::block::{Party, PartyKind};
 use model::{DeliveryStatus, EventStatus, Permission};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::gateway::api::{Shop, get, is_refused, post};
@@ -275,4 +276,31 @@ async fn what_leaves_no_entry_is_not_done() {
     assert_eq!(gateway.send(&stripe_event("evt_2", "order-2")).await.status, 200);
     settled(&gateway).await;
     verified(&gateway, None).await;
+}
+
+/// Whoever starts it sends as soon as it is ready, and a database that goes away then ends nobody's
+/// start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_ready_only_when_all_that_a_start_asks_is_answered() {
+    let gateway = Harness::stripe().await;
+    let server = crate::server::started().await;
+    let database = server.store_at(&gateway.place()).await;
+    for table in ["orders", "secret"] {
+        let locks = crate::server::connect(&server.owner_url(&database)).await;
+        let lock = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+        locks.batch_execute(&lock).await.unwrap();
+        let admin = bench::server::free_address().unwrap();
+        let look = async {
+            while TcpStream::connect(admin).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let request = b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            let asked = tokio::time::timeout(WATCHED, raw(admin, request)).await;
+            locks.batch_execute("ROLLBACK").await.unwrap();
+            asked.map(|reply| reply.status)
+        };
+        let begin = gateway.beside_with(|settings| settings.admin = admin);
+        let (said, _other) = tokio::join!(look, begin);
+        assert_eq!(said.ok(), None, "{table}");
+    }
 }
