@@ -84,6 +84,7 @@ struct RawTransaction {
 struct RawLog {
     block_hash: Hash,
     transaction_hash: Hash,
+    topics: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -155,7 +156,7 @@ impl Stage {
                 Some(opened) => return Ok(Next::Ask(Self::Logs(opened))),
             },
             Self::Logs(mut opened) => {
-                opened.with_logs(first()?)?;
+                opened.with_logs(first()?, watch)?;
                 if !opened.matter.is_empty() {
                     return Ok(Next::Ask(Self::Receipts(opened)));
                 }
@@ -285,14 +286,17 @@ fn opened(reply: &Reply, height: u64, watch: &Watch) -> Result<Option<Opened>, F
 }
 
 impl Opened {
-    fn with_logs(&mut self, reply: &Reply) -> Result<(), Failure> {
+    /// Only what pays a watched address is looked at: of others there may be thousands in a block.
+    fn with_logs(&mut self, reply: &Reply, watch: &Watch) -> Result<(), Failure> {
         let logs: Vec<RawLog> = reply.parsed()?;
         for log in logs {
             if log.block_hash != self.block.hash || !self.inside.contains_key(&log.transaction_hash)
             {
                 return Err(Failure::Changed);
             }
-            self.matter.insert(log.transaction_hash);
+            if receiver(&log.topics, watch).is_some() {
+                self.matter.insert(log.transaction_hash);
+            }
         }
         Ok(())
     }
@@ -331,9 +335,16 @@ impl Opened {
     }
 }
 
+/// The watched address that a token's transfer goes to, if it is one. Other events of the same name have
+/// other topics (ERC-721 has four), and what is not formed like it is not it.
+fn receiver(topics: &[String], watch: &Watch) -> Option<Address> {
+    let [event, _, to] = topics else { return None };
+    let to = hex::address_of_topic(to).filter(|to| watch.addresses.contains(to))?;
+    (event == TRANSFER).then_some(to)
+}
+
 impl RawReceiptLog {
-    /// The transfer of a token to a watched address, if it is one. Other events of the same name have
-    /// other topics (ERC-721 has four), and what is not formed like it is not it.
+    /// The transfer of a token to a watched address, if it is one.
     fn token(
         &self,
         tx: Hash,
@@ -342,11 +353,8 @@ impl RawReceiptLog {
         chain: ChainId,
         watch: &Watch,
     ) -> Option<Transfer> {
-        let [event, from, to] = self.topics.as_slice() else { return None };
-        let to = hex::address_of_topic(to).filter(|to| watch.addresses.contains(to))?;
-        if *event != TRANSFER {
-            return None;
-        }
+        let to = receiver(&self.topics, watch)?;
+        let from = self.topics.get(1)?;
         Some(Transfer {
             tx,
             place,

@@ -88,6 +88,10 @@ impl Telling<'_> {
     }
 }
 
+fn is_unaccounted(standing: Standing) -> bool {
+    matches!(standing, Standing::Unaccounted(_))
+}
+
 /// How deep a block must lie for nothing to change it any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth {
@@ -210,6 +214,10 @@ impl Followed {
         };
         let is_known = payment.block == Some(block) || payment.standing == Standing::Final;
         if !is_known {
+            // Another block may make something else of the same transaction.
+            payment.asset = transfer.asset.clone();
+            payment.amount = transfer.amount;
+            payment.from = transfer.from.clone();
             payment.block = Some(block);
             payment.was_mined = true;
             payment.required = 0;
@@ -224,15 +232,8 @@ impl Followed {
         standing: Standing,
         telling: &mut Telling<'_>,
     ) {
-        fn is_unaccounted(standing: Standing) -> bool {
-            matches!(standing, Standing::Unaccounted(_))
-        }
-        let count = |counts: fn(&Payment) -> bool| {
-            self.payments.iter().filter(|payment| counts(payment)).count()
-        };
-        let beside = count(|one| is_unaccounted(one.standing));
-        let accounted = count(|one| one.was_mined && !is_unaccounted(one.standing));
-        let is_full = block.is_some() && accounted >= PAYMENTS_PER_ORDER_MAX;
+        let beside = self.payments.iter().filter(|one| is_unaccounted(one.standing)).count();
+        let is_full = block.is_some() && self.has_enough();
         let standing = match standing {
             accounted if !is_unaccounted(accounted) && is_full => {
                 Standing::Unaccounted(Unaccounted::TooMany)
@@ -278,8 +279,18 @@ impl Followed {
         }
     }
 
+    /// Whether as many payments as are counted were in a block.
+    fn has_enough(&self) -> bool {
+        let counted = |one: &&Payment| one.was_mined && !is_unaccounted(one.standing);
+        self.payments.iter().filter(counted).count() >= PAYMENTS_PER_ORDER_MAX
+    }
+
     /// Whether one more may wait. The oldest that was dropped makes room: should it come again, it is new.
     fn has_room_to_wait(&mut self) -> bool {
+        // Whatever waits is in a block one day, and must not be more than is counted then.
+        if self.has_enough() {
+            return false;
+        }
         let never_mined = self.payments.iter().filter(|payment| !payment.was_mined).count();
         let is_dropped =
             |payment: &Payment| !payment.was_mined && payment.standing == Standing::Dropped;

@@ -422,6 +422,41 @@ fn what_only_waits_takes_nobodys_place() {
 }
 
 #[test]
+fn what_waits_beside_as_many_payments_as_are_counted_is_not_taken() {
+    let mut watched = Watched::of(50_00);
+    let all = (0..256).map(|at| Transfer { place: Place::Log(at), ..pays(1, 50) });
+    watched.pay(all.collect());
+    watched.run();
+    let waiting = (0..9).map(|at| Transfer { place: Place::Log(at), ..pays(2, 50) });
+    watched.node().waiting = waiting.collect();
+    watched.run();
+    assert_eq!(watched.stands().len(), 256);
+}
+
+/// A contract may send what its block makes of it.
+#[test]
+fn a_transaction_of_which_another_block_makes_less_counts_for_that() {
+    let other = AssetId::token(CHAIN, account(9));
+    let forged = |amount| Transfer { asset: other.clone(), ..pays(1, amount) };
+    for (before, after, left) in [
+        (pays(1, 50_00), pays(1, 1_00), 1_00),
+        (forged(9_000_00), pays(1, 1_00), 1_00),
+        (pays(1, 50_00), forged(50_00), 0),
+    ] {
+        let mut watched = Watched::of(50_00);
+        watched.pay(vec![before]);
+        watched.mine(1);
+        watched.node().blocks.truncate(5);
+        watched.node().block(7, vec![after.clone()]);
+        watched.mine(5);
+        let followed = &watched.state.orders()[&ORDER];
+        assert_eq!((followed.sums().counted, followed.is_covered()), (Minor(left), false));
+        let [payment] = watched.state.payments(ORDER).try_into().expect("one payment");
+        assert_eq!((payment.amount, payment.asset), (after.amount, after.asset));
+    }
+}
+
+#[test]
 fn late_underpaid_and_overpaid_are_plain_to_see() {
     let mut watched = Watched::of(50_00);
     watched.pay(vec![pays(1, 49_99)]);

@@ -74,8 +74,14 @@ fn token_receipt() -> String {
     receipt(2, "0x1", &logs.join(","))
 }
 
+fn found_with(tx: u8, topics: &[&str]) -> String {
+    let topics: Vec<_> = topics.iter().map(|topic| format!("\"{topic}\"")).collect();
+    let (block, tx, topics) = (hash(0x50), hash(tx), topics.join(","));
+    format!(r#"{{"blockHash":"{block}","transactionHash":"{tx}","topics":[{topics}]}}"#)
+}
+
 fn found(tx: u8) -> String {
-    format!(r#"[{{"blockHash":"{}","transactionHash":"{}"}}]"#, hash(0x50), hash(tx))
+    format!("[{}]", found_with(tx, &[TRANSFER, &topic(PAYER), &topic(SHOP)]))
 }
 
 /// Plays a dialogue to its end with these results, one list a turn.
@@ -142,6 +148,22 @@ fn logs_are_asked_for_by_the_hash_of_the_block() {
         serde_json::from_str(&calls[0].parameters).expect("parameters are JSON");
     assert_eq!(filter[0]["blockHash"], hash(0x50));
     assert_eq!(filter[0]["topics"][2][0], topic(SHOP));
+}
+
+#[test]
+fn of_what_pays_others_nothing_more_is_asked() {
+    let (from, to, stranger) = (topic(PAYER), topic(SHOP), topic(TOKEN));
+    let logs = [
+        found_with(4, &[TRANSFER, &from, &stranger]),
+        found_with(4, &[TRANSFER, &from, &to, &topic("0x01")]),
+        found_with(4, &[&hash(9), &from, &to]),
+        found_with(2, &[TRANSFER, &from, &to]),
+    ];
+    let Answer::Block(Some(block)) = block_with(format!("[{}]", logs.join(",")), &receipts())
+    else {
+        panic!("a block");
+    };
+    assert_eq!(block.transfers.len(), 3);
 }
 
 #[test]

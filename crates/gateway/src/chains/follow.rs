@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ::chains::{ChainId, Change, Standing, State};
 use model::order::{Fact, FactKind, Facts, PaymentKey};
-use model::{OrderId, RequestId, Timestamp};
+use model::{OrderId, RequestId, Timestamp, limits};
 use store::{ChainChange, OrderChange, OrderChanges, OrdersChanged, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,9 @@ const TAKEN_AT_ONCE: usize = 200;
 
 /// How long one gateway follows for all, from each look on.
 const DUTY_MS: i64 = 30_000;
+
+/// To let transactions wait costs nothing: what is kept of them leaves room for what is in blocks.
+const WAITING_FACTS_MAX: usize = limits::ORDER_FACTS_MAX / 2;
 
 /// An order whose time is over is watched so long after it, seconds.
 const LEFT_AFTER_S: u64 = 24 * 3_600;
@@ -250,7 +253,8 @@ impl Follower {
                 if refused.contains(&payment) {
                     continue;
                 }
-                plan.facts.extend(fact(change, payment, &plan.facts, now));
+                let known = (&plan.kept.row.facts, &plan.facts);
+                plan.facts.extend(fact(change, payment, known, now));
             }
             if plan.facts == plan.kept.row.facts {
                 continue;
@@ -275,17 +279,32 @@ impl Follower {
     }
 }
 
-/// What a change says of a payment, beside what is known of it.
-fn fact(change: &Change, payment: PaymentKey, known: &Facts, now: Timestamp) -> Option<Fact> {
-    let last = known.of(payment).max_by_key(|fact| fact.version);
+/// What a change says of a payment, beside what was told of it and what this look has found out before.
+fn fact(
+    change: &Change,
+    payment: PaymentKey,
+    (told, known): (&Facts, &Facts),
+    now: Timestamp,
+) -> Option<Fact> {
+    let last_of = |facts: &Facts| facts.of(payment).max_by_key(|fact| fact.version).copied();
+    let last = last_of(known);
     let had_counted =
         last.is_some_and(|fact| matches!(fact.kind, FactKind::Counted | FactKind::Undone));
+    // Who was told that it counts is told that it no longer does, although it is found again at once.
+    let is_told = last_of(told).is_some_and(|fact| fact.kind == FactKind::Counted);
+    let room =
+        if change.to == Standing::Seen { WAITING_FACTS_MAX } else { limits::ORDER_FACTS_MAX };
+    if last.is_none() && known.iter().count() >= room {
+        return None;
+    }
     let kind = match change.to {
+        Standing::Seen if had_counted => FactKind::Undone,
+        Standing::Confirming if is_told => FactKind::Undone,
         Standing::Seen => FactKind::Seen,
         Standing::Confirming => FactKind::Confirming,
         Standing::Counted | Standing::Final => FactKind::Counted,
         // What never counted for anything leaves nothing behind.
-        Standing::Unaccounted(_) if last.is_none() => return None,
+        _ if last.is_none() => return None,
         Standing::Conflicted { .. }
         | Standing::Orphaned
         | Standing::Dropped
@@ -324,4 +343,94 @@ fn leave(state: &mut State, now: Timestamp) -> Vec<OrderId> {
         state.orders().iter().filter(|(_, one)| is_over(one)).map(|(key, _)| *key).collect();
     over.iter().for_each(|key| drop(state.leave(*key)));
     over.into_iter().map(|key| OrderId::from_bytes(key.0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ::chains::{Hash, Minor, OrderKey, Place};
+
+    use super::*;
+
+    const PAYMENT: PaymentKey = [7; 16];
+    const NOW: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+
+    fn change(to: Standing) -> Change {
+        let chain = ChainId::Evm(1);
+        let tx = Hash::from_bytes([3; 32]);
+        Change {
+            order: OrderKey([1; 16]),
+            payment: ::chains::PaymentKey { chain, tx, place: Place::Native },
+            amount: Some(Minor(50)),
+            block: None,
+            from: None,
+            to,
+        }
+    }
+
+    /// What is told after each look, which finds these out one after the other.
+    fn told(looks: &[&[Standing]]) -> Vec<Option<FactKind>> {
+        let mut told = Facts::default();
+        let look = |found: &&[Standing]| {
+            let mut known = told.clone();
+            for to in *found {
+                known.extend(fact(&change(*to), PAYMENT, (&told, &known), NOW));
+            }
+            told = known;
+            let last = told.of(PAYMENT).max_by_key(|fact| fact.version);
+            last.map(|fact| fact.kind)
+        };
+        looks.iter().map(look).collect()
+    }
+
+    #[test]
+    fn what_had_counted_is_told_to_be_undone_although_it_is_found_again_at_once() {
+        use FactKind::{Confirming, Counted, Undone};
+        use Standing as S;
+        let conflicted = S::Conflicted { by: Hash::from_bytes([9; 32]), height: 5 };
+        let paid: &[Standing] = &[S::Confirming, S::Counted];
+        let then = |looks: &[&[Standing]]| told(&[&[paid], looks].concat()).split_off(1);
+        assert_eq!(then(&[&[S::Orphaned, S::Seen]]), [Some(Undone)]);
+        assert_eq!(then(&[&[S::Orphaned, S::Seen], &[conflicted]]), [Some(Undone); 2]);
+        assert_eq!(then(&[&[S::Orphaned], &[S::Seen], &[S::Orphaned]]), [Some(Undone); 3]);
+        assert_eq!(
+            then(&[&[S::Orphaned, S::Confirming], &paid[1..]]),
+            [Some(Undone), Some(Counted)]
+        );
+        assert_eq!(then(&[&[S::Orphaned], paid]), [Some(Undone), Some(Counted)]);
+        assert_eq!(then(&[&[S::Orphaned], &paid[..1]]), [Some(Undone), Some(Confirming)]);
+        // All of it in one look: it has never stopped counting.
+        assert_eq!(then(&[&[S::Orphaned, S::Confirming, S::Counted]]), [Some(Counted)]);
+    }
+
+    #[test]
+    fn what_never_counted_is_gone_or_was_never_there() {
+        use Standing as S;
+        assert_eq!(
+            told(&[&[S::Seen], &[S::Dropped]]),
+            [Some(FactKind::Seen), Some(FactKind::Gone)]
+        );
+        assert_eq!(told(&[&[S::Dropped], &[S::Orphaned]]), [None, None]);
+    }
+
+    /// Whoever lets thousands of transactions wait keeps no payment from counting.
+    #[test]
+    fn what_waits_leaves_room_for_what_is_in_blocks() {
+        let mut known = Facts::default();
+        for n in 0..2 * limits::ORDER_FACTS_MAX {
+            let mut payment = [0; 16];
+            payment[..8].copy_from_slice(&n.to_be_bytes());
+            let seen = fact(&change(Standing::Seen), payment, (&known, &known), NOW);
+            known.extend(seen);
+        }
+        assert_eq!(known.iter().count(), WAITING_FACTS_MAX);
+        let confirming = fact(&change(Standing::Confirming), PAYMENT, (&known, &known), NOW);
+        assert!(confirming.is_some());
+        let all = (0..limits::ORDER_FACTS_MAX).map(|n| {
+            let mut payment = [1; 16];
+            payment[..8].copy_from_slice(&n.to_be_bytes());
+            Fact { payment, ..confirming.expect("one") }
+        });
+        known.extend(all);
+        assert_eq!(fact(&change(Standing::Confirming), PAYMENT, (&known, &known), NOW), None);
+    }
 }
