@@ -104,8 +104,11 @@ pub fn match_order(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Matched {
         let facts = if paid > 0 { Vec::new() } else { added };
         return Matched { decided: Decided::Hold(HoldReason::RefundExceedsPaid), facts };
     }
-    let decided = match permit(wanted) {
-        Decided::Permit(_) if claim.status == Some(PAID) && !has_refund(&added) => {
+    // An event of a refund repeats what was paid; who has not heard of that hears it first.
+    let is_known = wanted.facts.of(claim.payment).any(|fact| is_money(fact.kind));
+    let tells_of_refund = has_refund(&added) && is_known;
+    let decided = match permit(claim, wanted, has_refund(&added)) {
+        Decided::Permit(_) if claim.status == Some(PAID) && !tells_of_refund => {
             let amount = added.first().map_or(0, |fact| fact.amount);
             compared(amount, judge(wanted.expected, &facts, claim.at).state, wanted)
         }
@@ -207,18 +210,22 @@ fn facts_of(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldRea
     Ok(facts)
 }
 
+const fn is_money(kind: FactKind) -> bool {
+    matches!(kind, FactKind::Paid | FactKind::Counted)
+}
+
 fn has_refund(facts: &[Fact]) -> bool {
     facts.iter().any(|fact| fact.kind == FactKind::Refunded)
 }
 
 /// What was paid of a payment, if the event tells of a refund and more than that is paid back now.
 fn exceeded(added: &[Fact], facts: &Facts, payment: PaymentKey) -> Option<u128> {
-    let total = |kinds: &[FactKind]| {
-        let of = facts.of(payment).filter(|fact| kinds.contains(&fact.kind));
+    let total = |counts: fn(FactKind) -> bool| {
+        let of = facts.of(payment).filter(|fact| counts(fact.kind));
         of.fold(0_u128, |sum, fact| sum.saturating_add(fact.amount))
     };
-    let paid = total(&[FactKind::Paid, FactKind::Counted]);
-    let exceeds = has_refund(added) && total(&[FactKind::Refunded]) > paid;
+    let paid = total(is_money);
+    let exceeds = has_refund(added) && total(|kind| kind == FactKind::Refunded) > paid;
     (exceeds && !sabotage::on(Defect::RefundUnbounded)).then_some(paid)
 }
 
@@ -278,8 +285,11 @@ const fn has_parts(kind: FactKind) -> bool {
     )
 }
 
-fn permit(wanted: &Wanted<'_>) -> Decided {
-    if wanted.expected.cancelled_at.is_some() {
+/// Nothing is paid for a cancelled order. What becomes of money that came for it is told all the same.
+fn permit(claim: &Claim<'_>, wanted: &Wanted<'_>, has_refund: bool) -> Decided {
+    let kind = claim.status.and_then(kind_of);
+    let goes_back = has_refund || kind.is_some_and(has_parts);
+    if wanted.expected.cancelled_at.is_some() && !goes_back {
         Decided::Deny(DenyReason::OrderCancelled)
     } else {
         Decided::Permit(Permit(()))

@@ -141,6 +141,37 @@ fn nothing_passes_for_a_cancelled_order() {
 }
 
 #[test]
+fn what_goes_back_of_a_cancelled_order_is_told() {
+    let cancelled = Expected { cancelled_at: Some(at(1)), ..expected("20.00", currency("USD")) };
+    let paid = facts_of(&claim(), &wanted(&cancelled, &Facts::default())).unwrap();
+    let facts: Facts = paid.into_iter().collect();
+    let said = |claim: &Claim<'_>| match_with(claim, &wanted(&cancelled, &facts)).0;
+    for status in ["refunded", "disputed", "dispute_won", "dispute_lost"] {
+        assert_eq!(said(&Claim { status: Some(status), ..claim() }), Ok(()), "{status}");
+    }
+    assert_eq!(said(&Claim { refunded: Some("500"), ..claim() }), Ok(()));
+    for status in [Some("paid"), Some("pending"), Some("failed"), None] {
+        assert_eq!(said(&Claim { status, ..claim() }), Err("order_cancelled"), "{status:?}");
+    }
+    assert_eq!(said(&Claim { refunded: Some("0"), ..claim() }), Err("order_cancelled"));
+}
+
+#[test]
+fn a_cent_that_is_paid_back_makes_no_small_payment_the_order() {
+    let expected = expected("20.00", currency("USD"));
+    let little = Claim { amount: Some("100"), refunded: Some("1"), ..claim() };
+    assert_eq!(said(&little), Err("amount_under"));
+    let much = Claim { amount: Some("9000"), refunded: Some("1"), ..claim() };
+    assert_eq!(said(&much), Err("amount_over"));
+    assert_eq!(said(&Claim { refunded: Some("1"), ..claim() }), Ok(()));
+    // Once the payment is known, its event is news of the refund alone.
+    let known =
+        facts_of(&Claim { refunded: None, ..little }, &wanted(&expected, &Facts::default()));
+    let facts: Facts = known.unwrap().into_iter().collect();
+    assert_eq!(match_with(&little, &wanted(&expected, &facts)).0, Ok(()));
+}
+
+#[test]
 fn where_a_node_is_asked_a_provider_only_hints() {
     let ether = Asset::new("ETH", "ethereum", 18).unwrap();
     let expected = expected("1.5", Unit::Asset(ether));
