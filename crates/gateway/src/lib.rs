@@ -51,7 +51,9 @@ pub use clock::Clock;
 pub use facts::{Facts, KnownAs};
 pub use inbound::{CertificateScript, Certificates, Fetch};
 pub use keys::KeyError;
-pub use orders::{Confirm, Counted, Kept, OrderFacts, OrderRules, Orders, Released, WantedOrder};
+pub use orders::{
+    Confirm, Counted, Kept, OrderFacts, OrderRules, Orders, Released, Vouches, WantedOrder,
+};
 pub use outbound::{Proxy, Resolver, Script};
 pub use personal::Shown;
 pub use receipts::ReceiptRefusal;

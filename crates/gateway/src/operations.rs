@@ -18,7 +18,7 @@ use store::{
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeyRing};
-use crate::{Facts, Orders, Released, Shown, inbound, personal, secrets, shown};
+use crate::{Facts, Orders, Released, Shown, Vouches, inbound, personal, secrets, shown};
 
 pub(crate) use approvals::Wanted;
 pub use blocks::{BlockedParty, Unblockable};
@@ -228,7 +228,7 @@ impl Desk {
     }
 
     /// Lets a held event be delivered to these endpoints. What it says counts for its order in the same
-    /// transaction, where it can.
+    /// transaction, where it can and whoever releases it may vouch for that.
     ///
     /// # Errors
     /// The store fails, or its keys cannot be opened.
@@ -237,12 +237,12 @@ impl Desk {
         event: EventId,
         order: Order,
         endpoints: &[Arc<str>],
-        orders: &Orders,
+        (orders, vouches): (&Orders, Vouches<'_>),
     ) -> Result<Released, KeyError> {
         let permit = policy::release_by_person();
         let deliveries = inbound::plan(permit, order.at, endpoints);
         let note = self.note(order).await?;
-        orders.release(event, deliveries, note).await
+        orders.release(event, deliveries, note, vouches).await
     }
 
     /// Refuses a held event: it will not be delivered.

@@ -34,7 +34,7 @@ use crate::{Endpoint, Format, Source, chains};
 pub(crate) use anew::Deciding;
 pub(crate) use change::Planned;
 pub use confirm::Confirm;
-pub use released::{Counted, Released};
+pub use released::{Counted, Released, Vouches};
 pub use rules::OrderRules;
 pub(crate) use said::Said;
 pub(crate) use wanted::Beside;

@@ -99,6 +99,9 @@ pub struct Anew {
     pub deliveries: Vec<NewDelivery>,
     /// What it waits for then, if for anything.
     pub awaits: Option<Awaits>,
+    /// The reference that no order has, where this was decided without one: if one has it now, nothing
+    /// happens.
+    pub unordered: Option<[u8; 16]>,
     /// Who asks for it: a person's request, or a run of the gateway.
     pub request: RequestId,
 }

@@ -180,6 +180,16 @@ impl Ask {
         self.reaches_order(row.source.as_deref(), row.provider.as_deref(), row.customer_key)
     }
 
+    /// Whether an order that this event names, which is within reach, is said to be of nobody else than
+    /// the event is.
+    pub(super) fn is_nobody_elses(&self, order: &OrderRow, event: &EventRow) -> bool {
+        self.reaches(Belongs {
+            source: order.source.as_deref().unwrap_or(&event.source),
+            provider: order.provider.as_deref().unwrap_or(&event.provider),
+            customer: order.customer_key.or(self.caller.reach.customer),
+        })
+    }
+
     /// One order.
     pub(super) async fn order_within(&self, id: &str) -> Result<Within<Kept>, Problem> {
         let Ok(id) = OrderId::from_str(id) else { return Err(self.nothing()) };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{EventStatus, Steps, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Changed, EventQuery, EventRow};
+use store::{Changed, EventQuery, EventRow, OrderRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::Ask;
@@ -123,8 +123,9 @@ pub(super) async fn release(ask: Ask) -> Result<Reply, Problem> {
         .receivers(&event, named, takes_originals)
         .await?
         .ok_or(ApiRefusal::RedactedOriginalOnly)?;
+    let vouches = |order: &OrderRow| ask.is_nobody_elses(order, &event);
     let Released { changed, counted } =
-        desk.release(event.id, ask.order(reason), &endpoints, orders).await?;
+        desk.release(event.id, ask.order(reason), &endpoints, (orders, &vouches)).await?;
     ask.api.fresh_work.notify_one();
     let accepted = EventRow {
         status: EventStatus::Accepted,

@@ -231,17 +231,18 @@ impl Deciding {
         let reference_key = kept.row.reference_key;
         let mut planned = Planned::of(kept);
         let decided = self.match_with(&opened, &mut planned, now).await?;
-        if event.status == EventStatus::Accepted {
-            // It is delivered: it can only count, for what it is worth.
+        if event.status == EventStatus::Accepted || waits_for_a_person(event) {
+            // It is delivered, or a person is to decide: it can only count, for what it is worth.
             let anew = Anew {
                 event: event.id,
                 from: (event.status, event.reason.clone()),
                 to: event.status,
-                reason: None,
+                reason: reason_of(event).map(HoldReason::code),
                 steps: event.steps,
                 facts: None,
                 deliveries: Vec::new(),
                 awaits: None,
+                unordered: None,
                 request: RequestId::new(now, entropy::bytes()),
             };
             let changed =
@@ -319,6 +320,7 @@ impl Deciding {
             facts: Some(key.seal("event", "facts", event.id.as_bytes(), &facts.to_bytes())),
             deliveries: deliveries.unwrap_or_default(),
             awaits,
+            unordered: None,
             request: RequestId::new(now, entropy::bytes()),
         })
     }
@@ -326,12 +328,25 @@ impl Deciding {
 
 pub(super) const NEVER: Looked = Looked::Later(Later::Never);
 
+fn reason_of(event: &EventRow) -> Option<HoldReason> {
+    event.reason.as_deref().and_then(HoldReason::from_code)
+}
+
+/// Whether an event is kept back for what has nothing to do with its order, and pays it all the same.
+fn waits_for_a_person(event: &EventRow) -> bool {
+    let kept_back = [HoldReason::PartyBlocked, HoldReason::RedactedOriginalOnly];
+    event.status == EventStatus::Held
+        && reason_of(event).is_some_and(|one| kept_back.contains(&one))
+}
+
 /// Whether deciding anew by its order can make anything of an event.
 fn may_turn(event: &EventRow) -> bool {
-    let reason = event.reason.as_deref().and_then(HoldReason::from_code);
     match event.status {
         EventStatus::Accepted => true,
-        EventStatus::Held => reason.is_some_and(HoldReason::turns_with_its_order),
+        EventStatus::Held => {
+            reason_of(event).is_some_and(HoldReason::turns_with_its_order)
+                || waits_for_a_person(event)
+        }
         EventStatus::Denied | EventStatus::Quarantined => false,
     }
 }

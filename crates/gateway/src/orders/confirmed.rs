@@ -11,7 +11,7 @@ use model::{EventStatus, Timestamp};
 use policy::{Decided, HoldReason};
 use sabotage::Defect;
 use schemes::Confirmation;
-use store::{Awaits, EventRow, Later, OrdersChanged, StoreError, Undecided};
+use store::{Anew, Awaits, EventRow, Later, OrdersChanged, StoreError, Undecided};
 
 use super::anew::{Deciding, Looked, NEVER, Opened};
 use super::confirm::{Asked, Asking, next};
@@ -162,7 +162,9 @@ impl Deciding {
             Decided::Deny(_) => false,
         };
         let awaits = known_as.reference.filter(|_| waits).map(Awaits::Order);
+        let unordered = known_as.reference.filter(|_| planned.is_none());
         let anew = self.anew_of(opened, decided, planned.as_ref(), awaits, now);
+        let anew = anew.map(|anew| Anew { unordered, ..anew });
         let Some(anew) = anew else { return Ok(Some(None)) };
         let reason = anew.reason.and_then(HoldReason::from_code);
         let changed = self.orders.decide(anew, planned.as_ref(), &event.source, None, now).await?;

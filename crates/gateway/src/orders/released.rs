@@ -6,7 +6,10 @@ use model::{EventId, EventStatus, Steps};
 use policy::HoldReason;
 use sabotage::Defect;
 use serde::Serialize;
-use store::{Anew, Changed, EventRow, NewDelivery, Note, OrderChanges, OrdersChanged, StoreError};
+use store::{
+    Anew, Awaits, Changed, EventRow, NewDelivery, Note, OrderChanges, OrderRow, OrdersChanged,
+    StoreError,
+};
 use utoipa::ToSchema;
 
 use super::told::OWN;
@@ -47,7 +50,12 @@ enum Effect {
     /// Nothing, and why.
     None(Counted),
     Pays(Box<Planned>),
+    /// No order has this reference yet.
+    Waits([u8; 16]),
 }
+
+/// Whether whoever releases an event may vouch for what it pays of an order.
+pub type Vouches<'a> = &'a (dyn Fn(&OrderRow) -> bool + Send + Sync);
 
 impl Orders {
     /// Those that get an event when it is released: of the endpoints that its source delivers to, or that
@@ -78,6 +86,7 @@ impl Orders {
         event: EventId,
         deliveries: Vec<NewDelivery>,
         note: Note,
+        vouches: Vouches<'_>,
     ) -> Result<Released, KeyError> {
         for _ in 0..TRIES {
             let held = self.store.event(event).await?;
@@ -89,16 +98,17 @@ impl Orders {
                 return self.deliver_alone(event, Counted::NOTHING, deliveries, note).await;
             }
             let (key, facts) = self.opened(&held).await?;
-            let planned = match self.effect(&held, &facts, &note).await? {
-                Effect::Pays(planned) => planned,
+            let (planned, unordered) = match self.effect(&held, &facts, &note, vouches).await? {
+                Effect::Pays(planned) => (Some(planned), None),
+                Effect::Waits(reference) => (None, Some(reference)),
                 Effect::None(counted) => {
                     return self.deliver_alone(event, counted, deliveries, note).await;
                 }
             };
-            let id = planned.kept.row.id.to_string();
+            let order = planned.as_ref().map(|planned| planned.kept.row.id.to_string());
             let released = (held, facts, key, deliveries.clone());
-            if self.count_released(released, &planned, &note).await? {
-                let counted = Counted { order: Some(id), because: None };
+            if self.count_released(released, (planned.as_deref(), unordered), &note).await? {
+                let counted = Counted { order, because: None };
                 return Ok(Released { changed: Changed::Done, counted });
             }
         }
@@ -129,13 +139,18 @@ impl Orders {
         event: &EventRow,
         facts: &Facts,
         note: &Note,
+        vouches: Vouches<'_>,
     ) -> Result<Effect, KeyError> {
         let Some(known_as) = KnownAs::of_kept(&self.keys, &event.provider, facts) else {
             return Ok(Effect::None(Counted::NOTHING));
         };
         let Some(kept) = self.about(known_as).await? else {
-            return Ok(Effect::None(Counted::NOTHING));
+            let nothing = Effect::None(Counted::NOTHING);
+            return Ok(known_as.reference.map_or(nothing, Effect::Waits));
         };
+        if !vouches(&kept.row) {
+            return Ok(Effect::None(Counted::NOTHING));
+        }
         let (provider, source) = (&*event.provider, &*event.source);
         let said = Said { provider, source, facts, known_as, at: event.received_at };
         let serves = self.of_payment(known_as.payment).await?;
@@ -155,14 +170,15 @@ impl Orders {
         Ok(Effect::Pays(Box::new(planned)))
     }
 
-    /// Releases and counts. False if somebody else was first.
+    /// Releases and counts, now or once there is an order of its reference. False if somebody else was
+    /// first.
     async fn count_released(
         &self,
         (event, mut facts, key, deliveries): (EventRow, Facts, Held, Vec<NewDelivery>),
-        planned: &Planned,
+        (planned, unordered): (Option<&Planned>, Option<[u8; 16]>),
         note: &Note,
     ) -> Result<bool, KeyError> {
-        facts.order_version = Some(planned.version(planned.judged(note.at)));
+        facts.order_version = planned.map(|planned| planned.version(planned.judged(note.at)));
         let anew = Anew {
             event: event.id,
             from: (event.status, event.reason.clone()),
@@ -171,10 +187,11 @@ impl Orders {
             steps: Steps::PASSED,
             facts: Some(key.seal("event", "facts", event.id.as_bytes(), &facts.to_bytes())),
             deliveries,
-            awaits: None,
+            awaits: unordered.map(Awaits::Order),
+            unordered,
             request: note.request,
         };
-        let done = self.decide(anew, Some(planned), &event.source, Some(note.clone()), note.at);
+        let done = self.decide(anew, planned, &event.source, Some(note.clone()), note.at);
         Ok(matches!(done.await?, OrdersChanged::Done(_)))
     }
 

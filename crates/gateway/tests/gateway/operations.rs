@@ -56,7 +56,8 @@ async fn a_released_event_is_delivered_once() {
     let endpoints = [Arc::from("app")];
     let orders = desk.orders(BTreeMap::new());
     let release = async |reason| {
-        let released = desk.release(event.id, order(reason), &endpoints, &orders).await;
+        let released =
+            desk.release(event.id, order(reason), &endpoints, (&orders, &|_| true)).await;
         released.map(|released| released.changed)
     };
     assert_eq!(release("checked with the provider").await.expect("releases"), Changed::Done);
@@ -72,7 +73,8 @@ async fn a_refused_event_is_never_delivered() {
     let event = gateway.only_event().await;
     assert_eq!(desk.refuse(event.id, order("not ours")).await.expect("refuses"), Changed::Done);
     let orders = desk.orders(BTreeMap::new());
-    let release = desk.release(event.id, order("oops"), &[Arc::from("app")], &orders).await;
+    let release =
+        desk.release(event.id, order("oops"), &[Arc::from("app")], (&orders, &|_| true)).await;
     assert_eq!(release.expect("answers").changed, Changed::NotHeld(EventStatus::Denied));
     gateway.application.stays_at(0).await;
 }
@@ -85,7 +87,8 @@ async fn a_quarantined_event_is_never_released() {
     let desk = desk_beside(&gateway).await;
     let event = gateway.only_event().await;
     let orders = desk.orders(BTreeMap::new());
-    let release = desk.release(event.id, order("please"), &[Arc::from("app")], &orders).await;
+    let release =
+        desk.release(event.id, order("please"), &[Arc::from("app")], (&orders, &|_| true)).await;
     assert_eq!(release.expect("answers").changed, Changed::NotHeld(EventStatus::Quarantined));
     gateway.application.stays_at(0).await;
 }

@@ -91,7 +91,8 @@ impl Session<'_> {
         Ok(BlockChanged::Done)
     }
 
-    /// The first of these parties that is blocked, as its place among them.
+    /// The first of these parties that is blocked, as its place among them. No block is added before
+    /// this transaction has ended.
     pub(super) async fn blocked(
         &self,
         parties: &[[u8; 16]],
@@ -100,6 +101,7 @@ impl Session<'_> {
         if parties.is_empty() {
             return Ok(None);
         }
+        self.rows("SELECT version FROM block_version FOR SHARE", &[]).await?;
         let keys: Vec<&[u8]> = parties.iter().map(<[u8; 16]>::as_slice).collect();
         let sql = "SELECT party_key, id FROM block
              WHERE party_key = ANY ($1) AND lifted_at IS NULL

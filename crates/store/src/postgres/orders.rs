@@ -119,6 +119,10 @@ impl Session<'_> {
                 return Ok(taken);
             }
         }
+        let without = ordered.anew.as_ref().and_then(|anew| anew.unordered);
+        if self.any_order(&Vec::from_iter(without.as_ref().map(<[u8; 16]>::as_slice))).await? {
+            return Ok(OrdersChanged::Stale);
+        }
         let kept = match &ordered.anew {
             Some(anew) => match self.kept_event(anew).await? {
                 Some(kept) => Some((anew, kept)),
@@ -153,12 +157,16 @@ impl Session<'_> {
 
     /// Refuses references that there is an order with.
     pub(super) async fn no_order(&self, references: &[&[u8]]) -> Result<()> {
+        if self.any_order(references).await? { Err(Kind::Ordered.into()) } else { Ok(()) }
+    }
+
+    /// Whether there is an order with one of these references.
+    async fn any_order(&self, references: &[&[u8]]) -> Result<bool> {
         if references.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let sql = "SELECT 1 FROM orders WHERE reference_key = ANY ($1) LIMIT 1";
-        let found = self.rows(sql, &[byteas(&references.to_vec())]).await?;
-        if found.is_empty() { Ok(()) } else { Err(Kind::Ordered.into()) }
+        Ok(!self.rows(sql, &[byteas(&references.to_vec())]).await?.is_empty())
     }
 
     /// The state of an order, if it is as whoever changes it believes. It stays so.

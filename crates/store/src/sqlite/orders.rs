@@ -99,6 +99,10 @@ impl Session<'_> {
                 return Ok(taken);
             }
         }
+        let without = ordered.anew.as_ref().and_then(|anew| anew.unordered);
+        if self.any_order(without.as_slice())? {
+            return Ok(OrdersChanged::Stale);
+        }
         let kept = match &ordered.anew {
             Some(anew) => match self.kept_event(anew)? {
                 Some(kept) => Some((anew, kept)),

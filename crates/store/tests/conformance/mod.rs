@@ -220,6 +220,7 @@ macro_rules! every_case {
                 an_event_and_its_order_change_together,
                 what_comes_with_a_conflict_is_looked_at_alone,
                 an_event_whose_order_has_changed_is_not_decided_on,
+                what_was_decided_without_an_order_is_stale_once_there_is_one,
                 of_several_that_decide_at_once_one_does,
                 what_stays_held_waits_for_something_else,
                 what_a_person_decides_waits_for_nothing,

@@ -36,6 +36,7 @@ pub(crate) fn accepting(n: u64) -> Anew {
         facts: Some(sealed("what it says then")),
         deliveries: vec![delivery(n * 100, after(20), "app")],
         awaits: None,
+        unordered: None,
         request: RequestId::new(NOON, id_bytes(n)),
     }
 }
@@ -188,6 +189,21 @@ pub(crate) async fn an_event_whose_order_has_changed_is_not_decided_on(place: Pl
     assert_eq!(changed, OrdersChanged::Stale);
     assert_eq!(event(&store, 1).await.status, EventStatus::Held);
     assert!(all_deliveries(&store).await.is_empty());
+}
+
+pub(crate) async fn what_was_decided_without_an_order_is_stale_once_there_is_one(place: Place) {
+    let store = place.open().await;
+    keep(&store, waiting(1, Awaits::Order(hash_bytes(1)))).await;
+    keep(&store, waiting(2, Awaits::Order(hash_bytes(2)))).await;
+    create(&store, 1).await;
+    let without =
+        |n| by_itself(Anew { unordered: Some(hash_bytes(n)), ..accepting(n) }, Vec::new());
+    assert_eq!(store.change_orders(without(1)).await.unwrap(), OrdersChanged::Stale);
+    assert_eq!(event(&store, 1).await.status, EventStatus::Held);
+    assert!(all_deliveries(&store).await.is_empty());
+    let done = store.change_orders(without(2)).await.unwrap();
+    assert!(matches!(done, OrdersChanged::Done(_)));
+    assert_eq!(event(&store, 2).await.status, EventStatus::Accepted);
 }
 
 pub(crate) async fn of_several_that_decide_at_once_one_does(place: Place) {

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use model::EventStatus;
+use model::block::PartyKind;
 use serde_json::{Value, json};
 
 use super::super::super::harness::source;
-use super::super::{BECAUSE, Shop, json as json_of, post};
+use super::super::{BECAUSE, Shop, every_permission, json as json_of, of_source, post};
 use super::{ONE2PAYS_SECRET, shop};
 
 const WEAK_SECRET: &str = "whsec_one2pays_weak_secret_0123456789";
@@ -17,7 +18,7 @@ impl Shop {
     /// gateway tells itself is left out.
     async fn become_statuses(&self, wanted: &[EventStatus]) {
         let mut statuses = Vec::new();
-        for _ in 0..1_000 {
+        for _ in 0..3_000 {
             statuses = self.statuses().await;
             if statuses == wanted {
                 return;
@@ -34,27 +35,30 @@ impl Shop {
         theirs.map(|event| event.status).collect()
     }
 
-    async fn becomes(&self, id: &str, state: &str) -> Value {
-        let mut order = Value::Null;
-        for _ in 0..1_000 {
-            order = self.shown(id).await;
-            if order["state"] == state {
-                return order;
+    /// Waits until an order stands so. The store is asked for it: how often a key may ask is limited.
+    pub(super) async fn becomes(&self, id: &str, state: &str) -> Value {
+        for _ in 0..3_000 {
+            let kept = self.gateway.store.order(id.parse().expect("an id")).await.expect("reads");
+            if kept.expect("it is kept").judged.state.code() == state {
+                return self.shown(id).await;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{order} never became {state}");
+        panic!("{} never became {state}", self.shown(id).await);
     }
 
     /// Releases the last event of a source; gives what it is to its order.
     async fn release(&self, source: &str) -> Value {
+        self.release_with(source, &self.full_key().await).await
+    }
+
+    async fn release_with(&self, source: &str, key: &str) -> Value {
         let events = self.gateway.events().await;
         let event = events.iter().filter(|event| event.source == source);
         let event = event.max_by_key(|event| event.sequence).expect("an event");
-        let key = self.full_key().await;
         let path = format!("/v1/events/{}/release", event.id);
         let once = format!("release-{}", event.id);
-        let reply = self.ask(&post(&path, &key, &once).saying(BECAUSE)).await;
+        let reply = self.ask(&post(&path, key, &once).saying(BECAUSE)).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         json_of(&reply)["counted"].clone()
     }
@@ -270,6 +274,62 @@ async fn a_person_vouches_for_another_provider() {
     assert_eq!(shop.last("thai").await, held);
     assert_eq!(shop.release("thai").await["order"], json!(id));
     assert_eq!(shop.shown(&id).await["state"], "paid");
+}
+
+/// Whoever may decide on one source's events vouches for nothing that was ordered of another.
+#[tokio::test]
+async fn a_bound_key_vouches_for_its_own_orders_alone() {
+    let shop = unsure_shop().await;
+    let key = shop.key(every_permission(), of_source("thai")).await;
+    for (reference, named, counts) in
+        [("o-1", json!({"source": "stripe"}), false), ("o-2", json!({"address": "0xaa"}), true)]
+    {
+        let mut body = json!({"reference": reference, "amount": "20.00", "currency": "USD"});
+        body.as_object_mut().expect("an object").extend(named.as_object().expect("one").clone());
+        let id = shop.order_of(reference, &body).await;
+        let event = json!({
+            "id": format!("evt_{reference}"), "type": "payment.succeeded",
+            "createdAt": "2026-01-01T00:00:00Z",
+            "data": {
+                "id": format!("pay_{reference}"), "amount": "20.00", "currency": "USD",
+                "status": "succeeded", "referenceId": reference,
+            },
+        });
+        let signed = shop.gateway.signed("one2pays", ONE2PAYS_SECRET, &event.to_string());
+        assert_eq!(shop.gateway.post("/in/thai", &signed).await.status, 200);
+        assert_eq!(shop.last("thai").await.0, EventStatus::Held);
+        let order = if counts { json!(id) } else { Value::Null };
+        let counted = shop.release_with("thai", &key).await;
+        assert_eq!(counted, json!({"order": order, "because": null}));
+        let state = if counts { "paid" } else { "awaiting" };
+        assert_eq!(shop.shown(&id).await["state"], state);
+    }
+}
+
+#[tokio::test]
+async fn what_was_released_before_its_order_counts_when_that_comes() {
+    let shop = Shop::open_with(|settings| settings.sources[0].hold_unknown_orders = true).await;
+    shop.pay("pi_1", &json!({})).await;
+    shop.is_held("unknown_order").await;
+    assert_eq!(shop.release("stripe").await, json!({"order": null, "because": null}));
+    shop.told(1).await;
+    let id = shop.order("o-1").await;
+    shop.becomes(&id, "paid").await;
+    shop.told(2).await;
+    assert_eq!(shop.times("payment_intent.succeeded").await, 1, "it is not delivered again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_blocked_party_paid_before_its_order_counts_and_stays_held() {
+    let shop = shop().await;
+    shop.block(PartyKind::Customer, "stripe", "cus_1", None).await;
+    shop.pay("pi_1", &json!({})).await;
+    shop.is_held("party_blocked").await;
+    let id = shop.order("o-1").await;
+    let order = shop.becomes(&id, "paid").await;
+    assert_eq!(order["paid"], "20.00");
+    shop.is_held("party_blocked").await;
+    assert_eq!(shop.times("payment_intent.succeeded").await, 0);
 }
 
 #[tokio::test]
