@@ -21,10 +21,10 @@ use crate::deployment::{Deliveries, Deployment};
 const LOAD: Duration = Duration::from_millis(200);
 
 /// How long the load goes on until the place is reached.
-const REACHED: Duration = Duration::from_secs(10);
+const REACHED: Duration = Duration::from_secs(60);
 
 /// How long a gateway may take to end.
-const END: Duration = Duration::from_secs(5);
+const END: Duration = Duration::from_secs(30);
 
 /// The signal of a process that aborts (POSIX).
 const SIGABRT: i32 = 6;

@@ -31,7 +31,7 @@ const LEFT_BYTES: u64 = 1024 * 1024;
 const LOAD: Duration = Duration::from_millis(200);
 
 /// A disk that does not fill, or room that is not noticed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How soon a refusal must come, and how soon webhooks must be taken again.
 pub const REFUSED_AFTER_MAX: Duration = Duration::from_secs(1);
@@ -61,13 +61,14 @@ pub struct Found {
 }
 
 impl Found {
-    /// Every broken promise, in words.
-    pub fn faults(&self) -> Vec<String> {
+    /// Every broken promise, in words; a machine that is busy with other things may take so many times
+    /// as long as is promised.
+    pub fn faults(&self, times: u32) -> Vec<String> {
         let mut faults = self.findings.faults();
-        if self.refused_after_max > REFUSED_AFTER_MAX {
+        if self.refused_after_max > REFUSED_AFTER_MAX * times {
             faults.push(format!("a refusal took {:?}", self.refused_after_max));
         }
-        if self.taken_after_max > TAKEN_AFTER_MAX {
+        if self.taken_after_max > TAKEN_AFTER_MAX * times {
             faults.push(format!(
                 "webhooks were taken {:?} after there was room",
                 self.taken_after_max
@@ -200,11 +201,12 @@ mod tests {
     fn slowness_and_an_empty_run_are_faults() {
         let mut found = Found::default();
         found.findings.acknowledged = 1;
-        assert_eq!(found.faults().len(), 1, "nothing was refused");
+        assert_eq!(found.faults(1).len(), 1, "nothing was refused");
         found.refused = 1;
-        assert!(found.faults().is_empty());
+        assert!(found.faults(1).is_empty());
         found.refused_after_max = REFUSED_AFTER_MAX * 2;
         found.taken_after_max = TAKEN_AFTER_MAX * 2;
-        assert_eq!(found.faults().len(), 2);
+        assert_eq!(found.faults(1).len(), 2);
+        assert!(found.faults(2).is_empty());
     }
 }

@@ -118,7 +118,7 @@ class Gateway:
         request = urllib.request.Request(url, signed["body"].encode(), headers)
         with urllib.request.urlopen(request) as answer:
             assert answer.status == 200
-        for _ in range(200):
+        for _ in range(1_200):
             deliveries = self.run("deliveries", "list", "--json")
             if deliveries and deliveries[0]["status"] == "delivered":
                 return deliveries[0]
@@ -173,7 +173,7 @@ def ask(document, url, seconds, key, *more):
     words += more
     environment = {**os.environ, "DO_NOT_TRACK": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(words, capture_output=True, text=True, env=environment,
-                          cwd=tempfile.gettempdir(), timeout=seconds * 3 + 30)
+                          cwd=tempfile.gettempdir(), timeout=seconds * 3 + 120)
     return done
 
 

@@ -175,11 +175,12 @@ mod tests {
     fn a_server_that_cuts_too_early_or_never_is_found_out() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let way = Slow { cut_ms_max: 100, cut_ms_min: 50, ..WAYS[0] };
+        let way = Slow { cut_ms_max: 2_500, cut_ms_min: 2_000, ..WAYS[0] };
         std::thread::spawn(move || {
             drop(listener.accept());
             let held = listener.accept();
-            std::thread::sleep(Duration::from_secs(3));
+            // Until nobody asks any more.
+            std::thread::sleep(Duration::from_secs(60));
             drop(held);
         });
         assert!(way.run(address).unwrap_err().to_string().contains("already"));

@@ -50,6 +50,8 @@ pub struct Plan {
     pub per_second: f64,
     /// How long they are sent before anything is deleted, and as long again.
     pub half: Duration,
+    /// How much longer a file may take.
+    pub longer: Duration,
 }
 
 /// What was seen.
@@ -136,7 +138,8 @@ impl Plan {
         let from = Instant::now();
         let load = self.load(&gateway, self.half);
         let mut to = None;
-        while !load.is_finished() {
+        let patience = self.half + self.longer;
+        while !load.is_finished() || (to.is_none() && from.elapsed() < patience) {
             if to.is_none() && file.oldest_ms()? >= kept_from_ms {
                 to = Some(Instant::now());
             }

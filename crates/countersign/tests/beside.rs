@@ -116,6 +116,15 @@ impl Gateway {
         lines.remove(0)
     }
 
+    /// A delivery, once it was tried.
+    fn tried(&self, delivery: &str) -> Value {
+        let mut shown = (0..600).map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            self.one(&["deliveries", "show", delivery, "--json"])
+        });
+        shown.find(|shown| shown["attempts"] != 0).expect("it is tried")
+    }
+
     /// Asks it to stop and gives its exit code and what it logged.
     fn stop(mut self) -> (Option<i32>, String) {
         let id = self.process.id().to_string();
@@ -213,12 +222,7 @@ fn an_operator_pauses_an_endpoint_and_delivers_again(backend: Backend) {
     let dry = ["deliveries", "redeliver", "--since", "1h", "--dry-run", "--json"];
     assert_eq!(gateway.one(&dry)["redelivered"], 0);
     assert_eq!(gateway.one(&["endpoints", "enable", "app", "--json"])["state"], "active");
-    let shown = (0..100).map(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        gateway.one(&["deliveries", "show", &id, "--json"])
-    });
-    let tried = shown.into_iter().find(|shown| shown["attempts"] != 0).expect("it is tried");
-    assert_eq!(tried["tries"][0]["outcome"], "unreachable");
+    assert_eq!(gateway.tried(&id)["tries"][0]["outcome"], "unreachable");
 }
 
 #[test]
@@ -232,6 +236,8 @@ fn a_second_gateway_on_one_file_is_refused() {
 fn a_stop_is_graceful_and_no_log_line_says_a_secret(backend: Backend) {
     let gateway = Gateway::start(backend);
     gateway.send("stripe", "stripe", "STRIPE_WEBHOOK_SECRET", STRIPE_BODY);
+    let delivery = text_of(&gateway.one(&["deliveries", "list", "--json"]), "id");
+    gateway.tried(&delivery);
     let env = std::fs::read_to_string(gateway.folder.path().join(".env")).expect("it is there");
     let (code, log) = gateway.stop();
     assert_eq!(code, Some(0), "{log}");
@@ -257,14 +263,18 @@ fn the_log_is_read_proved_and_verified_far_from_the_store(backend: Backend) {
     gateway.send("stripe", "stripe", "APP_WEBHOOK_SECRET", STRIPE_BODY);
     gateway.one(&["endpoints", "pause", "app", "--json"]);
     let folder = gateway.folder.path();
-    let sealed = (0..200).find_map(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        let paused = ["audit", "list", "--json", "--action", "endpoint."];
-        gateway.lines(&paused).pop().filter(|entry| !entry["index"].is_null())
-    });
-    let paused = sealed.expect("it gets its place");
+    let written = |action: &str, is_so: fn(&Value) -> bool| {
+        let found = (0..600).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let list = ["audit", "list", "--json", "--action", action];
+            gateway.lines(&list).pop().filter(is_so)
+        });
+        found.unwrap_or_else(|| panic!("{action}: it is not written"))
+    };
+    let paused = written("endpoint.", |entry| !entry["index"].is_null());
     assert_eq!(paused["changes"], serde_json::json!([["state", "active", "paused"]]));
     assert!(text_of(&paused, "actor").starts_with("cli:"));
+    written("arrivals.refused", |_| true);
     let refused = gateway.one(&["audit", "list", "--json", "--action", "arrivals.refused"]);
     assert_eq!((&refused["outcome"], &refused["resource"]), (&"refused".into(), &"stripe".into()));
     // Whoever reads the log stands in it.

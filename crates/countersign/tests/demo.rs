@@ -110,7 +110,7 @@ fn everything_good_is_delivered_once_and_everything_bad_is_kept_out() {
     let output = demo(&["--json"]);
     let took = started.elapsed();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(took < Duration::from_secs(30), "took {took:?}");
+    assert!(took < Duration::from_secs(120), "took {took:?}");
     let object = object(&output);
     assert_eq!(object["ok"], Value::Bool(true));
     assert!(object["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));

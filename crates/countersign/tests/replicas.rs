@@ -155,8 +155,13 @@ fn a_shop_moves_to_the_server_while_its_sender_notices_nothing_but_a_pause() {
 #[test]
 fn retention_under_load_deletes_what_is_old_and_nothing_else() {
     let _turn = turn();
-    let half = Duration::from_secs(2);
-    let plan = retention::Plan { binary: binary(), events: 2_000, per_second: 100.0, half };
+    let plan = retention::Plan {
+        binary: binary(),
+        events: 2_000,
+        per_second: 100.0,
+        half: Duration::from_secs(2),
+        longer: Duration::from_secs(60),
+    };
     for seen in [plan.run_on_server(&cluster()), plan.run_on_file()] {
         let seen = seen.unwrap_or_else(|error| panic!("{error:#}"));
         // How long anybody waits, and whether one is refused for it, `./prove replicas` measures.

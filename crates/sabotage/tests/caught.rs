@@ -15,7 +15,7 @@ use sabotage::Defect;
 use serde_json::Value;
 
 /// How long one test may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

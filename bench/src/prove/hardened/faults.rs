@@ -29,7 +29,7 @@ fn full_disk(tools: &Tools) -> Result<Got> {
         _ => 10,
     };
     let found = full::Plan { binary: tools.binary.clone(), cycles }.run()?;
-    let faults = found.faults();
+    let faults = found.faults(1);
     Ok(Got {
         got: serde_json::json!({
             "acknowledged": found.findings.acknowledged,

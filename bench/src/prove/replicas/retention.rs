@@ -25,6 +25,7 @@ pub(super) fn prove(stage: &Stage, proof: &mut Proof) -> Result<()> {
         events: if tools.short { 20_000 } else { 1_000_000 },
         per_second: PER_SECOND,
         half: if tools.short { Duration::from_secs(1) } else { half },
+        longer: Duration::ZERO,
     };
     // Slices take longer than partitions do.
     let (server, file) = (plan(Duration::from_secs(15)), plan(Duration::from_secs(60)));

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use ::chains::{Fact, Settings, Standing, State, Step, Trouble, step};
-use model::Timestamp;
 use model::limits::NODE_NEWS_MS_MIN;
+use model::{OrderId, Timestamp};
 use tokio::time::{sleep, timeout};
 
 use super::Nodes;
@@ -88,8 +88,8 @@ impl Watcher {
                 }
                 Fact::Payment(change) if change.from.is_some_and(Standing::is_counted) => {
                     if !change.to.is_counted() {
-                        let (order, tx) = (change.order, change.payment.tx);
-                        tracing::error!(%chain, ?order, %tx, to = change.to.code(), "a payment that counted is lost");
+                        let (order, tx) = (OrderId::from_bytes(change.order.0), change.payment.tx);
+                        tracing::error!(%chain, %order, %tx, to = change.to.code(), "a payment that counted is lost");
                     }
                 }
                 Fact::Payment(_) => {}

@@ -75,7 +75,7 @@ impl Office {
 
     /// Waits until a session is over, or fails.
     async fn is_out(&self, token: &str) {
-        for _ in 0..200 {
+        for _ in 0..1_500 {
             if !self.is_in(token).await {
                 return;
             }

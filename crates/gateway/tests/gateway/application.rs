@@ -120,7 +120,7 @@ impl Application {
 
     /// Waits until so many deliveries have come, and a moment longer for any that should not.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<Delivered> {
-        for _ in 0..500 {
+        for _ in 0..3_000 {
             if self.delivered().len() >= count {
                 break;
             }

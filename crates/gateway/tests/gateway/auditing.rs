@@ -217,7 +217,7 @@ async fn a_store_that_was_tampered_with_is_not_signed_on() {
 }
 
 async fn until_stopped(gateway: &Harness) {
-    for _ in 0..500 {
+    for _ in 0..3_000 {
         if is_stopped(gateway).await {
             return;
         }

@@ -92,6 +92,7 @@ async fn events_of_one_order_go_in_order_and_a_stuck_head_is_parked() {
     gateway.application.wait_for(1).await;
     gateway.send(&stripe_event("evt_2", "order-1")).await;
     gateway.application.stays_at(1).await;
+    gateway.until(|d| d[0].attempts == 1).await;
     for attempt in 2..=3 {
         gateway.advance_ms(9_000_000);
         gateway.application.wait_for(attempt).await;
@@ -310,7 +311,7 @@ async fn a_body_that_is_past_its_retention_is_gone_and_the_event_is_not() {
         gateway.store.forget(now).await.expect("forgets");
     }
     let gateway = gateway.restart_with(|settings| settings.retention.bodies_days = Some(8)).await;
-    for _ in 0..500 {
+    for _ in 0..3_000 {
         if gateway.store.body(event.id).await.expect("reads").is_none() {
             assert_eq!(gateway.only_event().await, event);
             return;

@@ -309,7 +309,7 @@ impl Harness {
 
     /// The counted arrivals, once there are some.
     pub(crate) async fn tallies(&self) -> Vec<TallyRow> {
-        for _ in 0..300 {
+        for _ in 0..3_000 {
             let query = EventQuery { limit: 1000, ..EventQuery::default() };
             let tallies = self.store.tallies(query).await.expect("tallies");
             if !tallies.is_empty() {

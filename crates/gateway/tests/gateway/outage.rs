@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::DeliveryStatus;
 use store::Options;
 use tokio::task::JoinSet;
 
@@ -64,6 +65,7 @@ async fn ready_and_counted_while_all_is_well() {
     let gateway = Harness::stripe().await;
     gateway.send(&stripe_event("evt_1", "order-1")).await;
     gateway.application.wait_for(1).await;
+    gateway.until(|all| all.iter().all(|one| one.status == DeliveryStatus::Delivered)).await;
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     assert_eq!(raw(gateway.admin, get("/readyz").as_bytes()).await.status, 200);
     let metrics = raw(gateway.admin, get("/metrics").as_bytes()).await;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 
-use super::options::{CONNECT_MS_MAX, Target};
+use super::options::Target;
 
 /// Before a connection is made again that could not be made or broke, at first and at most.
 const BACKOFF_MS: (u64, u64) = (250, 1_000);
@@ -34,8 +34,8 @@ pub(super) async fn listen(target: Target, fresh: Arc<Notify>, ended: Cancellati
 /// Listens until the connection breaks; says whether there was one.
 async fn listen_once(target: &Target, fresh: &Notify) -> bool {
     let connecting = target.config.connect(target.tls.clone());
-    let limit = Duration::from_millis(CONNECT_MS_MAX);
-    let Ok(Ok((client, mut connection))) = timeout(limit, connecting).await else { return false };
+    let connected = timeout(target.connect_within, connecting).await;
+    let Ok(Ok((client, mut connection))) = connected else { return false };
     let asked = async { client.batch_execute("LISTEN countersign_work").await.is_ok() };
     let heard = async {
         loop {

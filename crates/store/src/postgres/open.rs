@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use super::codes::Sixteen;
 use super::failure::{open_error, open_failure};
-use super::options::{CONNECT_MS_MAX, PostgresOptions, Target};
+use super::options::{PostgresOptions, Target};
 use super::session::column;
 use crate::OpenError;
 use crate::schema::{self, Applied};
@@ -84,7 +84,7 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
 /// A connection to a server that is not too old.
 pub(super) async fn dial(target: &Target) -> Result<Dialled, OpenError> {
     let connecting = target.config.connect(target.tls.clone());
-    let (client, driver) = timeout(Duration::from_millis(2 * CONNECT_MS_MAX), connecting)
+    let (client, driver) = timeout(2 * target.connect_within, connecting)
         .await
         .map_err(|_| OpenError::Unreachable)?
         .map_err(|error| open_error(&error))?;

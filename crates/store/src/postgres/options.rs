@@ -17,9 +17,6 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::OpenError;
 
-/// From the first byte to a connection that can be used.
-pub(super) const CONNECT_MS_MAX: u64 = 500;
-
 /// A peer that acknowledges nothing for so long is gone.
 const SILENT_MS_MAX: u64 = 1_000;
 
@@ -43,8 +40,8 @@ pub struct PostgresOptions {
     pub allow_plaintext: bool,
     /// Connections at most, at least four; one more listens.
     pub connections_max: usize,
-    /// What a statement may take. Whoever waits is answered within about as long when the server is
-    /// away.
+    /// What a statement may take, and two thirds of it a connection. Whoever waits is answered within
+    /// about as long when the server is away.
     pub statement_timeout_ms: u64,
     /// How long every connection that writes arrivals may be busy with the same transactions before
     /// whoever waits is told that the store is overloaded.
@@ -99,6 +96,8 @@ impl fmt::Debug for PostgresOptions {
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) config: Config,
+    /// From the first byte to a connection that can be used.
+    pub(super) connect_within: Duration,
     pub(super) tls: MakeRustlsConnect,
 }
 
@@ -118,6 +117,7 @@ impl Target {
         let url = url
             .replace("sslmode=verify-full", "sslmode=require")
             .replace("sslmode=verify-ca", "sslmode=require");
+        let connect_within = Duration::from_millis(options.statement_timeout_ms * 2 / 3);
         let mut config: Config = url.parse().map_err(|_| OpenError::BadUrl)?;
         config.ssl_mode(ssl_mode(&config, options.allow_plaintext)?);
         if config.get_application_name().is_none() {
@@ -126,12 +126,12 @@ impl Target {
         config
             // A standby that was not promoted is not the server, though it answers.
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
+            .connect_timeout(connect_within)
             .tcp_user_timeout(Duration::from_millis(SILENT_MS_MAX))
             .keepalives_idle(Duration::from_secs(KEEPALIVE_S))
             .keepalives_interval(Duration::from_secs(1))
             .keepalives_retries(3);
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls(options)?) })
+        Ok(Self { config, connect_within, tls: MakeRustlsConnect::new(tls(options)?) })
     }
 }
 

@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{Class, Failure, unreachable};
-use super::options::{CONNECT_MS_MAX, Target};
+use super::options::Target;
 
 /// How long a server that was away may take for its first commit: it may wait for its standby.
 const PROBE_MS_MAX: u64 = 5_000;
@@ -150,7 +150,7 @@ impl Pool {
     async fn connect(&self) -> Result<Connection, Failure> {
         let generation = self.generation();
         let connecting = self.target.config.connect(self.target.tls.clone());
-        match timeout(Duration::from_millis(CONNECT_MS_MAX), connecting).await {
+        match timeout(self.target.connect_within, connecting).await {
             Ok(Ok((client, driver))) => {
                 let driver = tokio::spawn(async move {
                     // Whoever uses the connection hears of it, too.

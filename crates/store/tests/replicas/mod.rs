@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use model::retry::HEAD_ATTEMPTS;
-use store::{Leased, Outcome, Settled, Store, Then};
+use store::{Leased, NewOrder, OrderCreated, Outcome, Settled, Store, Then};
 use tokio::task::JoinSet;
 
+use crate::conformance::blocks::block;
 use crate::conformance::fixture::*;
+use crate::conformance::orders::order;
 use crate::patient;
 use crate::server;
 
@@ -257,15 +259,16 @@ async fn work_of_another_is_heard_of() {
     let other = Store::connect(&listening).await.unwrap();
     one.add_key(key(KEY)).await.unwrap();
     // What is told when it begins to listen.
-    tokio::time::timeout(Duration::from_secs(5), other.fresh_work()).await.unwrap();
-    let heard = tokio::time::timeout(Duration::from_secs(5), other.fresh_work());
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, other.fresh_work()).await.unwrap();
+    let heard = tokio::time::timeout(patience, other.fresh_work());
     let recorded = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         keep(&one, draft(1).to("app")).await;
     };
     let (heard, ()) = tokio::join!(heard, recorded);
     heard.expect("the other heard of it");
-    assert!(tokio::time::timeout(Duration::from_secs(5), one.fresh_work()).await.is_ok());
+    assert!(tokio::time::timeout(patience, one.fresh_work()).await.is_ok());
 }
 
 /// Another replica is about to become the key's head: whoever comes meanwhile waits, and loses.
@@ -325,4 +328,26 @@ async fn nothing_is_blocked_behind_a_lane_that_is_given_up() {
     assert_eq!(of(server.rows(&database, states).await), [2, 1]);
     settle(&store, &head, after(1), Then::Delivered).await;
     assert_eq!(numbers(&lease(&store, after(1), "app", 8).await), [2]);
+}
+
+/// Whoever creates an order waits for a block that is being added, and finds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_order_is_created_beside_a_block_that_is_being_added() {
+    let server = server::shared().await;
+    let database = server.database().await;
+    let store = Store::connect(&patient(server.serving_url(&database))).await.unwrap();
+    store.add_key(key(KEY)).await.unwrap();
+    let block = block(1, 7, None);
+    store.add_block(block.clone(), note()).await.unwrap();
+    let other = server::connect(&server.owner_url(&database)).await;
+    other.batch_execute("UPDATE block SET lifted_at = 0").await.unwrap();
+    other.batch_execute("BEGIN; UPDATE block_version SET version = 9").await.unwrap();
+    let creating = {
+        let (store, order) = (store.clone(), NewOrder { parties: vec![hash_bytes(7)], ..order(1) });
+        tokio::spawn(async move { store.create_order(order, note()).await.unwrap() })
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!creating.is_finished(), "it waits for the block");
+    other.batch_execute("UPDATE block SET lifted_at = NULL; COMMIT").await.unwrap();
+    assert_eq!(creating.await.unwrap(), OrderCreated::PartyBlocked { place: 0, block: block.id });
 }

@@ -80,7 +80,7 @@ impl Server {
     /// Starts a server that is asked over TLS alone, and asks everybody for a certificate, which
     /// this authority must have signed.
     pub(crate) fn with_certificate((certificate, key): &(String, String), root: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = bench::server::free_address().unwrap().port();
         let server = Self::start_with("", |data| {
             for (name, text) in [("server.crt", certificate.as_str()), ("root.crt", root)] {
                 fs::write(data.join(name), text).unwrap();

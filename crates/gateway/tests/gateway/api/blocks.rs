@@ -11,8 +11,8 @@ use super::super::harness::{START_MS, source, stripe_event};
 use super::super::operations::order;
 use super::{Shop, is_refused, json as json_of, post};
 
-/// How soon a block counts everywhere.
-const COUNTS_WITHIN: Duration = Duration::from_secs(1);
+/// How soon a block counts everywhere: a second, on a machine that is not busy with other tests.
+const COUNTS_WITHIN: Duration = Duration::from_secs(3);
 
 const CRYPTOPAY_SECRET: &str = "cryptopay_test_made_up_secret";
 
