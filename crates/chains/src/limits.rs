@@ -6,7 +6,8 @@ pub const TRAIL_BLOCKS_MAX: usize = 8_192;
 pub const BLOCKS_PER_STEP_MAX: u16 = 64;
 /// Hashes that are asked for at once where a fork is looked for.
 pub const FORK_HASHES_MAX: usize = 16;
-/// Payments of one order that are counted; more are told of, and counted by nobody.
+/// Payments of one order that are counted, beside those that waited already; more are told of, and counted
+/// by nobody.
 pub const PAYMENTS_PER_ORDER_MAX: usize = 256;
 /// Payments of one order that were never in a block: to let a transaction wait costs nothing, so they
 /// must not take the place of others.

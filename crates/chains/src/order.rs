@@ -287,7 +287,7 @@ impl Followed {
 
     /// Whether one more may wait. The oldest that was dropped makes room: should it come again, it is new.
     fn has_room_to_wait(&mut self) -> bool {
-        // Whatever waits is in a block one day, and must not be more than is counted then.
+        // Whatever waits is in a block one day: no more are begun beside as many as are counted.
         if self.has_enough() {
             return false;
         }

@@ -104,13 +104,12 @@ pub fn match_order(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Matched {
         let facts = if paid > 0 { Vec::new() } else { added };
         return Matched { decided: Decided::Hold(HoldReason::RefundExceedsPaid), facts };
     }
-    // An event of a refund repeats what was paid; who has not heard of that hears it first.
+    // An event of a refund repeats what was paid: who has not heard of that hears of no refund of it.
     let is_known = wanted.facts.of(claim.payment).any(|fact| is_money(fact.kind));
-    let tells_of_refund = has_refund(&added) && is_known;
-    let decided = match permit(claim, wanted, has_refund(&added)) {
-        Decided::Permit(_) if claim.status == Some(PAID) && !tells_of_refund => {
+    let decided = match permit(claim, wanted, has_refund(&added) && is_known) {
+        Decided::Permit(_) if claim.status == Some(PAID) => {
             let amount = added.first().map_or(0, |fact| fact.amount);
-            compared(amount, judge(wanted.expected, &facts, claim.at).state, wanted)
+            compared(amount, paid_state(wanted.expected, &facts, claim.at), wanted)
         }
         decided => decided,
     };
@@ -210,6 +209,15 @@ fn facts_of(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldRea
     Ok(facts)
 }
 
+/// Where the order stands, or stood before anything was paid back: what is paid back of an order that was
+/// paid makes no payment of it too small.
+fn paid_state(expected: &Expected, facts: &Facts, at: Timestamp) -> OrderState {
+    let now = judge(expected, facts, at).state;
+    let paid: Facts = facts.iter().filter(|one| one.kind != FactKind::Refunded).copied().collect();
+    let before = judge(expected, &paid, at).state;
+    if before == OrderState::Paid { before } else { now }
+}
+
 const fn is_money(kind: FactKind) -> bool {
     matches!(kind, FactKind::Paid | FactKind::Counted)
 }
@@ -286,9 +294,9 @@ const fn has_parts(kind: FactKind) -> bool {
 }
 
 /// Nothing is paid for a cancelled order. What becomes of money that came for it is told all the same.
-fn permit(claim: &Claim<'_>, wanted: &Wanted<'_>, has_refund: bool) -> Decided {
+fn permit(claim: &Claim<'_>, wanted: &Wanted<'_>, is_refund: bool) -> Decided {
     let kind = claim.status.and_then(kind_of);
-    let goes_back = has_refund || kind.is_some_and(has_parts);
+    let goes_back = is_refund || kind.is_some_and(has_parts);
     if wanted.expected.cancelled_at.is_some() && !goes_back {
         Decided::Deny(DenyReason::OrderCancelled)
     } else {

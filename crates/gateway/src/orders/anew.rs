@@ -231,8 +231,14 @@ impl Deciding {
         let reference_key = kept.row.reference_key;
         let mut planned = Planned::of(kept);
         let decided = self.match_with(&opened, &mut planned, now).await?;
+        let turns = matches!(decided, Decided::Hold(reason) if reason.turns_with_its_order());
+        let awaits = turns.then_some(Awaits::Order(reference_key));
         if event.status == EventStatus::Accepted || waits_for_a_person(event) {
             // It is delivered, or a person is to decide: it can only count, for what it is worth.
+            let is_delivered = event.status == EventStatus::Accepted;
+            if !is_delivered && turns && !planned.changes(planned.judged(now)) {
+                return Ok(Some(Looked::Later(Later::WithItsOrder)));
+            }
             let anew = Anew {
                 event: event.id,
                 from: (event.status, event.reason.clone()),
@@ -241,7 +247,7 @@ impl Deciding {
                 steps: event.steps,
                 facts: None,
                 deliveries: Vec::new(),
-                awaits: None,
+                awaits: awaits.filter(|_| !is_delivered),
                 unordered: None,
                 request: RequestId::new(now, entropy::bytes()),
             };
@@ -249,8 +255,6 @@ impl Deciding {
                 self.orders.decide(anew, Some(&planned), &event.source, None, now).await?;
             return Ok(matches!(changed, OrdersChanged::Done(_)).then_some(Looked::Done));
         }
-        let turns = matches!(decided, Decided::Hold(reason) if reason.turns_with_its_order());
-        let awaits = turns.then_some(Awaits::Order(reference_key));
         let anew = self.anew_of(&opened, decided, Some(&planned), awaits, now);
         let Some(anew) = anew else { return Ok(Some(Looked::Later(Later::WithItsOrder))) };
         let changed = self.orders.decide(anew, Some(&planned), &event.source, None, now).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{EventId, EventStatus, Steps};
+use model::{Covers, EventId, EventStatus, Steps};
 use policy::HoldReason;
 use sabotage::Defect;
 use serde::Serialize;
@@ -145,8 +145,9 @@ impl Orders {
             return Ok(Effect::None(Counted::NOTHING));
         };
         let Some(kept) = self.about(known_as).await? else {
-            let nothing = Effect::None(Counted::NOTHING);
-            return Ok(known_as.reference.map_or(nothing, Effect::Waits));
+            // What no signature covers counts only where a person has seen the order that it pays.
+            let reference = known_as.reference.filter(|_| event.covers == Covers::Full);
+            return Ok(reference.map_or(Effect::None(Counted::NOTHING), Effect::Waits));
         };
         if !vouches(&kept.row) {
             return Ok(Effect::None(Counted::NOTHING));

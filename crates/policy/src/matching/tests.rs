@@ -154,6 +154,8 @@ fn what_goes_back_of_a_cancelled_order_is_told() {
         assert_eq!(said(&Claim { status, ..claim() }), Err("order_cancelled"), "{status:?}");
     }
     assert_eq!(said(&Claim { refunded: Some("0"), ..claim() }), Err("order_cancelled"));
+    let unheard = Claim { refunded: Some("1"), payment: [2; 16], ..claim() };
+    assert_eq!(said(&unheard), Err("order_cancelled"));
 }
 
 #[test]
@@ -164,11 +166,18 @@ fn a_cent_that_is_paid_back_makes_no_small_payment_the_order() {
     let much = Claim { amount: Some("9000"), refunded: Some("1"), ..claim() };
     assert_eq!(said(&much), Err("amount_over"));
     assert_eq!(said(&Claim { refunded: Some("1"), ..claim() }), Ok(()));
-    // Once the payment is known, its event is news of the refund alone.
-    let known =
-        facts_of(&Claim { refunded: None, ..little }, &wanted(&expected, &Facts::default()));
-    let facts: Facts = known.unwrap().into_iter().collect();
+    // It says nothing else once it is known, by itself too.
+    let known = facts_of(&little, &wanted(&expected, &Facts::default())).unwrap();
+    let mut facts: Facts = known.into_iter().collect();
+    assert_eq!(match_with(&little, &wanted(&expected, &facts)).0, Err("amount_under"));
+    // Of an order that is paid, or was until then, it is news of the refund.
+    let rest = Claim { amount: Some("1900"), payment: [2; 16], ..claim() };
+    facts.extend(facts_of(&rest, &wanted(&expected, &Facts::default())).unwrap());
     assert_eq!(match_with(&little, &wanted(&expected, &facts)).0, Ok(()));
+    let more = Claim { amount: Some("2000"), ..rest };
+    facts.extend(facts_of(&more, &wanted(&expected, &Facts::default())).unwrap());
+    let back = Claim { refunded: Some("100"), ..little };
+    assert_eq!(match_with(&back, &wanted(&expected, &facts)).0, Ok(()));
 }
 
 #[test]

@@ -19,6 +19,11 @@ use crate::{
     Action, BlockChanged, BlockQuery, BlockRow, NewBlock, Note, StandingBlock, StoreError,
 };
 
+/// Whoever creates orders and whoever changes blocks wait for each other, each in turn: those who lock a row
+/// together would let nobody change it. The number is that of no other lock.
+const BLOCKS_STAY: &str = "SELECT pg_advisory_xact_lock_shared(1650680173)";
+const BLOCKS_CHANGE: &str = "SELECT pg_advisory_xact_lock(1650680173)";
+
 impl Session<'_> {
     /// Blocks a party, unless it is blocked as long already.
     pub(super) async fn add_block(&self, block: &NewBlock, note: &Note) -> Result<BlockChanged> {
@@ -101,7 +106,7 @@ impl Session<'_> {
         if parties.is_empty() {
             return Ok(None);
         }
-        self.rows("SELECT version FROM block_version FOR SHARE", &[]).await?;
+        self.rows(BLOCKS_STAY, &[]).await?;
         let keys: Vec<&[u8]> = parties.iter().map(<[u8; 16]>::as_slice).collect();
         let sql = "SELECT party_key, id FROM block
              WHERE party_key = ANY ($1) AND lifted_at IS NULL
@@ -117,6 +122,7 @@ impl Session<'_> {
     /// Says that blocks change, and waits for whoever else is changing them: what is read afterwards
     /// stays so.
     async fn change_blocks(&self) -> Result<()> {
+        self.rows(BLOCKS_CHANGE, &[]).await?;
         self.run("UPDATE block_version SET version = version + 1", &[]).await?;
         Ok(())
     }

@@ -17,6 +17,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::OpenError;
 
+/// How long a connection may take, whatever a statement may.
+const CONNECT_MS_MIN: u64 = 500;
+const CONNECT_MS_MAX: u64 = 5_000;
+
 /// A peer that acknowledges nothing for so long is gone.
 const SILENT_MS_MAX: u64 = 1_000;
 
@@ -40,8 +44,8 @@ pub struct PostgresOptions {
     pub allow_plaintext: bool,
     /// Connections at most, at least four; one more listens.
     pub connections_max: usize,
-    /// What a statement may take, and two thirds of it a connection. Whoever waits is answered within
-    /// about as long when the server is away.
+    /// What a statement may take, and two thirds of it a connection, from half a second to five. Whoever
+    /// waits is answered within about as long when the server is away.
     pub statement_timeout_ms: u64,
     /// How long every connection that writes arrivals may be busy with the same transactions before
     /// whoever waits is told that the store is overloaded.
@@ -117,7 +121,9 @@ impl Target {
         let url = url
             .replace("sslmode=verify-full", "sslmode=require")
             .replace("sslmode=verify-ca", "sslmode=require");
-        let connect_within = Duration::from_millis(options.statement_timeout_ms * 2 / 3);
+        let connect_ms =
+            (options.statement_timeout_ms * 2 / 3).clamp(CONNECT_MS_MIN, CONNECT_MS_MAX);
+        let connect_within = Duration::from_millis(connect_ms);
         let mut config: Config = url.parse().map_err(|_| OpenError::BadUrl)?;
         config.ssl_mode(ssl_mode(&config, options.allow_plaintext)?);
         if config.get_application_name().is_none() {

@@ -341,7 +341,8 @@ async fn no_order_is_created_beside_a_block_that_is_being_added() {
     store.add_block(block.clone(), note()).await.unwrap();
     let other = server::connect(&server.owner_url(&database)).await;
     other.batch_execute("UPDATE block SET lifted_at = 0").await.unwrap();
-    other.batch_execute("BEGIN; UPDATE block_version SET version = 9").await.unwrap();
+    other.batch_execute("BEGIN").await.unwrap();
+    other.batch_execute("SELECT pg_advisory_xact_lock(1650680173)").await.unwrap();
     let creating = {
         let (store, order) = (store.clone(), NewOrder { parties: vec![hash_bytes(7)], ..order(1) });
         tokio::spawn(async move { store.create_order(order, note()).await.unwrap() })

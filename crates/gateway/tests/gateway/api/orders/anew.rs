@@ -133,6 +133,22 @@ async fn what_is_still_too_little_stays() {
 }
 
 #[tokio::test]
+async fn a_cent_that_is_paid_back_lets_no_small_payment_pass_later() {
+    let shop = shop().await;
+    shop.order("o-1").await;
+    let charge = json!({
+        "id": "ch_1", "object": "charge", "payment_intent": "pi_1", "amount_captured": 100,
+        "amount_refunded": 1,
+    });
+    shop.pay("pi_1", &charge).await;
+    shop.is_held("amount_under").await;
+    shop.gateway.advance_ms(60_000);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    shop.is_held("amount_under").await;
+    assert_eq!(shop.times("payment_intent.succeeded").await, 0);
+}
+
+#[tokio::test]
 async fn a_refund_that_overtakes_its_payment_passes_after_it() {
     let shop = shop().await;
     let id = shop.order("o-1").await;
