@@ -213,6 +213,9 @@ fn facts_of(claim: &Claim<'_>, wanted: &Wanted<'_>) -> Result<Vec<Fact>, HoldRea
 /// paid makes no payment of it too small.
 fn paid_state(expected: &Expected, facts: &Facts, at: Timestamp) -> OrderState {
     let now = judge(expected, facts, at).state;
+    if now == OrderState::Paid || !facts.iter().any(|one| one.kind == FactKind::Refunded) {
+        return now;
+    }
     let paid: Facts = facts.iter().filter(|one| one.kind != FactKind::Refunded).copied().collect();
     let before = judge(expected, &paid, at).state;
     if before == OrderState::Paid { before } else { now }
